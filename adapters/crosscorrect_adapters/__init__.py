@@ -1,0 +1,1 @@
+"""Adapters that ship with crosscorrect: one module per framework, the only code that imports it."""

@@ -1,0 +1,1 @@
+"""Case files, their JSON Schema and the committed expectations: data only."""

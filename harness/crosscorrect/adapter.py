@@ -1,0 +1,167 @@
+"""The adapter protocol: what one module per framework offers so that the harness can question it.
+
+This module travels to every worker, so it is plain Python 3.8 and imports NumPy for its types only.
+An adapter keeps to a fixed layout at this boundary: activations ``(N, C, *space)``, kernels ``(O, I / groups, *space)``,
+never flipped. It transposes where it must, and the cost shows there. It holds no policy, no timing, no comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+
+try:  # Python 3.8 has Protocol; the guard only keeps type checkers of older stubs quiet
+    from typing import Protocol
+except ImportError:  # pragma: no cover
+    Protocol = object  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crosscorrect.geometry import Geometry
+
+    Array = np.ndarray[Any, Any]
+
+MODES = ("eager", "compiled")
+ARITHMETICS = ("strict", "tf32", "default")
+LAYERS = ("builtin", "custom")
+LOOPS = ("literal", "idiomatic", "stacked")
+
+
+class Unsupported(Exception):
+    """The framework has no way to express this request: a claim, listed in the expectations and re-tested.
+
+    The reason is in the framework's own words where it has any. Raise it only after trying the detours that
+    users take (pad first and use VALID, stack instead of assigning).
+    """
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who an adapter speaks for.
+
+    ``versions`` maps component to version (the framework, then its convolution backends: oneDNN, cuDNN, XLA…);
+    ``devices`` lists ``cpu``, ``cuda:0``…; ``modes`` is a subset of ``MODES``; ``dtypes`` are NumPy names;
+    ``notes`` are sentences for a person, e.g. why a mode is not offered here.
+    """
+
+    name: str
+    versions: Dict[str, str]
+    devices: Tuple[str, ...] = ("cpu",)
+    modes: Tuple[str, ...] = ("eager",)
+    dtypes: Tuple[str, ...] = ("float32", "float64")
+    notes: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grads:
+    """Gradients with respect to input, kernel and bias, in the framework's tensors; ``db`` is None without a bias."""
+
+    dx: Any
+    dw: Any
+    db: Any = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training run, in the framework's tensors or scalars.
+
+    ``losses[t]`` is the loss before update ``t``; ``weights[t]`` the kernel before it, so ``weights`` has one
+    more entry than ``losses``: the first is the start, the last the result. ``biases`` likewise, or empty.
+    """
+
+    losses: List[Any]
+    weights: List[Any]
+    biases: List[Any] = field(default_factory=list)
+
+
+class Adapter(Protocol):
+    """One framework on one device in one mode. All tensors are the framework's own, made by ``put``.
+
+    The worker makes one instance per (device, mode) with ``SomeAdapter(device, mode)``; the module imports its
+    framework at its top. Every method may raise ``Unsupported``; any other exception is the framework's and is
+    recorded as ``error`` with its type and message.
+    """
+
+    def __init__(self, device: str, mode: str) -> None: ...
+
+    @classmethod
+    def identity(cls) -> Identity:
+        """Name, versions, devices, modes and dtypes on this machine."""
+        ...
+
+    def arithmetic(self, kind: str) -> None:
+        """Set the numeric contract, one of ``ARITHMETICS``; ``strict`` is IEEE at the dtype of the tensors."""
+        ...
+
+    def put(self, array: Array) -> Any:
+        """Copy a NumPy array to the device with its dtype kept, sharing no memory with it."""
+        ...
+
+    def get(self, tensor: Any) -> Array:
+        """Wait for a tensor and copy it to NumPy with its dtype kept."""
+        ...
+
+    def sync(self, *tensors: Any) -> None:
+        """Wait until these tensors, or without arguments all pending work, are computed; raise late errors."""
+        ...
+
+    def corr2d(self, x: Any, k: Any) -> Any:
+        """The chapter's double loop (In [1]) in the framework's own tensors: ``(H, W), (h, w) -> (H-h+1, W-w+1)``."""
+        ...
+
+    def Conv2D(self, kernel_size: Tuple[int, int]) -> Any:  # noqa: N802  the chapter's own name
+        """The chapter's custom layer (In [3]) as a real layer of the framework, its forward built on ``corr2d``.
+
+        Trainable parameters ``weight`` of shape ``kernel_size`` and scalar ``bias`` of shape ``(1,)``.
+        """
+        ...
+
+    def layer(self, x: Any, w: Any, b: Any) -> Any:
+        """``Conv2D(w.shape)`` with its parameters set to ``w`` and ``b`` of shape ``(1,)``, applied to ``(H, W)``."""
+        ...
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """The framework's matrix product ``(m, k), (k, n) -> (m, n)`` (Problem 3)."""
+        ...
+
+    def conv2d(self, x: Any, w: Any, b: Optional[Any], geometry: Geometry) -> Any:
+        """The built-in operator: ``(N, C, *space), (O, C / groups, *kernel), (O,) or None -> (N, O, *output)``.
+
+        Any geometry: 1, 2 or 3 axes, every padding, dilation, groups, transposed (kernel ``(C, O / groups, *kernel)``).
+        """
+        ...
+
+    def grads(self, x: Any, w: Any, b: Optional[Any], dy: Any, geometry: Geometry) -> Grads:
+        """Gradients of ``sum(conv2d(x, w, b) * dy)`` by the framework's own automatic differentiation."""
+        ...
+
+    def train(
+        self,
+        x: Any,
+        y: Any,
+        w0: Optional[Any],
+        b0: Optional[Any],
+        lr: float,
+        steps: int,
+        layer: str,
+        kernel_size: Sequence[int],
+    ) -> Trained:
+        """The chapter's loop (In [8]): loss ``sum((layer(x) - y) ** 2)``, then ``w -= lr * grad``, and so the bias.
+
+        ``layer`` is ``builtin`` (the framework's own convolution layer; x, y, w0 are 4-D, one channel, b0 ``(1,)``) or
+        ``custom`` (``Conv2D`` above; x, y, w0 are 2-D, b0 ``(1,)``). Without ``w0`` the layer's own default
+        initialisation starts. Without ``b0`` a builtin layer has no bias that takes part, and a custom layer's
+        bias stays zero and is not updated.
+        """
+        ...
+
+    def differentiate_corr2d(self, x: Any, k: Any, dy: Any, loop: str) -> Optional[Tuple[Any, Any]]:
+        """What automatic differentiation makes of the double loop (Problem 2): gradients of ``sum(corr2d * dy)``.
+
+        ``loop`` is ``literal`` (``Y[i, j] = …`` as the chapter writes it), ``idiomatic`` (the framework's own way to
+        update an element, as its users write it) or ``stacked`` (elements collected and stacked). Returns
+        ``(dx, dk)``, or None where the framework answers, without any error, that there is no gradient. The
+        framework's exception passes through unchanged: it is the answer.
+        """
+        ...

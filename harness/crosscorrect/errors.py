@@ -1,0 +1,46 @@
+"""The exceptions a person may meet, each with the exit code of the command it ends.
+
+CrosscorrectError
+├── UsageError          exit 2   a request that cannot be meant: option, framework, folder
+│   └── CaseError       exit 2   a case file, with file, line, key, value and remedy
+└── IncompleteError     exit 3   something asked for is not there: interpreter, worker, shard
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crosscorrect.model import Exit
+
+
+class CrosscorrectError(Exception):
+    """Base of all; its text is shown to the person as it is, without a traceback."""
+
+    exit_code = Exit.USAGE
+
+
+class UsageError(CrosscorrectError):
+    """A request that cannot be carried out as asked."""
+
+
+class CaseError(UsageError):
+    """A defect in a case file, told as ``file:line: key: problem (got value); remedy``."""
+
+    def __init__(self, problem: str, *, file: Path | str, line: int | None = None, key: str = "", value: object = None,
+                 remedy: str = "") -> None:
+        place = f"{file}:{line}" if line is not None else str(file)
+        shown = "" if value is None else f" (got {_short(value)})"
+        hint = f"; {remedy}" if remedy else ""
+        super().__init__(f"{place}: {key + ': ' if key else ''}{problem}{shown}{hint}")
+        self.file, self.line, self.key, self.value, self.remedy = file, line, key, value, remedy
+
+
+class IncompleteError(CrosscorrectError):
+    """Something the run needs is missing or could not be started."""
+
+    exit_code = Exit.INCOMPLETE
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value) if not isinstance(value, str) else f"'{value}'"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,148 @@
+"""The words of a result: outcomes, reasons, directions, the check row and the exit codes. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+SCHEMA_VERSION = 1
+"""Version of the run folder's tables and of ``run.json``."""
+
+
+class Outcome(StrEnum):
+    """What became of one check. Only ``PASS`` is a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNSUPPORTED = "unsupported"
+    ERROR = "error"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    MISTRUSTED = "mistrusted"
+    UNBOUNDED = "unbounded"
+    MISSING = "missing"
+
+    @property
+    def executed(self) -> bool:
+        """Whether the framework gave an answer, right or wrong, that was judged."""
+        return self in (Outcome.PASS, Outcome.FAIL, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+
+
+class Reason(StrEnum):
+    """Why a check failed; ``NONE`` for every other outcome."""
+
+    NONE = ""
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    VALUE = "value"
+    NONFINITE = "nonfinite"
+    BOUND_A = "bound A"
+    BOUND_B = "bound B"
+    EXACTNESS = "exactness"
+    RELATION = "relation"
+    DETERMINISM = "determinism"
+    TRAJECTORY = "trajectory"
+
+
+class Direction(StrEnum):
+    """Which result of a problem is judged."""
+
+    FORWARD = "forward"
+    GRAD_INPUT = "grad_input"
+    GRAD_WEIGHT = "grad_weight"
+    GRAD_BIAS = "grad_bias"
+    TRAIN = "train"
+
+
+class Exit(IntEnum):
+    """Exit codes of every command (DESIGN 6)."""
+
+    OK = 0
+    NOT_CONFORMANT = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NOTHING_RAN = 4
+    SLOWER = 5
+    UNFIT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on one output, without the words that place it in a run.
+
+    ``error`` is the largest absolute error and ``ratio`` the largest error over its bound (above 1: outside;
+    infinite where the bound is zero); both are None where nothing could be compared. ``where`` is the index of
+    the worst element, ``expected`` and ``got`` its two values, ``tier`` the bounds that judged: ``A``, ``C``, ``literal``…
+    """
+
+    outcome: Outcome
+    reason: Reason = Reason.NONE
+    message: str = ""
+    tier: str = ""
+    error: float | None = None
+    ratio: float | None = None
+    where: tuple[int, ...] | None = None
+    expected: float | None = None
+    got: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of the ``checks`` table: problem × direction × framework × mode × device and its verdict.
+
+    ``seconds`` is the framework's own time for the call that gave this output, ``total_seconds`` the time from
+    sending it to its verdict; a call that answers several directions carries its times on each. ``arrays`` maps
+    names (``x``, ``w``, ``output``, ``reference``…) to the digests of arrays kept in the run. ``stderr`` is the tail of
+    what the worker printed, kept for an error, crash or timeout.
+    """
+
+    suite: str
+    case: str
+    problem: str
+    source: str
+    title: str
+    operation: str
+    direction: Direction
+    dtype: str
+    framework: str
+    mode: str
+    device: str
+    arithmetic: str
+    outcome: Outcome
+    reason: Reason = Reason.NONE
+    message: str = ""
+    tier: str = ""
+    error: float | None = None
+    ratio: float | None = None
+    where: str = ""
+    expected: float | None = None
+    got: float | None = None
+    input_digest: str = ""
+    output_digest: str = ""
+    seconds: float | None = None
+    total_seconds: float | None = None
+    arrays: dict[str, str] = field(default_factory=dict)
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """One row of the ``training`` table: one step of one training run beside its reference.
+
+    Step 0 is the start (its weight, and the loss it gives); ``loss`` at step t is the loss computed in step t + 1,
+    i.e. before its update, so the last step has a weight and no loss. ``loss_bound`` and ``weight_bound`` are the
+    half-widths of the rounding envelope around the float64 references. ``printed`` is the chapter's printed loss.
+    """
+
+    problem: str
+    framework: str
+    mode: str
+    device: str
+    step: int
+    loss: float | None
+    loss_reference: float | None
+    loss_bound: float | None
+    weight: list[float]
+    weight_reference: list[float]
+    weight_bound: list[float]
+    printed: str = ""

@@ -1,0 +1,1 @@
+"""From runs to what a person reads: frames, tables, figures, pages."""
