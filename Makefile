@@ -1,0 +1,23 @@
+# Two thin commands: both make .venv with tox in it and leave the work to tox.ini.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TOX := .venv/bin/tox
+FRAMEWORKS := mxnet,torch,tensorflow,jax
+# two environments at a time: installing is mostly waiting, importing is mostly one core
+JOBS ?= 2
+
+.PHONY: compare test clean
+
+compare: $(TOX)  ## every framework through every suite, judged, with a report
+	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e $(FRAMEWORKS) -- cases; $(TOX) run -e report
+	@echo "open results/latest/report.html"
+
+test: $(TOX)  ## lint, types, every framework's tests, then the unit tests, whose summary ends it
+	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,$(FRAMEWORKS)
+	$(TOX) run -q -e unit
+
+$(TOX):
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check "tox>=4.20"
+
+clean:
+	rm -rf .venv .tox results

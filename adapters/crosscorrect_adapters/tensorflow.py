@@ -1,0 +1,227 @@
+"""The TensorFlow adapter: tensors, modes and training here, the operators themselves in ``_tensorflow_ops``."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads it once, while it is imported
+import keras
+import tensorflow as tf
+
+from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
+from crosscorrect_adapters import _tensorflow_ops as ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from crosscorrect.geometry import Geometry
+
+    Array = np.ndarray[Any, Any]
+    Way = tuple[Callable[..., Any], bool]  # a function of tensors, and whether XLA is to compile it
+
+LOOPS = {"literal": ops.corr2d_literal, "idiomatic": ops.corr2d_assigned, "stacked": ops.corr2d_stacked}
+REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError, TypeError)
+REFUSING = ("allowed values", "support", "Could not find device for node", "must have the same depth")
+REMEMBERED = 64  # traced functions kept at a time; each holds a graph
+OWN_TF32 = tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+class TensorflowAdapter:
+    """TensorFlow on one device, eager or under ``tf.function`` (see ``crosscorrect.adapter.Adapter``)."""
+
+    def __init__(self, device: str, mode: str) -> None:
+        if device not in _devices():  # soft placement would run it on the CPU without a word
+            raise Unsupported(f"no device {device!r}: TensorFlow sees {', '.join(_devices())}")
+        self._device = tf.device(device.replace("cuda", "GPU"))
+        self._compiled = mode == "compiled"
+        self._ready: dict[Any, Callable[..., Any]] = {}
+        self._layers: dict[Any, ops.Corr2DLayer] = {}
+
+    @classmethod
+    def identity(cls) -> Identity:
+        """Versions and devices; whether oneDNN is on is found by asking a CPU kernel that only oneDNN has."""
+        try:
+            with tf.device("CPU"):
+                tf.nn.conv2d(tf.ones((1, 1, 2, 2)), tf.ones((1, 1, 1, 1)), 1, "VALID", data_format="NCHW")
+        except REFUSALS:
+            onednn = "oneDNN is off: Eigen computes convolutions on the CPU"
+        else:
+            onednn = "oneDNN is on: it computes float32 and bfloat16 convolutions on the CPU, Eigen the others"
+        build = tf.sysconfig.get_build_info()
+        versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+        versions.update(
+            (k[: -len("_version")], str(v)) for k, v in build.items() if k in ("cuda_version", "cudnn_version")
+        )
+        notes = (
+            onednn,
+            "compiled is tf.function without XLA",
+            "grouped or dilated convolutions that native kernels refuse are compiled by XLA in both modes, as Keras does",
+        )
+        return Identity(
+            "tensorflow", versions, _devices(), ("eager", "compiled"), ("float16", "float32", "float64", "int32"), notes
+        )
+
+    def arithmetic(self, kind: str) -> None:
+        """Switch TensorFloat-32, which only GPUs have; ``default`` restores what TensorFlow was imported with."""
+        if kind == "tf32" and not tf.config.list_physical_devices("GPU"):
+            raise Unsupported("TensorFloat-32 is only used by GPUs; TensorFlow sees none")
+        self._ready.clear()  # XLA bakes the switch into what it compiles
+        tf.config.experimental.enable_tensor_float_32_execution(OWN_TF32 if kind == "default" else kind == "tf32")
+
+    def put(self, array: Array) -> Any:
+        """Copy to the device; ``tf.constant`` never shares NumPy's memory."""
+        with self._device:
+            return tf.constant(array, dtype=array.dtype)
+
+    def get(self, tensor: Any) -> Array:
+        """Wait and copy; NumPy knows float64, float32, float16 and the integers by the same names."""
+        return tensor.numpy()
+
+    def sync(self, *_tensors: Any) -> None:
+        """Wait for every device: eager operations on the CPU are done when they return, on a GPU they may not be."""
+        tf.test.experimental.sync_devices()
+
+    def corr2d(self, x: Any, k: Any) -> Any:
+        """Run the loop with assignment; compiled, its elements are stacked, for tf.function may not make variables."""
+        return self._run("corr2d", [(ops.corr2d_stacked if self._compiled else ops.corr2d_assigned, False)], x, k)
+
+    def Conv2D(self, kernel_size: tuple[int, int]) -> ops.Corr2DLayer:  # noqa: N802  the chapter's own name
+        """Make a float32 ``Corr2DLayer``, a ``keras.layers.Layer``."""
+        with self._device:
+            return ops.Corr2DLayer(kernel_size)
+
+    def layer(self, x: Any, w: Any, b: Any) -> Any:
+        """One ``Corr2DLayer`` per kernel size and dtype is kept, so that what was traced with it can be used again."""
+        key = (tuple(w.shape), x.dtype.name)
+        with self._device:
+            if key not in self._layers:
+                self._layers[key] = ops.Corr2DLayer(*key)
+            layer = self._layers[key]
+            layer.weight.assign(w)
+            layer.bias.assign(b)
+        return self._run(("layer", key), [(layer, False)], x)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """``tf.matmul``."""
+        return self._run("matmul", [(tf.matmul, False)], a, b)
+
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
+        """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose``, by the first of ``_ways`` that TensorFlow takes."""
+        return self._run(("conv2d", geometry), _ways(ops.correlate, geometry), x, w, b)
+
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
+        """``tf.GradientTape`` over ``conv2d``; for integers the tape would say None, which is a refusal."""
+        if not x.dtype.is_floating:
+            raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
+        return Grads(*self._run(("grads", geometry), _ways(ops.gradients, geometry), x, w, b, dy))
+
+    def train(
+        self,
+        x: Any,
+        y: Any,
+        w0: Any | None,
+        b0: Any | None,
+        lr: float,
+        steps: int,
+        layer: str,
+        kernel_size: Sequence[int],
+    ) -> Trained:
+        """Train ``keras.layers.Conv2D`` or ``Corr2DLayer``; compiled, a step is a tf.function."""
+        builtin = layer == "builtin"
+        with self._device:
+            if builtin:  # Keras' CPU convolution wants channels last; its kernel is (h, w, in, out)
+                x, y = (tf.transpose(t, (0, 2, 3, 1)) for t in (x, y))
+                model = keras.layers.Conv2D(1, tuple(kernel_size), use_bias=b0 is not None, dtype=x.dtype.name)
+                model.build(x.shape)
+                weight, start = model.kernel, None if w0 is None else tf.transpose(w0, (2, 3, 1, 0))
+            else:
+                model = ops.Corr2DLayer(kernel_size, x.dtype.name)
+                weight, start = model.weight, w0
+            if start is not None:
+                weight.assign(start)
+            if b0 is not None:
+                model.bias.assign(b0)
+            trained = [weight] if b0 is None else [weight, model.bias]
+
+            def step() -> Any:
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_sum((model(x, training=True) - y) ** 2)
+                for variable, gradient in zip(trained, tape.gradient(loss, trained)):
+                    variable.assign_sub(lr * gradient)
+                return loss
+
+            take, order = self._trace(step), (3, 2, 0, 1) if builtin else (0, 1)
+            losses, history = [], [[tf.identity(v) for v in trained]]
+            for _ in range(steps):
+                losses.append(take())
+                history.append([tf.identity(v) for v in trained])
+            weights = [tf.transpose(state[0], order) for state in history]
+        return Trained(losses, weights, [state[1] for state in history] if b0 is not None else [])
+
+    def differentiate_corr2d(self, x: Any, k: Any, dy: Any, loop: str) -> tuple[Any, Any] | None:
+        """Tape a loop; assigned elements leave no trace on it, and its answer is a silent None."""
+
+        def differentiate(x: Any, k: Any, dy: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([x, k])
+                y = LOOPS[loop](x, k)
+            return tape.gradient(y, [x, k], output_gradients=dy)
+
+        with self._device:
+            dx, dk = self._trace(differentiate)(x, k, dy)
+        return None if dx is None or dk is None else (dx, dk)
+
+    def _trace(self, function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
+        if not (self._compiled or xla):
+            return function
+        # a partial of its own per trace: tf.function counts retracing per code object and would warn
+        return tf.function(functools.partial(function), autograph=False, jit_compile=xla or None)
+
+    def _run(self, name: Any, ways: Sequence[Way], *tensors: Any) -> Any:
+        """Call the first way that TensorFlow takes and remember it for these shapes: one trace each, no retracing."""
+        key = (name, *(None if t is None else (tuple(t.shape), t.dtype.name) for t in tensors))
+        with self._device:
+            if key in self._ready:
+                return self._ready[key](*tensors)
+            refusals = []
+            for function, xla in ways:
+                call = self._trace(function, xla)
+                try:
+                    result = call(*tensors)
+                except REFUSALS as error:
+                    refusals.append(error)
+                    continue
+                if len(self._ready) >= REMEMBERED:
+                    self._ready.pop(next(iter(self._ready)))
+                self._ready[key] = call
+                return result
+        raise _refusal(refusals[0]) from refusals[0]
+
+
+def _ways(function: Callable[..., Any], geometry: Geometry) -> Sequence[Way]:
+    """List the ways users take to one convolution, the plainest first.
+
+    TensorFlow's CPU kernels have gaps only where a kernel is dilated or grouped: no gradients with an explicit padding
+    list, none in float64 or float16, no such 3-D kernels. First the native operator as it is spelt; then ``tf.pad`` and
+    ``VALID``, which oneDNN differentiates in float32; then the operator as it is spelt, compiled by XLA.
+    """
+    spelt = functools.partial(function, geometry=geometry)
+    if geometry.groups == 1 and max(geometry.dilation) == 1:
+        return [(spelt, False)]
+    return [(spelt, False), (functools.partial(function, geometry=geometry, pad_first=True), False), (spelt, True)]
+
+
+def _refusal(error: Exception) -> Exception:
+    """``Unsupported`` in TensorFlow's own words where it says so, else the error itself."""
+    for line in str(error).splitlines():
+        if any(words in line for words in REFUSING):
+            return Unsupported(line.rsplit("}} ", 1)[-1].split(" [Op:")[0].strip())
+    return error
+
+
+def _devices() -> tuple[str, ...]:
+    return ("cpu", *(f"cuda:{i}" for i, _ in enumerate(tf.config.list_physical_devices("GPU"))))

@@ -1,0 +1,106 @@
+"""The library: run suites, merge runs, read them back. The command line calls nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect import store
+from crosscorrect.engine import Greeting, Plan, execute
+from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.model import Check
+from crosscorrect.registry import available, locate
+from crosscorrect.suite import Suite, find_suites, load_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from crosscorrect.problem import Problem
+
+SHIPPED = ("chapter", "problems", "kernels", "recovery")
+"""The suites that a plain ``run`` takes."""
+
+
+def run(
+    suites: Iterable[str | Path] = SHIPPED,
+    frameworks: Iterable[str] | None = None,
+    *,
+    modes: Iterable[str] = ("eager",),
+    devices: Iterable[str] = ("cpu",),
+    arithmetic: str = "strict",
+    pythons: Mapping[str, Path | str] | None = None,
+    adapters: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    limit: float | None = None,
+    results: Path | str = "results",
+    on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
+) -> store.Run:
+    """Run suites through frameworks and return the finished run: frames ``checks``, ``problems``, ``training``, ``env``.
+
+    ``suites`` are names of shipped suites or paths. ``frameworks`` default to all that are to be had here; ``pythons``
+    maps a framework to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is
+    not installed as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems
+    whose id matches one of these shell patterns. ``limit`` is the time limit of a call in seconds, in place of the
+    cases' own. ``on_event`` hears None once at the start, then every greeting and check as it happens. Raises UsageError and CaseError for a
+    request that cannot be meant, before anything is started or written.
+    """
+    loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
+    problems = select(loaded, only)
+    plan = Plan(
+        problems=problems,
+        frameworks=_frameworks(frameworks, pythons or {}, adapters or {}),
+        modes=tuple(modes),
+        devices=tuple(devices),
+        arithmetic=arithmetic,
+        limit=limit,
+    )
+    folder = store.create(Path(results), store.new_run_id(), describe(plan, loaded, only))
+    segment = store.Segment(folder)
+    outcomes: Counter[str] = Counter()
+    if on_event is not None:
+        on_event(plan, None)
+    try:
+        for event in execute(plan, segment):
+            if isinstance(event, Check):
+                outcomes[event.outcome] += 1
+            if on_event is not None:
+                on_event(plan, event)
+    finally:
+        segment.close()
+    store.seal(folder, {"totals": dict(outcomes)})
+    return store.load(folder)
+
+
+def select(suites: Iterable[Suite], only: Sequence[str]) -> list[Problem]:
+    """The problems of these suites, in order; with patterns, those whose id matches one. Raises UsageError for none."""
+    problems = [problem for suite in suites for problem in suite.problems()]
+    if not only:
+        return problems
+    chosen = [p for p in problems if any(p.id == pattern or fnmatchcase(p.id, pattern) for pattern in only)]
+    if not chosen:
+        raise UsageError(f"no problem is called {', '.join(only)}; 'crosscorrect cases list' lists them")
+    return chosen
+
+
+def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> dict[str, Any]:
+    """What ``run.json`` says of a plan."""
+    names = [framework.name for framework in plan.frameworks]
+    return {
+        "frameworks": names,
+        "suites": [{"name": s.name, "title": s.title, "file": s.path.name, "digest": s.digest} for s in suites],
+        "problems": len(plan.problems),
+        "modes": list(plan.modes),
+        "devices": list(plan.devices),
+        "arithmetic": plan.arithmetic,
+        "filter": list(only),
+    }
+
+
+def _frameworks(names: Iterable[str] | None, pythons: Mapping[str, Path | str], targets: Mapping[str, str]) -> Any:
+    paths = {name: Path(path) for name, path in pythons.items()}
+    wanted = list(dict.fromkeys(names)) if names else [*available(paths), *targets]
+    if not wanted:
+        raise IncompleteError("no framework is to be had here; name an interpreter with --python NAME=PATH")
+    return [locate(name, paths, dict(targets)) for name in wanted]

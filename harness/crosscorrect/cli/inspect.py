@@ -1,0 +1,196 @@
+"""The commands that look: explain, cases, frameworks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscorrect.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from crosscorrect.store import Run
+
+SMALL = 200
+"""Arrays of up to this many numbers are printed whole."""
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("problem")
+@click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="Only this framework; repeat.")
+def explain(folder: Path, problem: str, names: tuple[str, ...]) -> None:
+    """Show one PROBLEM of a RUN: its inputs, what is right, what each framework returned, and the verdict."""
+    from crosscorrect import store
+
+    loaded = store.load(folder)
+    rows = loaded.checks[loaded.checks["problem"] == problem]
+    if rows.empty:
+        raise UsageError(f"{folder} has no problem {problem!r}; {_nearest(problem, loaded)}")
+    if names:
+        rows = rows[rows["framework"].isin(names)]
+        if rows.empty:
+            raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(names)}")
+    known = loaded.problems[loaded.problems["problem"] == problem].iloc[0]
+    click.echo(f"{problem}\n{known['source']}: {known['title']}")
+    if known["note"]:
+        click.echo(click.wrap_text(known["note"], 100))
+    shown: set[str] = set()
+    for row in rows.to_dict("records"):
+        _show_inputs(loaded, row, shown)
+        _show_check(loaded, row)
+    suites = [suite["file"] for suite in loaded.info["suites"] if suite["name"] == known["suite"]]
+    click.echo(f"\nagain: crosscorrect run {known['suite'] if suites else 'SUITE'} -k '{problem}'")
+
+
+def _nearest(problem: str, loaded: Run) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(problem, loaded.problems["problem"], n=1, cutoff=0.3)
+    return f"did you mean {near[0]!r}?" if near else "the report lists what is there"
+
+
+def _show_inputs(loaded: Run, row: dict[str, Any], shown: set[str]) -> None:
+    for name, key in json.loads(row["arrays"]).items():
+        if name in ("output", "reference", "weights") or key in shown:
+            continue
+        shown.add(key)
+        _show_array(name, loaded.array(key))
+
+
+def _show_check(loaded: Run, row: dict[str, Any]) -> None:
+    arrays = json.loads(row["arrays"])
+    click.echo(f"\n{row['framework']} {row['mode']} {row['device']} {row['direction']}: {row['outcome']}"
+               + (f" ({row['reason']})" if row["reason"] else "") + (f", tier {row['tier']}" if row["tier"] else ""))
+    if row["message"]:
+        click.echo(f"  {row['message']}")
+    if row["ratio"] == row["ratio"] and row["ratio"] is not None:  # noqa: PLR0124  a missing number is NaN
+        click.echo(f"  largest error {row['error']:.3g}, error over bound {row['ratio']:.3g}")
+    if row["where"]:
+        click.echo(f"  worst at ({row['where']}): right {_both(row['expected'])}, returned {_both(row['got'])}")
+    for name in ("reference", "output", "weights"):
+        if name in arrays and (name != "reference" or row["outcome"] != "pass"):
+            _show_array(name, loaded.array(arrays[name]))
+    if row["stderr"]:
+        click.echo("  the worker printed:\n" + "\n".join("    " + line for line in row["stderr"].splitlines()[-30:]))
+
+
+def _both(value: float) -> str:
+    return f"{value!r} = {float(value).hex()}"
+
+
+def _show_array(name: str, array: np.ndarray[Any, Any] | None) -> None:
+    import numpy as np
+
+    if array is None:
+        return
+    click.echo(f"  {name}: {array.dtype} {array.shape}")
+    if array.size <= SMALL:
+        click.echo("\n".join("    " + line for line in np.array2string(np.squeeze(array), separator=", ").splitlines()))
+
+
+@click.group()
+def cases() -> None:
+    """List, check and show case files."""
+
+
+@cases.command("list")
+@click.argument("suites", nargs=-1)
+@click.option("--problems", is_flag=True, help="Every problem id instead of every case.")
+def list_cases(suites: tuple[str, ...], problems: bool) -> None:
+    """List the cases of suites (default: all that ship)."""
+    from crosscorrect.suite import find_suites, load_suite, shipped_suites
+
+    for path in find_suites(suites) if suites else shipped_suites():
+        suite = load_suite(path)
+        found = list(suite.problems())
+        click.echo(f"{suite.name}: {suite.title} ({len(suite.cases)} cases, {len(found)} problems)")
+        seen: set[str] = set()
+        for problem in found:
+            if problems:
+                click.echo(f"  {problem.id}")
+            elif problem.case not in seen:
+                seen.add(problem.case)
+                click.echo(f"  {problem.case:<32} {problem.source:<28} {problem.title}")
+
+
+@cases.command()
+@click.argument("files", nargs=-1, required=True)
+def lint(files: tuple[str, ...]) -> None:
+    """Check case files; one line per defect, with file, line and key."""
+    from crosscorrect.suite import find_suites, lint as find_defects
+
+    defects = [defect for path in find_suites(files) for defect in find_defects(path)]
+    for defect in defects:
+        click.echo(str(defect), err=True)
+    if defects:
+        raise UsageError(f"{len(defects)} defect{'s' if len(defects) > 1 else ''}")
+    click.echo("clean")
+
+
+@cases.command()
+@click.argument("problem")
+def show(problem: str) -> None:
+    """Show one problem by its id, with its input arrays."""
+    from crosscorrect.suite import find_suites, load_suite
+
+    suite = load_suite(find_suites([problem.partition("/")[0]])[0])
+    for candidate in suite.problems():
+        if candidate.id == problem:
+            click.echo(f"{candidate.id}\n{candidate.source}: {candidate.title}\n{candidate.note}")
+            click.echo(f"operation {candidate.operation}, directions {', '.join(candidate.directions)}")
+            if candidate.geometry is not None:
+                click.echo(f"geometry {json.dumps(candidate.geometry.to_json())}")
+            if candidate.settings:
+                click.echo(f"settings {json.dumps(dict(candidate.settings))}")
+            for name, array in candidate.inputs().items():
+                _show_array(name, array)
+            return
+    raise UsageError(f"suite {suite.name!r} has no problem {problem!r}; 'crosscorrect cases list --problems' lists them")
+
+
+@cases.command()
+def schema() -> None:
+    """Print the JSON Schema of case files, for editors."""
+    from importlib.resources import files
+
+    click.echo((files("crosscorrect_cases") / "suite.schema.json").read_text(encoding="utf-8"), nl=False)
+
+
+@click.command()
+@click.option("--python", "pythons", multiple=True, metavar="NAME=PATH", help="A framework's interpreter.")
+@click.option("--probe", is_flag=True, help="Start each one and ask for versions, devices and modes.")
+def frameworks(pythons: tuple[str, ...], probe: bool) -> None:
+    """List the adapters and where their frameworks are; without --probe nothing is imported."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from crosscorrect.errors import IncompleteError
+    from crosscorrect.registry import adapters, importable, locate, tox_python
+
+    given = {name: Path(path) for name, _, path in (pair.partition("=") for pair in pythons)}
+    table = Table("framework", "adapter", "where", *(("versions", "devices", "modes") if probe else ()))
+    for name, point in adapters().items():
+        here = name in given or importable(name) or tox_python(name) is not None
+        if not here:
+            table.add_row(name, point.value, "not here", *((("",) * 3) if probe else ()))
+            continue
+        framework = locate(name, given)
+        where = {"current": "this environment"}.get(framework.found, str(framework.python))
+        if not probe:
+            table.add_row(name, point.value, where)
+            continue
+        from crosscorrect.process import Worker
+
+        try:
+            with Worker(framework) as worker:
+                hello = worker.hello
+        except IncompleteError as error:
+            table.add_row(name, point.value, str(error), "", "", "")
+            continue
+        versions = "\n".join(f"{k} {v}" for k, v in hello["versions"].items())
+        table.add_row(name, point.value, where, versions, ", ".join(hello["devices"]), ", ".join(hello["modes"]))
+    Console().print(table)

@@ -1,0 +1,185 @@
+"""The commands that run, judge and report: run, report, gate, merge."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscorrect.adapter import ARITHMETICS, MODES
+from crosscorrect.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from crosscorrect.gate import Ruling
+    from crosscorrect.store import Run
+
+RESULTS = click.Path(file_okay=False, path_type=Path)
+RUN_FOLDER = click.Path(path_type=Path)
+
+
+def _pairs(_: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        name, separator, rest = value.partition("=")
+        if not (name and separator and rest):
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE", param=param)
+        pairs[name] = rest
+    return pairs
+
+
+@click.command()
+@click.argument("suites", nargs=-1, metavar="[SUITE]...")
+@click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here.")
+@click.option("--python", "pythons", multiple=True, callback=_pairs, metavar="NAME=PATH", help="A framework's interpreter.")
+@click.option("--adapter", "targets", multiple=True, callback=_pairs, metavar="NAME=MODULE:CLASS",
+              help="An adapter that is not installed as an entry point.")
+@click.option("-m", "--mode", type=click.Choice([*MODES, "all"]), default="eager", show_default=True,
+              help="How frameworks execute; all: every mode each one offers.")
+@click.option("-d", "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="DEVICE")
+@click.option("--arithmetic", type=click.Choice(ARITHMETICS), default="strict", show_default=True,
+              help="The numeric contract that results are judged by.")
+@click.option("-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat.")
+@click.option("--limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Time limit of one call, in place of the cases' own.")
+@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
+@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+@click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def run(
+    suites: tuple[str, ...], names: tuple[str, ...], pythons: dict[str, str], targets: dict[str, str], mode: str,
+    devices: tuple[str, ...], arithmetic: str, only: tuple[str, ...], limit: float | None, results: Path,
+    expectations: Path | None, with_report: bool, quiet: bool, as_json: bool,
+) -> None:
+    """Run suites of cases through frameworks and judge every result.
+
+    SUITE is the name of a shipped suite or a path to a YAML file; the default is all shipped suites.
+
+    \b
+    crosscorrect run                                    everything, in every framework there is here
+    crosscorrect run chapter -f torch                   one suite, one framework
+    crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
+    """
+    from crosscorrect import api
+    from crosscorrect.gate import rule
+
+    progress = _Progress(silent=quiet or as_json)
+    with progress:
+        finished = api.run(
+            suites or api.SHIPPED, names or None, modes=() if mode == "all" else (mode,), devices=devices,
+            arithmetic=arithmetic, pythons=pythons, adapters=targets, only=only, limit=limit, results=results,
+            on_event=progress.hear,
+        )
+    ruling = rule(finished, expectations)
+    if with_report:
+        _write_report(finished)
+    _conclude(finished, ruling, quiet=quiet, as_json=as_json)
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+def report(folder: Path) -> None:
+    """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest)."""
+    from crosscorrect import store
+
+    for path in _write_report(store.load(folder)):
+        click.echo(str(path))
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+@click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_json: bool) -> None:
+    """Judge a run against the committed expectations, strictly both ways; the exit code is the answer."""
+    from crosscorrect import store
+    from crosscorrect.gate import rule
+
+    finished = store.load(folder)
+    if not finished.info["finished"]:
+        raise UsageError(f"{folder} is not finished; run it again to the end before it is judged")
+    ruling = rule(finished, expectations)
+    for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
+        ruling.missing.append(name)
+        ruling.findings.append(f"{name}: required, and not in the run")
+    _conclude(finished, ruling, quiet=quiet, as_json=as_json)
+
+
+@click.command()
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=RUN_FOLDER)
+@click.option("--require", default="", metavar="NAMES", help="Frameworks that must be there, separated by commas.")
+@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where the merged run goes.")
+def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
+    """Join the shards that separate environments left into one run; refuse missing, stale or mismatched ones."""
+    from crosscorrect.merge import merge as join
+
+    merged = join(shards, [n.strip() for n in require.split(",") if n.strip()], results)
+    click.echo(str(merged.folder))
+
+
+def _write_report(finished: Run) -> list[Path]:
+    from crosscorrect_reports import write
+
+    return write(finished)
+
+
+def _conclude(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        said = {"run": str(finished.folder), "exit": int(ruling.exit), "total": ruling.total, "passed": ruling.passed,
+                "expected": ruling.expected, "findings": ruling.findings, "missing": ruling.missing}
+        click.echo(json.dumps(said, indent=1))
+    elif not quiet or ruling.exit:
+        from crosscorrect_reports.terminal import summary
+        from rich.console import Console
+
+        Console().print(summary(finished, ruling))
+    sys.exit(ruling.exit)
+
+
+class _Progress:
+    """What a person sees while a run goes on: a bar per framework, and a line for each check that does not pass."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self._bars: dict[str, Any] = {}
+        self._outcomes: dict[str, Counter[str]] = {}
+
+    def __enter__(self) -> _Progress:
+        if not self._silent:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(),
+                       TextColumn("{task.fields[said]}", markup=False))
+            self._progress = Progress(*columns, console=Console(stderr=True))
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._silent:
+            self._progress.stop()
+
+    def hear(self, plan: Any, event: Any) -> None:
+        """Take one event of ``api.run``."""
+        if self._silent:
+            return
+        if event is None:
+            for framework in plan.frameworks:
+                self._bars[framework.name] = self._progress.add_task(framework.name, total=None, said="starting")
+                self._outcomes[framework.name] = Counter()
+        elif hasattr(event, "hello"):
+            said = event.message or ", ".join(f"{k} {v}" for k, v in list(event.hello["versions"].items())[:2])
+            self._progress.update(self._bars[event.framework], said=said)
+        else:
+            outcomes = self._outcomes[event.framework]
+            outcomes[event.outcome] += 1
+            said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+            self._progress.update(self._bars[event.framework], advance=1, said=said)

@@ -1,0 +1,391 @@
+"""The run itself: every problem through every framework's worker, each answer judged at once and written down as a row."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect import judge, operations
+from crosscorrect.errors import IncompleteError
+from crosscorrect.model import Check, Direction, Outcome, TrainingStep, Verdict
+from crosscorrect.process import Worker, WorkerLost, switches
+from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record
+from crosscorrect.worker.wire import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+
+    from crosscorrect.problem import Problem
+    from crosscorrect.registry import Framework
+    from crosscorrect.trajectory import Trajectory
+
+    Array = np.ndarray[Any, Any]
+
+CACHED_PROBLEMS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is asked to do. ``modes`` empty means every mode that each framework offers.
+
+    ``limit`` in seconds replaces every problem's own when given.
+    """
+
+    problems: Sequence[Problem]
+    frameworks: Sequence[Framework]
+    modes: tuple[str, ...] = ("eager",)
+    devices: tuple[str, ...] = ("cpu",)
+    arithmetic: str = "strict"
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A framework has started, or failed to: then ``hello`` is None and ``message`` says why."""
+
+    framework: str
+    hello: dict[str, Any] | None
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A problem with everything that is the same for all frameworks: inputs, calls, their digests, references."""
+
+    problem: Problem
+    inputs: dict[str, Array]
+    calls: list[operations.Call]
+    sent: list[dict[str, str]]
+    references: operations.References
+
+
+class Preparation:
+    """Prepares each problem once and shares it between the lanes; keeps the most recent ones only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, tuple[threading.Lock, list[Prepared]]] = OrderedDict()
+
+    def get(self, problem: Problem) -> Prepared:
+        with self._lock:
+            entry = self._entries.setdefault(problem.id, (threading.Lock(), []))
+            self._entries.move_to_end(problem.id)
+            while len(self._entries) > CACHED_PROBLEMS:
+                self._entries.popitem(last=False)
+        lock, made = entry
+        with lock:
+            if not made:
+                made.append(_prepare(problem))
+        return made[0]
+
+
+def _prepare(problem: Problem) -> Prepared:
+    inputs = problem.inputs()
+    calls = operations.calls(problem, inputs)
+    sent = [{name: digest(array) for name, array in call.arrays.items()} for call in calls]
+    return Prepared(problem, inputs, calls, sent, operations.references(problem, inputs))
+
+
+def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
+    """Run a plan, one lane (a thread and a worker) per framework; yields events as they happen.
+
+    Every row is in the segment before it is yielded. Closing the iterator stops the lanes and their workers.
+    """
+    events: queue.SimpleQueue[Check | Greeting | BaseException | None] = queue.SimpleQueue()
+    preparation, stop = Preparation(), threading.Event()
+    lanes = [Lane(plan, framework, segment, preparation, events.put, stop) for framework in plan.frameworks]
+    threads = [threading.Thread(target=lane.run, name=lane.framework.name, daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    try:
+        while running:
+            event = events.get()
+            if event is None:
+                running -= 1
+            elif isinstance(event, BaseException):
+                raise event
+            else:
+                yield event
+    finally:
+        stop.set()
+        for lane in lanes:
+            lane.abandon()
+        for thread in threads:
+            thread.join()
+
+
+@dataclass(slots=True)
+class Lane:
+    """One framework's way through a plan: its worker, restarted whenever it is lost.
+
+    Every row is in the segment before ``emit`` is called with it. A lane belongs to the thread that greets.
+    """
+
+    plan: Plan
+    framework: Framework
+    segment: Segment
+    preparation: Preparation = field(default_factory=Preparation)
+    emit: Callable[[Any], None] = lambda _: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    worker: Worker | None = None
+    modes: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+    missing: str = ""
+
+    def run(self) -> None:
+        """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
+        try:
+            self.greet()
+            for problem in self.plan.problems:
+                for device, mode in self.places(problem):
+                    if self.stop.is_set():
+                        return
+                    self.solve(problem, mode, device)
+        except BaseException as error:  # noqa: BLE001  the main thread raises it
+            if not self.stop.is_set():
+                self.emit(error)
+        finally:
+            self.close()
+            self.emit(None)
+
+    def close(self) -> None:
+        """End the worker, if there is one."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+    def abandon(self) -> None:
+        """Called from outside when the run is given up: the worker's death ends whatever this lane waits for."""
+        worker = self.worker
+        if worker is not None:
+            worker.kill()
+
+    def greet(self) -> None:
+        """Start the worker, write down its environment, and find the modes to run in."""
+        try:
+            self.worker = Worker(self.framework)
+        except IncompleteError as error:
+            self.missing = str(error)
+            self.modes = self.plan.modes or ("eager",)
+            self.emit(Greeting(self.framework.name, None, self.missing))
+            return
+        hello = self.worker.hello
+        self.modes = self.plan.modes or tuple(hello["modes"])
+        self.refused = {m: _refusal(hello, m) for m in self.modes if m not in hello["modes"]}
+        absent = [d for d in self.plan.devices if d not in hello["devices"]]
+        if absent:
+            offered = ", ".join(hello["devices"])
+            self.missing = f"framework {self.framework.name!r} sees no device {absent[0]!r} here, only {offered}"
+        for record in _environment_rows(self.framework, hello):
+            self.segment.write("env", record)
+        self.emit(Greeting(self.framework.name, None if self.missing else hello, self.missing))
+
+    def places(self, problem: Problem) -> list[tuple[str, str]]:
+        """The (device, mode) pairs in which a problem is to run; none where the case is about other frameworks."""
+        if problem.only and self.framework.name not in problem.only:
+            return []
+        return [(d, m) for d in self.plan.devices for m in self.modes if not problem.modes or m in problem.modes]
+
+    def solve(self, problem: Problem, mode: str, device: str) -> list[Check]:
+        """Every call of one problem in one mode on one device, judged and written down."""
+        prepared = self.preparation.get(problem)
+        self.segment.write("problems", problem_record(problem))
+        if problem.isolate:
+            self.close()
+        rows = [row for index in range(len(prepared.calls)) for row in self._one(prepared, index, mode, device)]
+        if problem.isolate:
+            self.close()
+        return rows
+
+    def _ready(self) -> Worker | None:
+        """The live worker, started again if it was lost; None, with ``missing`` set, where it cannot be."""
+        if self.worker is not None and not self.worker.alive:
+            self.close()
+        if self.worker is None and not self.missing:
+            try:
+                self.worker = Worker(self.framework)
+            except IncompleteError as error:
+                self.missing = str(error)
+        return None if self.missing else self.worker
+
+    def _one(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
+        """One call in one mode on one device: its rows."""
+        problem, call, sent = prepared.problem, prepared.calls[index], prepared.sent[index]
+        blank = _blank(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
+        worker = self._ready()
+        if worker is None or mode in self.refused:
+            verdict = Verdict(Outcome.MISSING, message=self.missing)
+            if worker is not None:
+                verdict = Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
+            return self._record([_row(blank, d, verdict) for d in call.answers.values()])
+        place = {"problem": problem.id, "framework": self.framework.name, "mode": mode, "device": device}
+        self.segment.write("start", {**place, "verb": call.verb})
+        begin = time.perf_counter()
+        header = {"verb": call.verb, "mode": mode, "device": device, "arithmetic": self.plan.arithmetic,
+                  "problem": problem.id, "settings": call.settings}
+        try:
+            reply, results = worker.ask(header, call.arrays, self.plan.limit or problem.limit)
+        except WorkerLost as lost:
+            self.close()
+            verdict = Verdict(Outcome(lost.kind), message=lost.message)
+            blank = replace(blank, total_seconds=time.perf_counter() - begin, stderr=lost.stderr)
+            return self._record([_row(blank, d, verdict) for d in call.answers.values()])
+        verdicts, trained = _verdicts(prepared, call, sent, reply, results)
+        blank = replace(blank, seconds=reply.get("seconds"), total_seconds=time.perf_counter() - begin)
+        if reply["outcome"] == "raised":
+            blank = replace(blank, stderr=reply["traceback"] + worker.printed())
+        rows = []
+        for name, direction in call.answers.items():
+            row = _row(blank, direction, verdicts[direction])
+            shown = {"output": results.get(name), "weights": results.get("weights") if trained else None}
+            reference = prepared.references.get(direction)
+            shown["reference"] = None if reference is None else reference.value
+            rows.append(self._with_arrays(row, {**call.arrays, **shown}, problem.show))
+        if trained is not None:
+            for step in _training_steps(place, problem, results, trained):
+                self.segment.write("training", asdict(step))
+        return self._record(rows)
+
+    def _with_arrays(self, row: Check, arrays: dict[str, Array | None], show: bool) -> Check:
+        limit = KEEP_ON_FAILURE if show or row.outcome is not Outcome.PASS else KEEP_ALWAYS
+        present = {name: array for name, array in arrays.items() if array is not None}
+        kept = {name: self.segment.keep(array) for name, array in present.items() if array.nbytes <= limit}
+        output = present.get("output")
+        return replace(row, arrays=kept, output_digest="" if output is None else digest(output))
+
+    def _record(self, rows: list[Check]) -> list[Check]:
+        for row in rows:
+            self.segment.write("checks", check_record(row))
+            self.emit(row)
+        return rows
+
+
+def _verdicts(
+    prepared: Prepared, call: operations.Call, sent: dict[str, str], reply: dict[str, Any], results: dict[str, Array]
+) -> tuple[dict[Direction, Verdict], Trajectory | None]:
+    """The verdict of each direction of a call, and the reference trajectory when it was a training."""
+    directions = list(call.answers.values())
+    if reply["inputs"] != sent:
+        changed = sorted(name for name in sent if reply["inputs"].get(name) != sent[name])
+        message = f"input {', '.join(changed)} was changed on its way or by the call"
+        return dict.fromkeys(directions, Verdict(Outcome.ERROR, message=message)), None
+    if reply["outcome"] == "unsupported":
+        return dict.fromkeys(directions, Verdict(Outcome.UNSUPPORTED, message=reply["message"])), None
+    if reply["outcome"] == "raised":
+        # Problem 2 asks what the framework says to the loop: there its exception is the answer, a refusal
+        kind = Outcome.UNSUPPORTED if call.verb == "differentiate" else Outcome.ERROR
+        message = f"{reply['exception']}: {reply['message']}"
+        return dict.fromkeys(directions, Verdict(kind, message=message)), None
+    if call.verb == "train":
+        return _training_verdict(prepared, results)
+    found = {}
+    for name, direction in call.answers.items():
+        if name in results:
+            found[direction] = judge.judge(
+                prepared.problem, direction, prepared.inputs, results[name], prepared.references[direction]
+            )
+        elif call.verb == "differentiate":
+            found[direction] = judge.no_gradient()
+        else:
+            found[direction] = Verdict(Outcome.ERROR, message=f"the adapter returned no {name}")
+    return found, None
+
+
+def _training_verdict(
+    prepared: Prepared, results: dict[str, Array]
+) -> tuple[dict[Direction, Verdict], Trajectory | None]:
+    problem, inputs = prepared.problem, prepared.inputs
+    weights, biases = results["weights"], results["biases"]
+    start = inputs["start"] if "start" in inputs else weights[0] if weights.size else None
+    if start is None or start.size != inputs["w"].size:
+        shape = None if start is None else start.shape
+        message = f"a history of weights of shape {shape} for a kernel of shape {inputs['w'].shape}"
+        return {Direction.TRAIN: Verdict(Outcome.ERROR, message=message)}, None
+    reference = operations.training_reference(problem, inputs, start.reshape(inputs["w"].shape), inputs.get("bias"))
+    return {Direction.TRAIN: judge.judge_training(problem, results["losses"], weights, biases, reference)}, reference
+
+
+def _training_steps(
+    place: dict[str, str], problem: Problem, results: dict[str, Array], reference: Trajectory
+) -> Iterator[TrainingStep]:
+    printed = {int(step): digits for step, digits in (problem.expect or {}).get("losses", {}).items()}
+    losses = results["losses"].ravel()
+    for step, weight in enumerate(results["weights"][: len(reference.weights)]):
+        has_loss = step < min(len(losses), len(reference.losses))
+        yield TrainingStep(
+            problem=place["problem"],
+            framework=place["framework"],
+            mode=place["mode"],
+            device=place["device"],
+            step=step,
+            loss=float(losses[step]) if has_loss else None,
+            loss_reference=float(reference.losses[step]) if has_loss else None,
+            loss_bound=float(reference.loss_bounds[step]) if has_loss else None,
+            weight=[float(v) for v in weight.ravel()],
+            weight_reference=[float(v) for v in reference.weights[step].ravel()],
+            weight_bound=[float(v) for v in reference.weight_bounds[step].ravel()],
+            printed=printed.get(step + 1, ""),
+        )
+
+
+def _blank(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Check:
+    sealed = hashlib.sha256("|".join(f"{n}:{d}" for n, d in sorted(sent.items())).encode()).hexdigest()[:32]
+    return Check(
+        suite=problem.suite,
+        case=problem.case,
+        problem=problem.id,
+        source=problem.source,
+        title=problem.title,
+        operation=problem.operation,
+        direction=Direction.FORWARD,
+        dtype=problem.dtype,
+        framework=framework,
+        mode=mode,
+        device=device,
+        arithmetic=arithmetic,
+        outcome=Outcome.MISSING,
+        input_digest=sealed,
+    )
+
+
+def _row(blank: Check, direction: Direction, verdict: Verdict) -> Check:
+    return replace(
+        blank,
+        direction=direction,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        message=verdict.message,
+        tier=verdict.tier,
+        error=verdict.error,
+        ratio=verdict.ratio,
+        where="" if verdict.where is None else ",".join(map(str, verdict.where)),
+        expected=verdict.expected,
+        got=verdict.got,
+    )
+
+
+def _refusal(hello: dict[str, Any], mode: str) -> str:
+    notes = [note for note in hello["notes"] if mode in note]
+    return "; ".join(notes) or f"mode {mode} is not offered here"
+
+
+def _environment_rows(framework: Framework, hello: dict[str, Any]) -> Iterator[dict[str, str]]:
+    sections = {
+        "version": hello["versions"],
+        "interpreter": {"python": hello["python"], "numpy": hello["numpy"], "found": framework.found},
+        "offer": {name: ", ".join(hello[name]) for name in ("devices", "modes", "dtypes")},
+        "start": {"import_seconds": f"{hello['import_seconds']:.3f}"},
+        "note": {str(i): note for i, note in enumerate(hello["notes"])},
+        "switch": switches(),
+    }
+    for section, items in sections.items():
+        for key, value in items.items():
+            yield {"framework": framework.name, "section": section, "key": key, "value": str(value)}

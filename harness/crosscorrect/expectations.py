@@ -1,0 +1,117 @@
+"""The committed expectations: which checks are known not to pass, why, and how many must be executed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from crosscorrect import yamlfile
+from crosscorrect.errors import CaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One expected refusal or failure and the checks it speaks of; ``place`` is its file and line."""
+
+    place: str
+    problems: str
+    outcome: str
+    reason: str
+    directions: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    message: str = ""
+    url: str = ""
+
+    def covers(self, problem: str, direction: str, mode: str, device: str) -> bool:
+        """Whether this entry speaks of a check."""
+        return (
+            fnmatchcase(problem, self.problems)
+            and (not self.directions or direction in self.directions)
+            and (not self.modes or mode in self.modes)
+            and (not self.devices or any(fnmatchcase(device, pattern) for pattern in self.devices))
+        )
+
+    @property
+    def suite(self) -> str:
+        """The suite whose problems it names."""
+        return self.problems.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What is expected of one framework in one version. ``executed`` maps suite and mode to a count of checks."""
+
+    framework: str
+    entries: tuple[Entry, ...] = ()
+    executed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def of(self, problem: str, direction: str, mode: str, device: str) -> Entry | None:
+        """The first entry that speaks of a check, if any."""
+        return next((e for e in self.entries if e.covers(problem, direction, mode, device)), None)
+
+
+def shipped_folder() -> Path:
+    """The folder of the expectations that ship with crosscorrect."""
+    return Path(str(files("crosscorrect_cases"))) / "expectations"
+
+
+def load(framework: str, version: str, folder: Path | None = None) -> Expectations:
+    """The expectations of a framework in a version, from every file of a folder that speaks of it.
+
+    Raises CaseError for a file that is malformed, with file, line and key.
+    """
+    entries: list[Entry] = []
+    executed: dict[str, Mapping[str, int]] = {}
+    for path in sorted((folder or shipped_folder()).glob("*.yaml")):
+        document = _checked(path)
+        if document.value["framework"] != framework or not _applies(document, version):
+            continue
+        for index, entry in enumerate(document.value["expect"]):
+            line = document.line(["expect", index])
+            lists = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
+            rest = {key: entry[key] for key in ("problems", "outcome", "reason", "message", "url") if key in entry}
+            entries.append(Entry(place=f"{path.name}:{line}", **rest, **lists))
+        executed.update(document.value.get("executed", {}))
+    return Expectations(framework, tuple(entries), executed)
+
+
+def _checked(path: Path) -> yamlfile.Document:
+    document = yamlfile.load(path)
+    schema = json.loads((files("crosscorrect_cases") / "expectations.schema.json").read_text(encoding="utf-8"))
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(document.value)
+    worst = jsonschema.exceptions.best_match(errors)
+    if worst is not None:
+        keys = list(worst.absolute_path)
+        key = ".".join(map(str, keys))
+        raise CaseError(worst.message, file=path, line=document.line(keys), key=key,
+                        remedy="see expectations.schema.json for the keys and their values")
+    return document
+
+
+def _applies(document: yamlfile.Document, version: str) -> bool:
+    wanted: str = document.value["versions"]
+    try:
+        return Version(version) in SpecifierSet(wanted, prereleases=True)
+    except InvalidSpecifier:
+        raise CaseError("this is no version range", file=document.path, line=document.line(["versions"]), key="versions",
+                        value=wanted, remedy="write it as '>=2.0,<3'") from None
+    except InvalidVersion:
+        return not wanted  # a framework with a version of its own style: only unlimited expectations speak of it
+
+
+def versions(env: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The version of each framework in the rows of an ``env`` table; by convention the component of its own name."""
+    rows = [row for row in env if row["section"] == "version"]
+    return {row["framework"]: row["value"] for row in rows if row["key"] == row["framework"]}

@@ -1,0 +1,282 @@
+"""Array specifications: checked and measured without building anything, then built, the same bits on every machine."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect import fills, kernels, pictures
+from crosscorrect.errors import CaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from crosscorrect.problem import Problem
+
+    Array = np.ndarray[Any, Any]
+
+MAX_ELEMENTS = 2**27
+"""The largest number of elements of one array: 1 GiB of float64."""
+
+MAX_INTEGER = 2**53
+"""The largest integer that may be written out: beyond it doubles are not exact, and a cast would round twice."""
+
+KINDS = ("of", "picture", "kernel", "fill", "npz")
+CHANGES = ("flip", "transpose", "scale", "label")
+
+
+class ArrayError(ValueError):
+    """A defect of an array specification: the ``key`` inside it, the ``value`` found and a ``remedy``."""
+
+    def __init__(self, problem: str, key: tuple[str | int, ...] = (), value: object = None, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.key, self.value, self.remedy = problem, key, value, remedy
+
+
+def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """The shape of the array that a specification describes, with everything checked and nothing large built.
+
+    ``default`` is the shape of a fill that gives none. ``npz`` files are looked for in ``folder``, and only their headers
+    are read. Raises ArrayError.
+    """
+    if isinstance(spec, list):
+        return measure(spec)
+    if not isinstance(spec, dict):
+        raise ArrayError("an array is a list of numbers or a mapping", value=spec, remedy="docs/cases.md lists both")
+    kinds = [kind for kind in KINDS if kind in spec]
+    if len(kinds) != 1:
+        raise ArrayError("an array needs exactly one of of, picture, kernel, fill and npz", value=sorted(spec))
+    kind = kinds[0]
+    try:
+        shape = _SHAPES[kind](spec, folder, default)
+    except ArrayError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ArrayError(f"this {kind} cannot be made: {error}", (kind,)) from error
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise ArrayError(f"an array may have at most {MAX_ELEMENTS} elements", value=list(shape))
+    for change in ("flip", "transpose"):
+        if not isinstance(spec.get(change, False), bool):
+            raise ArrayError("this is true or false", (change,), spec[change])
+    if "scale" in spec and not _number(spec["scale"]):
+        raise ArrayError("scale is a finite number", ("scale",), spec["scale"])
+    return _transposed_shape(shape) if spec.get("transpose") else shape
+
+
+def measure(rows: Any) -> tuple[int, ...]:
+    """The shape of nested lists of finite numbers. Raises ArrayError where they are ragged, empty or hold anything else."""
+    if not isinstance(rows, list):
+        if isinstance(rows, bool) or not isinstance(rows, (int, float)):
+            raise ArrayError("an array holds numbers", value=rows, remedy="write a number")
+        if not math.isfinite(rows):
+            raise ArrayError("an array holds finite numbers", value=rows)
+        if isinstance(rows, int) and abs(rows) > MAX_INTEGER:
+            raise ArrayError("integers beyond 2**53 are not exact", value=rows, remedy="write it as a float, such as 1e17")
+        return ()
+    if not rows:
+        raise ArrayError("a list in an array is empty", remedy="every axis has at least one element")
+    shape: tuple[int, ...] | None = None
+    for index, row in enumerate(rows):
+        try:
+            inner = measure(row)
+        except ArrayError as error:
+            raise ArrayError(error.problem, (index, *error.key), error.value, error.remedy) from None
+        if shape is not None and inner != shape:
+            held = f"has shape {list(inner)}, the first {list(shape)}"
+            raise ArrayError(f"the rows differ: this one {held}", (index,), remedy="give all rows the same length")
+        shape = inner
+    return (len(rows), *(shape or ()))
+
+
+def build(problem: Problem) -> dict[str, Array]:
+    """The input arrays of a problem, as ``Problem.inputs`` describes them. Raises CaseError."""
+    arrays = {}
+    for name, spec in problem.arrays.items():
+        try:
+            array = array_of(spec, problem.dtype, problem.id, name, problem.folder)
+            arrays[name] = np.ascontiguousarray(array).reshape(problem.shapes[name])
+        except ArrayError as error:
+            key = ".".join(map(str, (problem.id, name, *error.key)))
+            raise CaseError(
+                error.problem, file=problem.file, line=problem.line, key=key, value=error.value, remedy=error.remedy
+            ) from error
+    return arrays
+
+
+def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path) -> Array:
+    """The array that a specification describes, of the shape that ``shape_of`` tells.
+
+    ``scale`` acts in float64 and flips move values only, so each element is rounded once more at most, to ``dtype``.
+    ``problem`` and ``name`` choose the stream of a fill, which must give its shape. Raises ArrayError.
+    """
+    if isinstance(spec, list):
+        spec = {"of": spec}
+    scale = spec.get("scale")
+
+    def finish(values: Array) -> Array:
+        return cast(values if scale is None else values.astype(np.float64) * float(scale), dtype)
+
+    try:
+        if "fill" in spec:
+            key = fills.stream_key(problem, name, spec.get("seed", 0))
+            array = fills.fill(spec, spec["shape"], key, dtype, finish)
+        else:
+            array = finish(_values(spec, folder))
+    except ArrayError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ArrayError(str(error)) from error
+    axes = tuple(range(array.ndim - _image_axes(array.ndim), array.ndim))
+    if spec.get("flip"):
+        array = np.flip(array, axes)
+    if spec.get("transpose"):
+        array = array.transpose((*range(axes[0]), *reversed(axes)))
+    return array
+
+
+def cast(values: Array, dtype: str) -> Array:
+    """Round to ``dtype`` once, to nearest. Raises ArrayError for a value that the dtype cannot hold."""
+    target = np.dtype(dtype)
+    if target.kind in "iu":
+        limits = np.iinfo(target)
+        # compared from the inside: the limits themselves may not be doubles
+        wrong = (values != np.floor(values)) | (values < limits.min) | (values >= 2.0 ** (limits.bits - (target.kind == "i")))
+        if wrong.any():
+            raise ArrayError(f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype")
+        return values.astype(target)
+    with np.errstate(over="ignore"):
+        out = values.astype(target)
+    wrong = ~np.isfinite(out)
+    if wrong.any():
+        raise ArrayError(f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype")
+    return out
+
+
+def _values(spec: Mapping[str, Any], folder: Path) -> Array:
+    """The values of anything but a fill, int64 or floating, before scale, flip and transpose."""
+    if "of" in spec:
+        array = np.array(spec["of"])
+        return array.astype(np.int64) if array.dtype.kind == "i" else array
+    if "picture" in spec:
+        picture = pictures.PICTURES[spec["picture"]]
+        given = {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
+        return picture.draw(*pictures.size_of(spec["picture"], spec.get("size")), **given)
+    if "kernel" in spec:
+        make, needed = kernels.KERNELS[spec["kernel"]]
+        return make(**{key: spec[key] for key in needed})
+    path = _beside(spec["npz"], folder)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            array = archive[spec["key"]]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ArrayError(f"the file cannot be read: {error}", ("npz",), spec["npz"]) from error
+    return np.asarray(array)
+
+
+def _of_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
+    _only(spec, ("of",))
+    if not isinstance(spec["of"], list):
+        raise ArrayError("of takes a nested list of numbers", ("of",), spec["of"])
+    try:
+        return measure(spec["of"])
+    except ArrayError as error:
+        raise ArrayError(error.problem, ("of", *error.key), error.value, error.remedy) from None
+
+
+def _picture_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
+    picture = pictures.PICTURES[_name(spec, "picture", pictures.PICTURES)]
+    _only(spec, ("picture", "size", *picture.required, *picture.optional), needed=picture.required)
+    shape = pictures.size_of(spec["picture"], spec.get("size"))
+    if spec["picture"] in ("photograph", "polynomial") and math.prod(shape) <= MAX_ELEMENTS:
+        given = {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
+        # what these refuse depends on the largest coordinates only, so the corner row and column say it
+        picture.draw(*(shape if spec["picture"] == "photograph" else (shape[0], 1)), **given)
+        picture.draw(*(shape if spec["picture"] == "photograph" else (1, shape[1])), **given)
+    return shape
+
+
+def _kernel_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
+    make, needed = kernels.KERNELS[_name(spec, "kernel", kernels.KERNELS)]
+    _only(spec, ("kernel", *needed), needed=needed)
+    return tuple(make(**{key: spec[key] for key in needed}).shape)  # at most 255 × 255
+
+
+def _fill_shape(spec: dict[str, Any], _folder: Path, default: tuple[int, ...] | None) -> tuple[int, ...]:
+    kind = _name(spec, "fill", fills.FILLS)
+    _only(spec, ("fill", "shape", "seed", *fills.FILLS[kind]))
+    shape = spec.get("shape", default if default is None else list(default))
+    if shape is None:
+        raise ArrayError("this fill has no shape", ("fill",), remedy="add shape: [height, width]")
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 5 or not all(_count(n) for n in shape):
+        raise ArrayError("shape is a list of 1 to 5 positive integers", ("shape",), shape)
+    fills.check(spec, shape)
+    return tuple(shape)
+
+
+def _npz_shape(spec: dict[str, Any], folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
+    _only(spec, ("npz", "key"), needed=("key",))
+    path = _beside(spec["npz"], folder)
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{spec['key']}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(member)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ArrayError(f"the file cannot be read: {error}", ("npz",), spec["npz"]) from error
+    if dtype.kind not in "iuf" or not shape or 0 in shape:
+        raise ArrayError("an array holds real numbers, at least one", ("key",), f"{dtype} {list(shape)}")
+    return tuple(shape)
+
+
+_SHAPES = {"of": _of_shape, "picture": _picture_shape, "kernel": _kernel_shape, "fill": _fill_shape, "npz": _npz_shape}
+
+
+def _beside(name: Any, folder: Path) -> Path:
+    """A file in the suite's folder or below; a case file may not reach anywhere else."""
+    path = folder / str(name)
+    if not isinstance(name, str) or "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+        raise ArrayError("this file is not in the suite's folder", ("npz",), name, "put it beside the suite")
+    if not path.is_file():
+        raise ArrayError("there is no such file beside the suite", ("npz",), name)
+    return path
+
+
+def _name(spec: dict[str, Any], kind: str, table: Iterable[str]) -> str:
+    name, known = spec[kind], list(table)
+    if isinstance(name, str) and name in known:
+        return name
+    close = get_close_matches(str(name), known, 1)
+    remedy = f"did you mean {close[0]}?" if close else "write one of " + ", ".join(known)
+    raise ArrayError(f"there is no {kind} of this name", (kind,), name, remedy)
+
+
+def _only(spec: dict[str, Any], keys: tuple[str, ...], needed: tuple[str, ...] = ()) -> None:
+    for key in spec:
+        if key not in keys and key not in CHANGES:
+            raise ArrayError("this key has no meaning here", (key,), remedy="the keys are " + ", ".join(keys + CHANGES))
+    for key in needed:
+        if key not in spec:
+            raise ArrayError(f"the key {key} is missing", remedy=f"add {key}")
+
+
+def _image_axes(rank: int) -> int:
+    """How many of the last axes are the image: both of two, one of one, all but batch and channel of more."""
+    return rank if rank <= 2 else rank - 2
+
+
+def _transposed_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    first = len(shape) - _image_axes(len(shape))
+    return (*shape[:first], *reversed(shape[first:]))
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,91 @@
+"""Shards that separate environments left, joined into one run; what does not belong together is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect import __version__, store
+from crosscorrect.errors import IncompleteError
+from crosscorrect.suite import find_suites, load_suite, shipped_suites
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+AGREED = ("suites", "arithmetic", "filter", "problems", "modes", "devices")
+"""What every shard's ``run.json`` must say alike."""
+
+
+def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> store.Run:
+    """Join finished shards into a new run folder and return it.
+
+    Raises IncompleteError, telling which shard and why: a required framework without a shard, an unfinished one, a
+    framework in two of them, another version of crosscorrect, other suites than the first shard or than those that
+    ship now, other plans, or inputs that differ for the same problem.
+    """
+    runs = [store.load(path) for path in shards]
+    for run in runs:
+        _check_whole(run)
+        _check_current(run)
+        _check_alike(runs[0], run)
+    names = [name for run in runs for name in run.info["frameworks"]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise IncompleteError(f"framework {twice[0]!r} is in more than one shard; give one shard of it")
+    absent = sorted(set(require) - set(names))
+    if absent:
+        raise IncompleteError(f"no shard of {', '.join(absent)}; run its environment first")
+    _check_inputs(runs)
+    return _join(runs, names, results)
+
+
+def _check_whole(run: store.Run) -> None:
+    if not run.info["finished"]:
+        raise IncompleteError(f"the shard {run.folder} is not finished; run its environment again")
+
+
+def _check_current(run: store.Run) -> None:
+    if run.info["crosscorrect"] != __version__:
+        raise IncompleteError(
+            f"the shard {run.folder} is stale: made by crosscorrect {run.info['crosscorrect']}, this is {__version__}"
+        )
+    shipped = {path.name: path for path in shipped_suites()}
+    for suite in run.info["suites"]:
+        if suite["file"] in shipped and load_suite(find_suites([suite["name"]])[0]).digest != suite["digest"]:
+            raise IncompleteError(
+                f"the shard {run.folder} is stale: suite {suite['name']!r} has changed since; run its environment again"
+            )
+
+
+def _check_alike(first: store.Run, run: store.Run) -> None:
+    for key in AGREED:
+        if run.info.get(key) != first.info.get(key):
+            raise IncompleteError(f"the shards {first.folder} and {run.folder} do not belong together: other {key}")
+
+
+def _check_inputs(runs: Sequence[store.Run]) -> None:
+    """The same problem must have had the same input bits everywhere."""
+    seen: dict[tuple[Any, Any], tuple[str, Path]] = {}
+    for run in runs:
+        rows = run.checks[["problem", "direction", "input_digest"]].drop_duplicates()
+        for problem, direction, digest in rows.itertuples(index=False):
+            before, where = seen.setdefault((problem, direction), (digest, run.folder))
+            if before != digest:
+                raise IncompleteError(
+                    f"the shards {where} and {run.folder} do not belong together: other inputs for {problem}"
+                )
+
+
+def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.Run:
+    import pandas as pd  # noqa: PLC0415  only the end of a merge needs it
+
+    info = {key: runs[0].info.get(key) for key in AGREED}
+    folder = store.create(results, store.new_run_id(), {"frameworks": names, **info})
+    tables = {}
+    for table in store.TABLES:
+        frames = [frame for run in runs if len(frame := getattr(run, table))]
+        joined = pd.concat(frames, ignore_index=True) if frames else getattr(runs[0], table)
+        unique = {"problems": "problem", "arrays": "digest"}.get(table)
+        tables[table] = joined if unique is None else joined.drop_duplicates(unique, ignore_index=True)
+    store.write_tables(folder, tables, {"totals": tables["checks"]["outcome"].value_counts().to_dict()})
+    return store.load(folder)

@@ -1,0 +1,112 @@
+"""Which adapters there are and where their frameworks live: names to targets and interpreters, importing none of them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from crosscorrect.errors import IncompleteError, UsageError
+
+GROUP = "crosscorrect.adapters"
+OWN_PACKAGE = "crosscorrect_adapters"
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """One framework to be questioned: its adapter, the interpreter it runs in, and the packages that travel there.
+
+    ``found`` says how the interpreter was chosen: ``option``, ``tox`` or ``current``.
+    """
+
+    name: str
+    target: str
+    python: Path
+    found: str
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+def adapters() -> dict[str, EntryPoint]:
+    """Every installed adapter by name, numpy first. Two providers of one name: UsageError naming both."""
+    known: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in known and known[point.name].value != point.value:
+            both = f"{_provider(known[point.name])} and {_provider(point)}"
+            raise UsageError(f"two installed distributions offer an adapter named {point.name!r}: {both}; uninstall one")
+        known[point.name] = point
+    return dict(sorted(known.items(), key=lambda item: (item[0] != "numpy", item[0])))
+
+
+def tox_python(name: str, root: Path | None = None) -> Path | None:
+    """The interpreter of ``.tox/<name>`` in this folder or one above it, if there is one."""
+    here = (root or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        python = folder / ".tox" / name / "bin" / "python"
+        if python.exists():
+            return python
+    return None
+
+
+def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str, str] | None = None) -> Framework:
+    """The framework of this name, ready to start: ``--python`` first, then tox's environment, then this interpreter.
+
+    ``targets`` maps names to ``module:attribute`` of adapters that are not installed as entry points. Raises
+    UsageError for an unknown name and IncompleteError for an interpreter that is not there.
+    """
+    target = (targets or {}).get(name) or _known(name).value
+    chosen = (pythons or {}).get(name)
+    if chosen is not None:
+        found = shutil.which(chosen)
+        if found is None:
+            raise IncompleteError(
+                f"framework {name!r}: there is no interpreter at {chosen}; give one with --python {name}=PATH"
+            )
+        # not resolved: a virtual environment's python is a link, and following it leaves the environment
+        return Framework(name, target, Path(found).absolute(), "option", _packages(target))
+    if not importable(name) and (python := tox_python(name)) is not None:
+        return Framework(name, target, python, "tox", _packages(target))
+    return Framework(name, target, Path(sys.executable), "current", _packages(target))
+
+
+def importable(name: str) -> bool:
+    """Whether this interpreter can import the framework of an adapter of ours, judged without importing it.
+
+    A third party's adapter does not say what it imports: being installed here is its claim.
+    """
+    point = adapters().get(name)
+    if point is not None and not point.value.startswith(OWN_PACKAGE):
+        return True
+    return importlib.util.find_spec(name) is not None
+
+
+def available(pythons: dict[str, Path] | None = None) -> list[str]:
+    """The frameworks that a plain ``run`` takes: those given an interpreter, in tox, or importable here."""
+    return [n for n in adapters() if n in (pythons or {}) or importable(n) or tox_python(n) is not None]
+
+
+def _known(name: str) -> EntryPoint:
+    known = adapters()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"unknown framework {name!r}; {hint} (adapters are listed by 'crosscorrect frameworks')")
+    return known[name]
+
+
+def _packages(target: str) -> dict[str, str]:
+    """The top-level packages a worker needs from here: the harness's own and the adapter's."""
+    locations = {}
+    for top in ("crosscorrect", target.partition(":")[0].partition(".")[0]):
+        spec = importlib.util.find_spec(top)
+        if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+            raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")
+        locations[top] = str(list(spec.submodule_search_locations)[0]) if spec.submodule_search_locations else str(spec.origin)
+    return locations
+
+
+def _provider(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "(unknown)"

@@ -1,0 +1,244 @@
+"""Suites: finding a case file, reading it against its schema, and streaming the problems that its cases sweep over."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import itertools
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+
+from crosscorrect import yamlfile
+from crosscorrect.errors import CaseError, UsageError
+from crosscorrect.specify import Point, labels, specify
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+    from crosscorrect.problem import Problem
+
+MAX_PROBLEMS = 10**6
+MAX_ERRORS = 50
+LINT_PROBLEMS = 1000
+"""How many problems of each suite ``lint`` builds the inputs of, where they are small."""
+LINT_ELEMENTS = 2**16
+
+_FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which the chapter is read
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A case file that fits its schema. ``cases`` are its cases with the defaults filled in, as plain data.
+
+    ``digest`` is the sha256 of the content in canonical JSON, so that a comment does not change it.
+    """
+
+    name: str
+    title: str
+    description: str
+    path: Path
+    digest: str
+    cases: tuple[Mapping[str, Any], ...]
+    document: yamlfile.Document
+
+    def problems(self) -> Iterator[Problem]:
+        """Each problem in order, made when it is asked for; the first key of a sweep changes slowest.
+
+        Raises CaseError at a problem that makes no sense.
+        """
+        for index in range(len(self.cases)):
+            for point in self._points(index):
+                yield specify(self.name, point)
+
+    def problem(self, problem_id: str) -> Problem:
+        """The problem of this id. Raises UsageError, with the nearest id, where the suite has none."""
+        case = problem_id.partition("@")[0].removeprefix(f"{self.name}/")
+        for index, keys in enumerate(self.cases):
+            if keys["id"] == case:
+                ids = []
+                for point in self._points(index):
+                    ids.append(f"{self.name}/{case}{point.suffix}")
+                    if ids[-1] == problem_id:
+                        return specify(self.name, point)
+                raise _unknown("problem", problem_id, ids)
+        raise _unknown("problem", problem_id, [f"{self.name}/{keys['id']}" for keys in self.cases])
+
+    def count(self) -> int:
+        """The number of problems, without making them."""
+        return sum(math.prod(map(len, case.get("sweep", {}).values())) for case in self.cases)
+
+    def _points(self, index: int) -> Iterator[Point]:
+        written = self.document.value
+        path = ("cases", index)
+        origins = {key: ("defaults", key) for key in written.get("defaults", {})}
+        origins.update({key: (*path, key) for key in written["cases"][index]})
+        base = Point({k: v for k, v in self.cases[index].items() if k != "sweep"}, path, origins, self.document)
+        sweep: Mapping[str, Sequence[Any]] = self.cases[index].get("sweep", {})
+        names = [labels(base, key, values) for key, values in sweep.items()]
+        for places in itertools.product(*(range(len(values)) for values in sweep.values())):
+            point, chosen = base.copy(), dict(zip(sweep, places, strict=True))
+            parts = [f"{key}={own[place]}" for own, (key, place) in zip(names, chosen.items(), strict=True)]
+            point.swept, point.suffix = frozenset(sweep), "@" + ",".join(parts) if parts else ""
+            for key in sorted(chosen, key=lambda key: key.count(".")):  # x before what reaches inside it
+                point.put(key, sweep[key][chosen[key]], (*path, "sweep", key, chosen[key]))
+            yield point
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read a case file and check it against the schema; raises the first CaseError."""
+    document = yamlfile.load(path)
+    for error in _defects(document):
+        raise error
+    value = document.value
+    defaults = value.get("defaults", {})
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return Suite(
+        name=value["suite"],
+        title=value.get("title", value["suite"]),
+        description=value.get("description", ""),
+        path=document.path,
+        digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        cases=tuple({**defaults, **case} for case in value["cases"]),
+        document=document,
+    )
+
+
+def lint(path: Path | str) -> list[CaseError]:
+    """Every defect of a case file that can be found, up to 50: of the file, of its schema, or the first of each case.
+
+    The arrays of the first problems are built too where they are small, so that values which the dtype cannot hold show.
+    """
+    try:
+        document = yamlfile.load(path)
+    except CaseError as error:
+        return [error]
+    found = list(itertools.islice(_defects(document), MAX_ERRORS))
+    if found:
+        return found
+    suite, built = load_suite(path), 0
+    for index in range(len(suite.cases)):
+        try:
+            for point in suite._points(index):
+                problem = specify(suite.name, point)
+                if built < LINT_PROBLEMS and sum(map(math.prod, problem.shapes.values())) <= LINT_ELEMENTS:
+                    problem.inputs()
+                    built += 1
+        except CaseError as error:
+            found.append(error)
+    return found[:MAX_ERRORS]
+
+
+def shipped_suites() -> dict[str, Path]:
+    """The suites that come with the package, by name, in reading order."""
+    folder = Path(str(importlib.resources.files("crosscorrect_cases"))) / "suites"
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    names = [name for name in _FIRST if name in paths]
+    return {name: paths[name] for name in names + [name for name in paths if name not in names]}
+
+
+def find_suites(names: Sequence[str | Path]) -> list[Path]:
+    """The paths of suites asked for by shipped name or by path, in order and each once; all shipped ones for no names.
+
+    Raises UsageError, with the nearest name, for one that is neither.
+    """
+    shipped = shipped_suites()
+    found = []
+    for name in map(str, names or shipped):
+        is_path = os.sep in name or name.endswith((".yaml", ".yml")) or Path(name).exists()
+        if name not in shipped and not is_path:
+            raise _unknown("suite", name, list(shipped), "or the path of a YAML file")
+        path = shipped.get(name, Path(name))
+        if not path.exists():
+            raise UsageError(f"there is no suite file {name}")
+        found.append(path)
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a case file (Draft 2020-12)."""
+    text = importlib.resources.files("crosscorrect_cases").joinpath("suite.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _defects(document: yamlfile.Document) -> Iterator[CaseError]:
+    """What is wrong with a document before any case is expanded, in the order of its lines."""
+    validator = jsonschema.Draft202012Validator(schema())
+    errors = list(itertools.islice(validator.iter_errors(document.value), MAX_ERRORS))
+    told = [_told(document, error) for error in errors]
+    yield from sorted(told, key=lambda error: error.line or 0)
+    if told:
+        return
+    value, seen, total = document.value, set(), 0
+    for index, case in enumerate(value["cases"]):
+        path = ("cases", index, "id")
+        if case["id"] in seen:
+            yield _error(document, path, "another case has this id", case["id"], "give each case its own id")
+        seen.add(case["id"])
+        total += math.prod(map(len, case.get("sweep", {}).values()))
+        if total > MAX_PROBLEMS:
+            at = ("cases", index, "sweep")
+            yield _error(document, at, f"the suite has more than {MAX_PROBLEMS} problems", None, "sweep over less")
+            return
+
+
+def _told(document: yamlfile.Document, error: ValidationError) -> CaseError:
+    """A schema error in the words of docs/cases.md, at the line of the key it is about."""
+    path = tuple(error.absolute_path)
+    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    value: Any = error.instance
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = next(key for key in value if key not in known and not _patterned(key, error.schema))
+        close = get_close_matches(unknown, known, 1)
+        remedy = f"did you mean {close[0]}?" if close else described or "the keys are " + ", ".join(known)
+        return _error(document, (*path, unknown), "this key has no meaning here", None, remedy)
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in value)
+        return _error(document, path, f"the key {missing} is missing", None, f"add {missing}")
+    if error.validator == "enum":
+        close = get_close_matches(str(value), list(map(str, error.validator_value)), 1)
+        remedy = f"did you mean {close[0]}?" if close else "write one of " + ", ".join(map(str, error.validator_value))
+        return _error(document, path, "this is not one of the words that stand here", value, remedy)
+    problems = {
+        "type": f"this is not {_types(error.validator_value)}",
+        "const": f"this is not {error.validator_value}",
+        "pattern": "this is not of the form that stands here",
+        "minItems": f"this has fewer than {error.validator_value} elements",
+        "maxItems": f"this has more than {error.validator_value} elements",
+        "uniqueItems": "this says one thing twice",
+        "minProperties": "this is empty",
+    }
+    return _error(document, path, problems.get(str(error.validator), error.message), value, described)
+
+
+def _patterned(key: str, part: Mapping[str, Any]) -> bool:
+    return any(re.search(pattern, key) for pattern in part.get("patternProperties", {}))
+
+
+def _types(wanted: str | list[str]) -> str:
+    words = {"object": "a mapping", "array": "a list", "string": "text", "boolean": "true or false", "integer": "an integer"}
+    names = [words.get(name, f"a {name}") for name in ([wanted] if isinstance(wanted, str) else wanted)]
+    return " or ".join(names)
+
+
+def _error(document: yamlfile.Document, path: Sequence[str | int], problem: str, value: Any, remedy: str) -> CaseError:
+    key = ".".join(map(str, path))
+    return CaseError(problem, file=document.path, line=document.line(path), key=key, value=value, remedy=remedy)
+
+
+def _unknown(what: str, name: str, known: list[str], more: str = "") -> UsageError:
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}" if close else "the names are " + ", ".join(known[:10])
+    return UsageError(f"there is no {what} {name}; {hint}{', ' + more if more else ''}")

@@ -1,0 +1,43 @@
+"""The first file a worker runs: lets the controller's packages travel into this interpreter, then serves.
+
+Run as ``PYTHON boot.py CONFIG`` by the controller. CONFIG is JSON: the two pipe descriptors, the adapter as
+``module:attribute``, and the packages that travel as ``{name: folder or file}``. Only those names are taken from the
+controller's installation, so a user's own environment is tested as it is, with nothing installed into it.
+"""
+
+import importlib.abc
+import importlib.util
+import json
+import os
+import sys
+
+
+class TravellingFinder(importlib.abc.MetaPathFinder):
+    """Finds the packages that came with the controller; everything else is this interpreter's own."""
+
+    def __init__(self, packages):  # type: ignore[no-untyped-def]  # runs before typing is worth importing
+        self._packages = packages
+
+    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+        location = self._packages.get(name)
+        if location is None:
+            return None
+        if os.path.isdir(location):
+            init = os.path.join(location, "__init__.py")
+            return importlib.util.spec_from_file_location(name, init, submodule_search_locations=[location])
+        return importlib.util.spec_from_file_location(name, location)
+
+
+def main():  # type: ignore[no-untyped-def]
+    config = json.loads(sys.argv[1])
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
+    sys.dont_write_bytecode = True
+    sys.meta_path.insert(0, TravellingFinder(config["packages"]))
+    from crosscorrect.worker import loop
+
+    loop.main(config)
+
+
+if __name__ == "__main__":
+    main()

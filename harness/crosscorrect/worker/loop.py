@@ -1,0 +1,196 @@
+"""The worker's loop: load one adapter, say hello, answer calls until the channel closes.
+
+It measures only the framework's own time, judges nothing, and holds NumPy and one framework. Python 3.8 and NumPy 1.17.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import importlib
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from typing import Any, Callable, Dict, Mapping, Tuple
+
+import numpy as np
+
+from crosscorrect.adapter import Grads, Unsupported
+from crosscorrect.geometry import Geometry
+from crosscorrect.worker.wire import PROTOCOL, Channel, digest
+
+MESSAGE_LIMIT = 4000
+TRACEBACK_LIMIT = 8000
+
+Tensors = Mapping[str, Any]
+Named = Dict[str, Any]
+
+
+def _corr2d(adapter: Any, t: Tensors, settings: Named) -> Named:
+    return {"output": adapter.corr2d(t["x"], t["w"])}
+
+
+def _layer(adapter: Any, t: Tensors, settings: Named) -> Named:
+    return {"output": adapter.layer(t["x"], t["w"], t["b"])}
+
+
+def _matmul(adapter: Any, t: Tensors, settings: Named) -> Named:
+    return {"output": adapter.matmul(t["a"], t["b"])}
+
+
+def _conv2d(adapter: Any, t: Tensors, settings: Named) -> Named:
+    return {"output": adapter.conv2d(t["x"], t["w"], t.get("b"), Geometry.from_json(settings["geometry"]))}
+
+
+def _grads(adapter: Any, t: Tensors, settings: Named) -> Named:
+    grads: Grads = adapter.grads(t["x"], t["w"], t.get("b"), t["dy"], Geometry.from_json(settings["geometry"]))
+    named = {"dx": grads.dx, "dw": grads.dw, "db": grads.db}
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
+def _train(adapter: Any, t: Tensors, settings: Named) -> Named:
+    trained = adapter.train(
+        t["x"],
+        t["y"],
+        t.get("w0"),
+        t.get("b0"),
+        settings["lr"],
+        settings["steps"],
+        settings["layer"],
+        tuple(settings["kernel_size"]),
+    )
+    return {"losses": trained.losses, "weights": trained.weights, "biases": trained.biases}
+
+
+def _differentiate(adapter: Any, t: Tensors, settings: Named) -> Named:
+    gradient = adapter.differentiate_corr2d(t["x"], t["w"], t["dy"], settings["loop"])
+    return {} if gradient is None else {"dx": gradient[0], "dw": gradient[1]}
+
+
+VERBS: Dict[str, Callable[[Any, Tensors, Named], Named]] = {
+    "corr2d": _corr2d,
+    "layer": _layer,
+    "matmul": _matmul,
+    "conv2d": _conv2d,
+    "grads": _grads,
+    "train": _train,
+    "differentiate": _differentiate,
+}
+
+
+class Server:
+    """Answers calls with one adapter class; keeps one instance per device, mode and arithmetic."""
+
+    def __init__(self, adapter_class: Any) -> None:
+        self._class = adapter_class
+        self._instances: Dict[Tuple[str, str], Any] = {}
+        self._arithmetic: Dict[Tuple[str, str], str] = {}
+
+    def _adapter(self, device: str, mode: str, arithmetic: str) -> Any:
+        key = (device, mode)
+        if key not in self._instances:
+            self._instances[key] = self._class(device, mode)
+        if self._arithmetic.get(key) != arithmetic:
+            self._instances[key].arithmetic(arithmetic)
+            # the switch is the whole process's in most frameworks: what the other instances had set is gone
+            self._arithmetic = {key: arithmetic}
+        return self._instances[key]
+
+    def answer(self, call: Named, arrays: Dict[str, Any]) -> Tuple[Named, Dict[str, Any]]:
+        """Carry out one call. Returns the reply's header and its arrays; no framework exception passes."""
+        reply: Named = {"type": "reply", "nonce": call["nonce"]}
+        results: Dict[str, Any] = {}
+        try:
+            adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
+            tensors = {name: adapter.put(array) for name, array in arrays.items()}
+            adapter.sync()
+            begin = time.perf_counter()
+            named = VERBS[call["verb"]](adapter, tensors, call["settings"])
+            adapter.sync(*_leaves(named))
+            reply["seconds"] = time.perf_counter() - begin
+            results = {name: _to_numpy(adapter, value) for name, value in named.items()}
+            reply["outcome"] = "answer"
+        except Unsupported as refusal:
+            reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
+        except (Exception, SystemExit) as error:
+            reply.update(
+                outcome="raised",
+                exception=_name(type(error)),
+                message=_bounded(str(error), MESSAGE_LIMIT),
+                traceback=_bounded(traceback.format_exc(), TRACEBACK_LIMIT),
+            )
+        # after the call, so that it proves both that the bytes arrived whole and that nobody wrote into them
+        reply["inputs"] = {name: digest(array) for name, array in arrays.items()}
+        return reply, results
+
+
+def _leaves(named: Named) -> list[Any]:
+    return [leaf for value in named.values() for leaf in (value if isinstance(value, list) else [value])]
+
+
+def _to_numpy(adapter: Any, value: Any) -> Any:
+    if isinstance(value, list):  # a history: one entry per step
+        return np.stack([np.asarray(adapter.get(entry)) for entry in value]) if value else np.zeros((0,), np.float64)
+    return np.asarray(adapter.get(value))
+
+
+def _name(kind: type) -> str:
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _bounded(text: str, limit: int) -> str:
+    clean = text.encode("utf-8", "backslashreplace").decode()
+    return clean if len(clean) <= limit else clean[: limit // 2] + "\n…\n" + clean[-limit // 2 :]
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the controller's thread dies, whatever kills it; elsewhere EOF must do."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request took hold
+        os._exit(0)
+
+
+def main(config: Named) -> None:
+    """Serve one adapter over the descriptors that ``boot`` was given."""
+    _die_with_parent(config["parent"])
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    channel = Channel(config["read_fd"], config["write_fd"])
+    begin = time.perf_counter()
+    try:
+        module, _, attribute = config["adapter"].partition(":")
+        adapter_class = getattr(importlib.import_module(module), attribute)
+        identity = adapter_class.identity()
+    except BaseException as error:  # noqa: BLE001  a worker that cannot start must say why, whatever it was
+        channel.send({"type": "failed", "exception": _name(type(error)), "message": _bounded(str(error), MESSAGE_LIMIT)})
+        traceback.print_exc()
+        return
+    channel.send(
+        {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "executable": sys.executable,
+            "numpy": np.__version__,
+            "import_seconds": time.perf_counter() - begin,
+            "name": identity.name,
+            "versions": dict(identity.versions),
+            "devices": list(identity.devices),
+            "modes": list(identity.modes),
+            "dtypes": list(identity.dtypes),
+            "notes": list(identity.notes),
+        }
+    )
+    server = Server(adapter_class)
+    while True:
+        try:
+            call, arrays = channel.receive()
+        except EOFError:
+            return
+        channel.send(*server.answer(call, arrays))

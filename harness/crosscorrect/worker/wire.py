@@ -1,0 +1,143 @@
+"""The private channel between controller and worker: frames of a JSON header and raw array bytes over two pipes.
+
+A frame is ``magic | header length | payload length | header (JSON) | payload``. Arrays lie in the payload, one after the
+other; the header tells each one's name, dtype and shape. Nothing is ever pickled or evaluated. This module travels
+to every worker: Python 3.8, NumPy 1.17 and the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import struct
+import time
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+PROTOCOL = 1
+MAGIC = b"XCF1"
+PREFIX = struct.Struct("<4sIQ")
+MAX_HEADER = 1 << 20
+MAX_PAYLOAD = 1 << 33
+DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
+)
+
+Arrays = Mapping[str, "np.ndarray[Any, Any]"]
+
+
+class ProtocolError(Exception):
+    """The other side sent something that is not a frame of this protocol."""
+
+
+def digest(array: np.ndarray[Any, Any]) -> str:
+    """The first 128 bits of the SHA-256 of an array's dtype, shape and little-endian C-order bytes, in hex."""
+    data = np.ascontiguousarray(array)
+    seal = hashlib.sha256(f"{data.dtype.name}|{data.shape}|".encode())
+    seal.update(data.data if data.size else b"")
+    return seal.hexdigest()[:32]
+
+
+class Channel:
+    """One side's pair of pipe ends. The controller's side passes deadlines; a worker waits for ever."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self._read_fd, self._write_fd = read_fd, write_fd
+        self._readable = select.poll()
+        self._readable.register(read_fd, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(write_fd, select.POLLOUT)
+
+    def never_block(self) -> None:
+        """Make writes give up at their deadline even when the other side has stopped reading."""
+        os.set_blocking(self._write_fd, False)
+
+    def close(self) -> None:
+        """Close both ends; the other side then reads the end of the file."""
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+    def send(self, header: Mapping[str, Any], arrays: Optional[Arrays] = None, deadline: Optional[float] = None) -> None:
+        """Send one frame. Raises BrokenPipeError when the other side is gone, TimeoutError past the deadline."""
+        parts, described = [], []
+        for name, array in (arrays or {}).items():
+            data = np.ascontiguousarray(array)
+            if data.dtype.name not in DTYPES:
+                raise ProtocolError(f"array {name!r} has dtype {data.dtype}, which does not cross process borders")
+            described.append([name, data.dtype.name, list(array.shape)])
+            if data.size:
+                parts.append(data.data.cast("B") if data.ndim else data.reshape(1).data.cast("B"))
+        body = json.dumps({**header, "arrays": described}, separators=(",", ":")).encode()
+        if len(body) > MAX_HEADER:
+            raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
+        self._write(PREFIX.pack(MAGIC, len(body), sum(p.nbytes for p in parts)) + body, deadline)
+        for part in parts:
+            self._write(part, deadline)
+
+    def receive(self, deadline: Optional[float] = None) -> Tuple[Dict[str, Any], Dict[str, np.ndarray[Any, Any]]]:
+        """Wait for one frame. Raises EOFError, TimeoutError (``deadline`` on the monotonic clock) or ProtocolError."""
+        magic, header_size, payload_size = PREFIX.unpack(self._read(PREFIX.size, deadline))
+        if magic != MAGIC or header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
+            raise ProtocolError(f"not a frame: magic {magic!r}, header {header_size}, payload {payload_size} bytes")
+        try:
+            header = json.loads(bytes(self._read(header_size, deadline)).decode())
+            layout = [(str(n), _dtype(d), tuple(int(s) for s in shape)) for n, d, shape in header.pop("arrays")]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProtocolError(f"not a header: {error}") from None
+        sizes = [_size(dtype, shape) for _, dtype, shape in layout]
+        if sum(sizes) != payload_size:
+            raise ProtocolError(f"the arrays take {sum(sizes)} bytes, the payload has {payload_size}")
+        payload = self._read(payload_size, deadline)
+        arrays, start = {}, 0
+        for (name, dtype, shape), size in zip(layout, sizes):
+            arrays[name] = np.frombuffer(payload, dtype, count=size // dtype.itemsize, offset=start).reshape(shape)
+            start += size
+        return header, arrays
+
+    def _write(self, data: Any, deadline: Optional[float]) -> None:
+        view = memoryview(data)
+        while view.nbytes:
+            self._wait(self._writable, deadline)
+            try:
+                view = view[os.write(self._write_fd, view) :]
+            except BlockingIOError:
+                continue
+
+    def _read(self, size: int, deadline: Optional[float]) -> memoryview:
+        # One private, writable buffer per frame: arrays are views of it, so nothing is copied twice, and its start
+        # is aligned for every dtype only because NumPy tolerates unaligned views; adapters copy on ``put``.
+        buffer = memoryview(bytearray(size))
+        done = 0
+        while done < size:
+            self._wait(self._readable, deadline)
+            got = os.readv(self._read_fd, [buffer[done:]])
+            if not got:
+                raise EOFError("the other side closed the channel")
+            done += got
+        return buffer
+
+    @staticmethod
+    def _wait(poll: select.poll, deadline: Optional[float]) -> None:
+        if deadline is None:
+            return
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError("no answer before the deadline")
+
+
+def _dtype(name: Any) -> np.dtype[Any]:
+    if name not in DTYPES:
+        raise ValueError(f"dtype {name!r}")
+    return np.dtype(name)
+
+
+def _size(dtype: np.dtype[Any], shape: Tuple[int, ...]) -> int:
+    size = dtype.itemsize
+    for extent in shape:
+        if extent < 0:
+            raise ProtocolError(f"negative extent in shape {shape}")
+        size *= extent
+    return size

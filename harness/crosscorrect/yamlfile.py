@@ -1,0 +1,299 @@
+"""One YAML 1.2 file as plain data with line marks, read so that a hostile file is one clear error and nothing else.
+
+The caps act on the parser's events, before anything is built from them, and the scalars are resolved here by the YAML 1.2
+core schema (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-5`` is a float, ``no`` a string, ``010`` ten, and no date exists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from crosscorrect.errors import CaseError
+
+MAX_BYTES = 8 * 2**20
+MAX_DEPTH = 32
+MAX_ALIASES = 100
+MAX_NODES = 2_000_000
+MAX_SCALAR = 64 * 2**10
+MAX_DIGITS = 400
+
+KeyPath = Sequence[str | int]
+"""Where a value stands: mapping keys and list positions, from the root."""
+
+_NULL = re.compile(r"null|Null|NULL|~|")
+_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+_INT = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+# Characters that make text look other than it is (https://trojansource.codes); JSON spells them with escapes.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The line of a value, and the marks of what it holds (by key or position)."""
+
+    line: int
+    children: dict[str | int, _Mark] = field(default_factory=dict)
+
+
+class _Node(NamedTuple):
+    """A finished value, its mark, and its size and height with every alias written out."""
+
+    value: Any
+    mark: _Mark
+    size: int
+    height: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end has not been met; ``key`` is a mapping's key that waits for its value."""
+
+    value: Any
+    mark: _Mark
+    anchor: str | None
+    key: str | None = None
+    size: int = 1
+    height: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says: ``value`` in plain dicts (keys are always text), lists and scalars, and where it says it."""
+
+    path: Path
+    value: Any
+    _mark: _Mark
+
+    def line(self, keys: KeyPath = ()) -> int:
+        """The line, from 1, of the value at a key path, or of the nearest enclosing value that is in the file."""
+        mark = self._mark
+        for key in keys:
+            if key not in mark.children:
+                break
+            mark = mark.children[key]
+        return mark.line
+
+
+def load(path: Path | str) -> Document:
+    """Read one YAML file.
+
+    Every failure is a CaseError with file, line and remedy: not a regular file, not UTF-8, not YAML, more than one
+    document, a tag, a duplicate key, a cap exceeded.
+    """
+    path = Path(path)
+    return parse(_read(path), path)
+
+
+def parse(text: str, path: Path | str = "<text>") -> Document:
+    """Read YAML from text; ``path`` names it in errors. Raises CaseError as ``load`` does."""
+    return _Builder(Path(path)).build(text)
+
+
+def _read(path: Path) -> str:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        # asked before opening too, because opening a device can act on it
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CaseError("this is not a regular file", file=path, remedy="name a YAML file")
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise CaseError("this is not a regular file", file=path, remedy="name a YAML file")
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CaseError(f"the file cannot be read: {reason}", file=path) from error
+    if len(data) > MAX_BYTES:
+        raise CaseError(
+            f"the file is larger than {MAX_BYTES} bytes", file=path, remedy="put large arrays into an .npz file beside it"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CaseError("the file is not UTF-8", file=path, line=line, remedy="save it as UTF-8") from error
+
+
+class _Builder:
+    """Turns parser events into values, refusing what the caps forbid as soon as it is met."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.anchors: dict[str, _Node | None] = {}  # None while the anchored value is still open
+        self.stack: list[_Open] = []
+        self.root: _Node | None = None
+        self.nodes = self.aliases = self.documents = 0
+
+    def fail(self, problem: str, line: int | None, *, value: object = None, remedy: str = "") -> CaseError:
+        keys = [str(parent.key) for parent in self.stack if parent.key is not None]
+        return CaseError(problem, file=self.path, line=line, key=".".join(keys), value=value, remedy=remedy)
+
+    def build(self, text: str) -> Document:
+        for pattern, name in (("\0", "a NUL character"), (_BIDI, "a character that reverses the direction of text")):
+            found = re.search(pattern, text)
+            if found:
+                line = text.count("\n", 0, found.start()) + 1
+                raise self.fail(f"the file holds {name}", line, remedy="remove it")
+        for event in self.events(text):
+            self.take(event, event.start_mark.line + 1)
+        if self.root is None:
+            raise self.fail("the file is empty", 1, remedy="write a suite: docs/cases.md shows one")
+        return Document(self.path, self.root.value, self.root.mark)
+
+    def events(self, text: str) -> Iterator[Any]:
+        try:
+            yield from YAML(typ="safe", pure=True).parse(text)
+        except CaseError:
+            raise
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else None
+            hint = "indent with spaces" if "'\\t'" in str(error.problem) else ""
+            raise self.fail(f"this is not YAML: {error.problem or error.context}", line, remedy=hint) from error
+        except Exception as error:  # the parser's own slips on hostile text must end as the one error promised
+            position = getattr(error, "position", None)
+            line = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
+            line = line or (self.stack[-1].mark.line if self.stack else 1)
+            reason = getattr(error, "reason", None) or str(error)
+            raise self.fail(f"this is not YAML: {reason}", line) from error
+
+    def take(self, event: Any, line: int) -> None:
+        if isinstance(event, DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                raise self.fail("a second document begins", line, remedy="one file holds one suite")
+            if event.tags or (event.version and tuple(event.version) != (1, 2)):
+                raise self.fail("only the directive %YAML 1.2 is read", line, remedy="remove the line that begins with %")
+            return
+        if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
+            self.count(1, 0, line)
+            if event.tag is not None:
+                raise self.fail("tags are not read", line, value=str(event.tag), remedy="remove the tag")
+            if event.anchor is not None:
+                self.anchors[event.anchor] = None
+        if isinstance(event, ScalarEvent):
+            node = _Node(self.scalar(event, line), _Mark(line), 1, 0)
+            self.place(node, event.anchor, line, str(event.value))
+        elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
+            if len(self.stack) >= MAX_DEPTH:
+                raise self.fail(f"lists and mappings are nested more than {MAX_DEPTH} deep", line)
+            if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
+                raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
+            value: Any = [] if isinstance(event, SequenceStartEvent) else {}
+            self.stack.append(_Open(value, _Mark(line), event.anchor))
+        elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
+            done = self.stack.pop()
+            self.place(_Node(done.value, done.mark, done.size, done.height), done.anchor, line, None)
+        elif isinstance(event, AliasEvent):
+            self.alias(event, line)
+
+    def alias(self, event: Any, line: int) -> None:
+        self.aliases += 1
+        if self.aliases > MAX_ALIASES:
+            raise self.fail(f"the file has more than {MAX_ALIASES} aliases", line, remedy="write the values out")
+        name = str(event.anchor)
+        if name not in self.anchors:
+            raise self.fail("this alias has no anchor before it", line, value=f"*{name}")
+        node = self.anchors[name]
+        if node is None:
+            raise self.fail("this alias stands inside its own anchor", line, value=f"*{name}", remedy="a value cannot hold itself")
+        self.count(node.size, node.height, line)
+        # the alias has its own line; what it stands for keeps the lines where it is written
+        key = node.value if isinstance(node.value, str) else None
+        self.place(_Node(node.value, _Mark(line, node.mark.children), node.size, node.height), None, line, key)
+
+    def count(self, size: int, height: int, line: int) -> None:
+        self.nodes += size
+        if self.nodes > MAX_NODES:
+            raise self.fail(f"the file says more than {MAX_NODES} values", line, remedy="put large arrays into an .npz file")
+        if len(self.stack) + height > MAX_DEPTH:
+            raise self.fail(f"lists and mappings are nested more than {MAX_DEPTH} deep", line)
+
+    def place(self, node: _Node, anchor: str | None, line: int, text: str | None) -> None:
+        """Put a finished value where it belongs; ``text`` is what it reads as where a key is due."""
+        if anchor is not None:
+            self.anchors[anchor] = node
+        if not self.stack:
+            self.root = node
+            return
+        parent = self.stack[-1]
+        parent.size += node.size
+        if isinstance(parent.value, list):
+            parent.mark.children[len(parent.value)] = node.mark
+            parent.value.append(node.value)
+        elif parent.key is None:
+            if text is None:
+                raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
+            key = _join_surrogates(text)
+            if key is None or len(key) > 1024:
+                raise self.fail("a key must be readable text of at most 1024 characters", line)
+            if key in parent.value:
+                raise self.fail("this key stands twice in one mapping", line, value=key, remedy="remove one of them")
+            parent.key = key
+            return
+        else:
+            parent.mark.children[parent.key] = node.mark
+            parent.value[parent.key] = node.value
+            parent.key = None
+        parent.height = max(parent.height, node.height + 1)
+
+    def scalar(self, event: Any, line: int) -> Any:
+        text = str(event.value)
+        if len(text) > MAX_SCALAR:
+            raise self.fail(f"one value is longer than {MAX_SCALAR} characters", line)
+        if not event.implicit[0]:  # quoted, or a block: text, whatever it looks like
+            whole = _join_surrogates(text)
+            if whole is None:
+                raise self.fail("half a surrogate pair is not text", line, remedy="write the character itself")
+            return whole
+        if len(text) > MAX_DIGITS and (_INT.fullmatch(text) or _BASED.fullmatch(text) or _FLOAT.fullmatch(text)):
+            raise self.fail(f"a number has more than {MAX_DIGITS} characters", line, value=text)
+        value = _resolve(text)
+        if value in (float("inf"), float("-inf")) and not _SPECIAL.fullmatch(text):
+            raise self.fail("this number is beyond a double", line, value=text, remedy="write .inf if infinity is meant")
+        return value
+
+
+def _resolve(text: str) -> Any:
+    """The value of a plain scalar by the YAML 1.2 core schema."""
+    if _NULL.fullmatch(text):
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INT.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL.fullmatch(text):
+        return float(text.replace(".", "").lower())
+    return text
+
+
+def _join_surrogates(text: str) -> str | None:
+    r"""Join the pairs that JSON's ``\ud83d\ude00`` leaves behind; None where half a pair is left."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None

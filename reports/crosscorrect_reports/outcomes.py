@@ -1,0 +1,54 @@
+"""How each outcome and each framework looks: a glyph, a word and a colour, the same in every report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crosscorrect.model import Exit, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The look of one outcome. ``meaning`` is its line in a legend; ``rich`` its style in a terminal."""
+
+    glyph: str
+    meaning: str
+    rich: str
+
+
+STYLES = {
+    Outcome.PASS: Style("✔", "right, within a sound bound", "green"),
+    Outcome.FAIL: Style("✘", "a wrong answer", "bold red"),
+    Outcome.UNSUPPORTED: Style("∅", "the framework refuses", "dim"),
+    Outcome.ERROR: Style("‼", "an exception", "red"),
+    Outcome.CRASH: Style("↯", "the worker died", "red"),
+    Outcome.TIMEOUT: Style("◷", "no answer in time", "red"),
+    Outcome.MISTRUSTED: Style("?", "right, on data that prove nothing", "yellow"),
+    Outcome.UNBOUNDED: Style("∞", "no sound bound exists", "yellow"),
+    Outcome.MISSING: Style("–", "was not run", "yellow"),
+}
+
+EXITS = {
+    Exit.OK: "Every check came out as expected.",
+    Exit.NOT_CONFORMANT: "Something came out otherwise than expected.",
+    Exit.USAGE: "The request could not be carried out.",
+    Exit.INCOMPLETE: "The run is incomplete: something that was asked for is missing.",
+    Exit.NOTHING_RAN: "Nothing ran.",
+    Exit.SLOWER: "Slower than the baseline.",
+    Exit.UNFIT: "The host is not fit to judge speed.",
+}
+
+# Okabe and Ito's palette; a framework keeps its colour and its marker whatever else is in the run
+_FIXED = {"mxnet": ("#0072b2", "s"), "torch": ("#d55e00", "o"), "tensorflow": ("#e69f00", "^"), "jax": ("#009e73", "D"),
+          "numpy": ("#767676", "P")}
+_SPARE = (("#cc79a7", "v"), ("#56b4e9", "X"), ("#8a7d00", "<"), ("#767676", ">"))
+
+
+def looks(frameworks: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a matplotlib marker for each framework."""
+    strangers = [name for name in sorted(frameworks) if name not in _FIXED]
+    return {**_FIXED, **{name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}}
