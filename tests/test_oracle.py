@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -13,8 +14,16 @@ from crosscorrect import bounds, oracle
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def connections(x_shape, w_shape, geometry):
+Array: TypeAlias = np.ndarray[Any, Any]
+Shape: TypeAlias = tuple[int, ...]
+Triple: TypeAlias = tuple[Shape, Shape, Shape]
+Summed: TypeAlias = tuple[Array, Array, Array]
+
+
+def connections(x_shape: Shape, w_shape: Shape, geometry: Geometry) -> Iterator[Triple]:
     """Every (input, kernel, output) index triple whose product enters the sum: the definition, nothing else."""
     groups, transposed = geometry.groups, geometry.transposed
     begins = [begin for begin, _ in geometry.pads(x_shape[2:], w_shape[2:])]
@@ -30,7 +39,7 @@ def connections(x_shape, w_shape, geometry):
                 yield (low if transposed else high), (g * wide + o, c, *a), (high if transposed else low)
 
 
-def summed(first, second, shape, triples, roles):
+def summed(first: Array, second: Array, shape: Shape, triples: list[Triple], roles: Shape) -> Summed:
     """Value, absolute sum and count of ``first[...] * second[...]`` over the triples; roles index a triple."""
     value, scale, terms = (np.full(shape, 0, dtype=object) for _ in range(3))
     a, b, target = roles
@@ -43,12 +52,12 @@ def summed(first, second, shape, triples, roles):
 
 
 @st.composite
-def geometries(draw):
+def geometries(draw: st.DrawFn) -> tuple[Geometry, Shape, Shape]:
     """A geometry of any kind with shapes that fit it: (geometry, x shape, w shape)."""
     rank = draw(st.integers(1, 3))
     top = {1: 9, 2: 5, 3: 3}[rank]
 
-    def axes(low, high):
+    def axes(low: int, high: int) -> Shape:
         return draw(st.tuples(*[st.integers(low, high)] * rank))
 
     groups, transposed = draw(st.integers(1, 3)), draw(st.booleans())
@@ -73,15 +82,15 @@ def geometries(draw):
     return geometry, x, w
 
 
-def integers(rng, shape):
+def integers(rng: np.random.Generator, shape: Shape) -> Array:
     return rng.integers(-4, 5, shape)
 
 
-def objects(array):
+def objects(array: Array) -> Array:
     return array.astype(object)
 
 
-def check(reference, brute):
+def check(reference: oracle.Reference, brute: Summed) -> None:
     value, scale, terms = brute
     assert reference.value.dtype == np.float64
     assert reference.terms.dtype == np.int64
@@ -92,7 +101,7 @@ def check(reference, brute):
 
 @settings(max_examples=120, deadline=None)
 @given(case=geometries(), seed=st.integers(0, 2**32 - 1))
-def test_value_scale_and_terms_equal_the_definition_in_every_direction_and_geometry(case, seed):
+def test_value_scale_and_terms_equal_the_definition_in_every_direction_and_geometry(case: Any, seed: int) -> None:
     geometry, x_shape, w_shape = case
     rng = np.random.default_rng(seed)
     x, w = integers(rng, x_shape), integers(rng, w_shape)
@@ -107,7 +116,7 @@ def test_value_scale_and_terms_equal_the_definition_in_every_direction_and_geome
 
 @settings(max_examples=80, deadline=None)
 @given(case=geometries(), seed=st.integers(0, 2**32 - 1))
-def test_the_adjoint_identity_holds_exactly_on_integers(case, seed):
+def test_the_adjoint_identity_holds_exactly_on_integers(case: Any, seed: int) -> None:
     geometry, x_shape, w_shape = case
     rng = np.random.default_rng(seed)
     x, w = integers(rng, x_shape), integers(rng, w_shape)
@@ -120,7 +129,7 @@ def test_the_adjoint_identity_holds_exactly_on_integers(case, seed):
 
 @settings(max_examples=30, deadline=None)
 @given(case=geometries(), seed=st.integers(0, 2**32 - 1))
-def test_the_reference_of_real_data_is_within_its_claimed_error_of_exact_fractions(case, seed):
+def test_the_reference_of_real_data_is_within_its_claimed_error_of_exact_fractions(case: Any, seed: int) -> None:
     geometry, x_shape, w_shape = case
     rng = np.random.default_rng(seed)
     x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
@@ -133,13 +142,13 @@ def test_the_reference_of_real_data_is_within_its_claimed_error_of_exact_fractio
         assert abs(Fraction(float(reference.value[o])) - exact[o]) <= Fraction(float(claimed[o]))
 
 
-def test_the_chapters_worked_example():
+def test_the_chapters_worked_example() -> None:
     reference = oracle.corr2d(np.arange(9.0).reshape(3, 3), np.arange(4.0).reshape(2, 2))
     assert reference.value.tolist() == [[19, 25], [37, 43]]
     assert reference.terms.tolist() == [[4, 4], [4, 4]]
 
 
-def test_a_bias_is_one_more_term_and_its_gradient_sums_the_output_gradient():
+def test_a_bias_is_one_more_term_and_its_gradient_sums_the_output_gradient() -> None:
     x, w, b = np.ones((2, 1, 3, 4)), np.array([[[[2.0]]], [[[3.0]]]]), np.array([-5.0, 7.0])
     reference = oracle.forward(x, w, b, Geometry())
     assert reference.value[:, :, 0, 0].tolist() == [[-3, 10], [-3, 10]]
@@ -152,7 +161,7 @@ def test_a_bias_is_one_more_term_and_its_gradient_sums_the_output_gradient():
     assert found.terms.tolist() == [24, 24]
 
 
-def test_the_odd_zero_of_same_padding_is_where_the_word_says():
+def test_the_odd_zero_of_same_padding_is_where_the_word_says() -> None:
     x, w = np.array([[[1.0, 2, 3, 4]]]), np.array([[[10.0, 1]]])
     upper = oracle.forward(x, w, None, Geometry((1,), "same_upper", (1,)))
     lower = oracle.forward(x, w, None, Geometry((1,), "same_lower", (1,)))
@@ -162,13 +171,13 @@ def test_the_odd_zero_of_same_padding_is_where_the_word_says():
     assert lower.terms.tolist() == [[[1, 2, 2, 2]]]
 
 
-def test_padding_lists_are_read_as_tuples():
+def test_padding_lists_are_read_as_tuples() -> None:
     geometry = Geometry((1,), [[0, 1]], (1,))
     assert oracle.forward(np.ones((1, 1, 2)), np.ones((1, 1, 2)), None, geometry).value.tolist() == [[[2, 1]]]
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_splitting_a_large_problem_changes_nothing(monkeypatch, transposed):
+def test_splitting_a_large_problem_changes_nothing(monkeypatch: pytest.MonkeyPatch, transposed: bool) -> None:
     rng = np.random.default_rng(1)
     geometry = Geometry((2, 3), ((1, 0), (2, 1)), (2, 1), 2, transposed=transposed)
     x, w = integers(rng, (2, 4, 9, 8)), integers(rng, (4, 2, 3, 2))
@@ -182,12 +191,12 @@ def test_splitting_a_large_problem_changes_nothing(monkeypatch, transposed):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "uint8", "int32", "bool"])
-def test_every_real_dtype_is_read_exactly(dtype):
+def test_every_real_dtype_is_read_exactly(dtype: str) -> None:
     x, k = np.array([[1, 0, 1]], dtype), np.array([[1, 1]], dtype)
     assert oracle.corr2d(x, k).value.tolist() == [[1, 1]]
 
 
-def test_windows_times_the_kernel_is_the_correlation():
+def test_windows_times_the_kernel_is_the_correlation() -> None:
     rng = np.random.default_rng(2)
     geometry = Geometry((2, 1), ((1, 2), (0, 1)), (1, 2))
     x, w = integers(rng, (2, 3, 6, 7)), integers(rng, (1, 3, 2, 3))
@@ -197,7 +206,7 @@ def test_windows_times_the_kernel_is_the_correlation():
     np.testing.assert_array_equal((seen * w[0]).sum((-3, -2, -1)), direct)
 
 
-def test_a_matrix_product_has_its_scale_and_as_many_terms_as_columns():
+def test_a_matrix_product_has_its_scale_and_as_many_terms_as_columns() -> None:
     reference = oracle.product(np.array([[1, -2, 3]]), np.array([[1], [1], [1]]))
     assert (reference.value.item(), reference.scale.item(), reference.terms.item()) == (2, 6, 3)
 
@@ -211,12 +220,12 @@ def test_a_matrix_product_has_its_scale_and_as_many_terms_as_columns():
         ((1, 1, 4), (1, 1, 2), Geometry(), "geometry of 2 axes"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused_with_the_sizes(x, w, geometry, words):
+def test_shapes_that_do_not_fit_are_refused_with_the_sizes(x: Shape, w: Shape, geometry: Geometry, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         oracle.forward(np.ones(x), np.ones(w), None, geometry)
 
 
-def test_a_wrong_output_gradient_or_bias_is_refused():
+def test_a_wrong_output_gradient_or_bias_is_refused() -> None:
     x, w = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))
     with pytest.raises(ValueError, match="dy of shape"):
         oracle.gradients(x, w, None, np.ones((1, 1, 3, 3)), Geometry())
@@ -224,6 +233,6 @@ def test_a_wrong_output_gradient_or_bias_is_refused():
         oracle.forward(x, w, np.ones(2), Geometry())
 
 
-def test_complex_data_are_refused():
+def test_complex_data_are_refused() -> None:
     with pytest.raises(TypeError, match="real data"):
         oracle.corr2d(np.ones((2, 2), complex), np.ones((1, 1)))

@@ -7,34 +7,37 @@ Symbols have no shape, so every function here takes the shapes of its tensors as
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Callable, Tuple
+import math
+from typing import TYPE_CHECKING, Any
 
 from mxnet import nd
 from mxnet.gluon import HybridBlock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crosscorrect.geometry import Geometry, Pads
 
-    Shape = Tuple[int, ...]
+    Shape = tuple[int, ...]
 
 
-def execute(mode: str, function: Callable[..., Any], *static: Any, tensors: Tuple[Any, ...]) -> Any:
-    """``function(F, *static, *tensors)``, imperative in mode ``eager``, as a hybridized block in mode ``compiled``."""
+def execute(mode: str, function: Callable[..., Any], *static: Any, tensors: tuple[Any, ...]) -> Any:
+    """Call ``function(F, *static, *tensors)``: imperative in mode ``eager``, hybridized in mode ``compiled``."""
     if mode == "eager":
         return function(nd, *static, *tensors)
-    return _hybridized(function, *static)(*tensors)
+    return _hybridized(function, len(tensors), *static)(*tensors)
 
 
 @functools.lru_cache(maxsize=256)
-def _hybridized(function: Callable[..., Any], *static: Any) -> HybridBlock:
-    """One traced block per function and static arguments, among them every shape, so that no block is traced twice."""
+def _hybridized(function: Callable[..., Any], _count: int, *static: Any) -> HybridBlock:
+    """Keep one block per function, number of tensors and static arguments, every shape among them: none is retraced."""
     block = _Traced(function, static)
     block.hybridize(static_alloc=False)
     return block
 
 
 class _Traced(HybridBlock):
-    def __init__(self, function: Callable[..., Any], static: Tuple[Any, ...]) -> None:
+    def __init__(self, function: Callable[..., Any], static: tuple[Any, ...]) -> None:
         super().__init__()
         self._function, self._static = function, static
 
@@ -43,23 +46,21 @@ class _Traced(HybridBlock):
 
 
 def stacked(F: Any, image: Shape, kernel: Shape, x: Any, k: Any) -> Any:
-    """The chapter's double loop with its elements collected and stacked instead of assigned: it can be differentiated."""
+    """Collect and stack the elements of the chapter's double loop instead of assigning them: it has a gradient."""
     (h, w), rows, columns = kernel, image[0] - kernel[0] + 1, image[1] - kernel[1] + 1
-    elements = [
-        F.sum(F.slice(x, begin=(i, j), end=(i + h, j + w)) * k) for i in range(rows) for j in range(columns)
-    ]
+    elements = [F.sum(F.slice(x, begin=(i, j), end=(i + h, j + w)) * k) for i in range(rows) for j in range(columns)]
     return F.reshape(F.stack(*elements), shape=(rows, columns))
 
 
 def dot(F: Any, a: Any, b: Any) -> Any:
-    """The matrix product ``(m, k), (k, n) -> (m, n)``."""
+    """Multiply matrices ``(m, k), (k, n) -> (m, n)``."""
     return F.dot(a, b)
 
 
 def convolution(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
-    """``F.Convolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (O, C / groups, *kernel), bias optional.
+    """Apply ``F.Convolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (O, C / groups, *kernel).
 
-    Its ``pad`` takes one number per axis for both sides; where begin and end differ, zeros are put round the image first.
+    Its ``pad`` is one number for both sides of an axis; where they differ, zeros are put round the image first.
     """
     pads = geometry.pads(image[2:], kernel[2:])
     if not _symmetric(pads):
@@ -70,33 +71,53 @@ def convolution(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any,
     )  # fmt: skip
 
 
-def deconvolution(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
-    """``F.Deconvolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (C, O / groups, *kernel), bias optional.
+def deconvolution(F: Any, geometry: Geometry, dtype: str, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
+    """Apply ``F.Deconvolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (C, O / groups, *kernel).
 
-    It refuses ``dilate`` over three axes ("Dilate is not supported in 3d deconvolution"): zeros are written into the
-    kernel instead. It has no unequal pads and wants ``adj`` below the stride ("adj(y) must be samller than stride[0]"):
-    then the full adjoint is cut to its window, with zeros where the window reaches past it, before the bias is added.
+    Its ``pad`` is one number for both sides, and its ``adj`` must lie below the stride ("adj(y) must be samller than
+    stride[0]"). Otherwise the full adjoint is cut to its window, with zeros where the window reaches past it.
+    Over three axes it exists for float32 without ``dilate`` only ("Dilate is not supported in 3d deconvolution", "Only
+    1D or 2D Deconvolution is natively supported"), so that a convolution with the flipped kernel stands in for it.
     """
-    dilation, pads, extra = geometry.dilation, geometry.pads(image[2:], kernel[2:]), geometry.output_padding
-    channels, space = kernel[1] * geometry.groups, kernel[2:]
-    if geometry.rank == 3 and max(dilation) > 1:
-        w, space, dilation = _dilated(F, w, kernel, dilation), geometry.spans(space), (1, 1, 1)
-    native = _symmetric(pads) and all(e < s for e, s in zip(extra, geometry.stride))
+    pads, extra, channels = geometry.pads(image[2:], kernel[2:]), geometry.output_padding, kernel[1] * geometry.groups
+    native = geometry.rank < 3 or (dtype == "float32" and max(geometry.dilation) == 1)
+    direct = native and _symmetric(pads) and all(e < s for e, s in zip(extra, geometry.stride))
     zeros = (0,) * geometry.rank
-    y = F.Deconvolution(
-        x, w, *(b if native else ()), kernel=space, stride=geometry.stride, dilate=dilation,
-        pad=_counts(pads) if native else zeros, adj=extra if native else zeros,
-        num_filter=channels, num_group=geometry.groups, no_bias=not (b and native),
-    )  # fmt: skip
     if native:
+        # The weight goes in as it is: the gradient of a weight that another operator has computed fails with "could
+        # not execute a primitive", and after that every oneDNN operator of the process does.
+        y = F.Deconvolution(
+            x, w, *(b if direct else ()), kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation,
+            pad=_counts(pads) if direct else zeros, adj=extra if direct else zeros,
+            num_filter=channels, num_group=geometry.groups, no_bias=not (b and direct),
+        )  # fmt: skip
+    else:
+        y = _adjoint(F, geometry, image, kernel, x, w)
+    if direct:
         return y
     size = geometry.output_size(image[2:], kernel[2:])
     full = tuple(n + sum(p) - e for n, p, e in zip(size, pads, extra))
-    window = [(p[0], min(p[0] + n, f)) for p, n, f in zip(pads, size, full)]
-    y = F.slice(y, begin=(0, 0) + tuple(v[0] for v in window), end=(image[0], channels) + tuple(v[1] for v in window))
-    missing = tuple((0, n - (end - begin)) for n, (begin, end) in zip(size, window))
+    ends = tuple(p[0] + n for p, n in zip(pads, size))
+    missing = tuple((0, max(end - f, 0)) for end, f in zip(ends, full))
     y = _padded(F, y, missing) if any(sum(m) for m in missing) else y
+    y = F.slice(y, begin=(0, 0, *_counts(pads)), end=(image[0], channels, *ends))
     return F.broadcast_add(y, F.reshape(b[0], shape=(1, channels) + (1,) * geometry.rank)) if b else y
+
+
+def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any) -> Any:
+    """Compute the full adjoint by correlating the image, zeros between its elements, with the kernel flipped.
+
+    Groups keep their channels together while input and output channels change places: ``(O, C / groups, *kernel)``.
+    """
+    groups, space = geometry.groups, kernel[2:]
+    per_group = F.reshape(w, shape=(groups, kernel[0] // groups, kernel[1], -1))
+    flipped = F.reverse(F.transpose(per_group, axes=(0, 2, 1, 3)), axis=3)
+    swapped = (kernel[1] * groups, kernel[0] // groups, *space)
+    return F.Convolution(
+        _spread(F, x, image, geometry.stride), F.reshape(flipped, shape=swapped),
+        kernel=space, dilate=geometry.dilation, pad=tuple(span - 1 for span in geometry.spans(space)),
+        num_filter=swapped[0], num_group=groups, no_bias=True,
+    )  # fmt: skip
 
 
 def _symmetric(pads: Pads) -> bool:
@@ -108,26 +129,22 @@ def _counts(pads: Pads) -> Shape:
 
 
 def _padded(F: Any, x: Any, pads: Pads) -> Any:
-    """Zeros round (N, C, *space). ``F.pad`` takes 4 or 5 axes, so one spatial axis borrows a second of size 1."""
+    """Put zeros round (N, C, *space). ``F.pad`` takes 4 or 5 axes, so one spatial axis borrows a second of size 1."""
     flat = len(pads) == 1
     width = (0, 0, 0, 0) + ((0, 0) if flat else ()) + tuple(count for axis in pads for count in axis)
     padded = F.pad(F.expand_dims(x, axis=2) if flat else x, mode="constant", constant_value=0, pad_width=width)
     return F.squeeze(padded, axis=2) if flat else padded
 
 
-def _dilated(F: Any, w: Any, shape: Shape, dilation: Shape) -> Any:
-    """The kernel of this shape with ``dilation - 1`` zeros after each element of each spatial axis but the last one."""
-    for axis, step in enumerate(dilation, start=2):
+def _spread(F: Any, x: Any, shape: Shape, steps: Shape) -> Any:
+    """Put ``step - 1`` zeros between the elements of each spatial axis of a tensor of this shape."""
+    for axis, step in enumerate(steps, start=2):
         before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
-        rows = size
-        for count in before:
-            rows *= count
+        if step == 1:
+            continue
         # each element of the axis becomes a row of its own, which is lengthened from 1 to `step`
-        lengthened = F.pad(
-            F.reshape(w, shape=(1, rows, 1, -1)), mode="constant", constant_value=0,
-            pad_width=(0, 0, 0, 0, 0, step - 1, 0, 0),
-        )  # fmt: skip
-        w = F.reshape(lengthened, shape=(*before, size * step, *after))
+        rows = F.reshape(x, shape=(1, -1, 1, math.prod(after)))
+        longer = F.pad(rows, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 0, step - 1, 0, 0))
         shape = (*before, step * (size - 1) + 1, *after)
-        w = F.slice_axis(w, axis=axis, begin=0, end=shape[axis])
-    return w
+        x = F.slice_axis(F.reshape(longer, shape=(*before, size * step, *after)), axis=axis, begin=0, end=shape[axis])
+    return x

@@ -1,16 +1,19 @@
-"""TensorFlow's part of a correlation: its operators in every geometry, the double loop written three ways, the layer."""
+"""TensorFlow's operators in every geometry, the double loop written three ways, and the chapter's layer."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from crosscorrect.geometry import Geometry
+
+    Way = tuple[Callable[..., Any], bool]  # a function of tensors, and whether XLA is to compile it
 
 WORDS = {"valid": "VALID", "same_upper": "SAME"}
 """The paddings that TensorFlow has a word for; it has none for ``same_lower``."""
@@ -24,14 +27,27 @@ def correlate(x: Any, w: Any, b: Any | None, *, geometry: Geometry, pad_first: b
     """
     axes = range(2, geometry.rank + 2)
     images = tf.transpose(x, (0, *axes, 1))
-    kernels = tf.transpose(
-        w, (*axes, 1, 0)
-    )  # of a transposed one: (*kernel, out / groups, in), what conv_transpose takes
+    kernels = tf.transpose(w, (*axes, 1, 0))  # (*kernel, in / groups, out); transposed (*kernel, out / groups, in)
     convolve = _transposed if geometry.transposed else _forward
     y = convolve(images, kernels, geometry, pad_first)
     if b is not None:
         y = tf.nn.bias_add(y, b)
     return tf.transpose(y, (0, geometry.rank + 1, *(axis - 1 for axis in axes)))
+
+
+def ways(function: Callable[..., Any], geometry: Geometry) -> Sequence[Way]:
+    """List the ways users take to ``correlate`` or ``gradients``, the plainest first.
+
+    TensorFlow's CPU kernels have gaps only where a kernel is dilated or grouped: no gradients with a padding list, none
+    in float64 or float16 at all, and no such kernels in 3-D. So first the native operator as it is spelt; then, for a
+    list, ``tf.pad`` and ``VALID``, which oneDNN differentiates in float32; at last the operator compiled by XLA, which
+    is what Keras itself does. (Splitting by group would help groups only, space_to_batch dilation of stride 1 only.)
+    """
+    spelt = functools.partial(function, geometry=geometry)
+    if geometry.groups == 1 and max(geometry.dilation) == 1:
+        return [(spelt, False)]
+    padded = functools.partial(function, geometry=geometry, pad_first=True)
+    return [(spelt, False), *([(padded, False)] if _takes_list(geometry) else []), (spelt, True)]
 
 
 def gradients(
@@ -45,12 +61,16 @@ def gradients(
     return tuple(tape.gradient(y, sources, output_gradients=dy))
 
 
+def _takes_list(geometry: Geometry) -> bool:
+    return geometry.rank == 2 and not geometry.transposed and not isinstance(geometry.padding, str)
+
+
 def _forward(x: Any, w: Any, geometry: Geometry, pad_first: bool) -> Any:
     strides, dilations = list(geometry.stride), list(geometry.dilation)
     padding: Any = WORDS.get(str(geometry.padding))
-    if padding is None or pad_first:
+    if padding is None:
         counts = [(0, 0), *geometry.pads(tuple(x.shape[1:-1]), tuple(w.shape[:-2])), (0, 0)]
-        if geometry.rank == 2 and not pad_first and not isinstance(geometry.padding, str):
+        if _takes_list(geometry) and not pad_first:
             padding = counts
         else:
             x, padding = tf.pad(x, counts), "VALID"
@@ -65,13 +85,13 @@ def _transposed(x: Any, w: Any, geometry: Geometry, _pad_first: bool) -> Any:
     # conv_transpose errs on explicit padding with dilation or groups and on output_padding >= stride: so take the whole
     # adjoint and crop it. Output padding beyond the whole adjoint holds zeros.
     spans, pads = geometry.spans(w.shape[:-2]), geometry.pads((), ())
-    whole = [(n - 1) * s + span for n, s, span in zip(x.shape[1:-1], geometry.stride, spans)]
+    whole = [(n - 1) * s + span for n, s, span in zip(x.shape[1:-1], geometry.stride, spans)]  # noqa: B905  Python 3.8
     shape = [x.shape[0], *whole, w.shape[-2] * geometry.groups]
     y = tf.nn.conv_transpose(
         x, w, shape, strides=list(geometry.stride), padding="VALID", dilations=list(geometry.dilation)
     )
     y = tf.pad(y, [(0, 0), *((0, extra) for extra in geometry.output_padding), (0, 0)])
-    ends = zip(pads, whole, geometry.output_padding)
+    ends = zip(pads, whole, geometry.output_padding)  # noqa: B905  Python 3.8
     crop = [slice(begin, size + extra - end) for (begin, end), size, extra in ends]
     return y[(slice(None), *crop)]
 

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from crosscorrect.geometry import Geometry
 
     Array = np.ndarray[Any, Any]
-    Way = tuple[Callable[..., Any], bool]  # a function of tensors, and whether XLA is to compile it
 
 LOOPS = {"literal": ops.corr2d_literal, "idiomatic": ops.corr2d_assigned, "stacked": ops.corr2d_stacked}
 REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError, TypeError)
-REFUSING = ("allowed values", "support", "Could not find device for node", "must have the same depth")
+REFUSING = ("allowed values", "support", "Could not find device for node")
 REMEMBERED = 64  # traced functions kept at a time; each holds a graph
 OWN_TF32 = tf.config.experimental.tensor_float_32_execution_enabled()
 
@@ -53,13 +52,11 @@ class TensorflowAdapter:
             onednn = "oneDNN is on: it computes float32 and bfloat16 convolutions on the CPU, Eigen the others"
         build = tf.sysconfig.get_build_info()
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-        versions.update(
-            (k[: -len("_version")], str(v)) for k, v in build.items() if k in ("cuda_version", "cudnn_version")
-        )
+        versions.update({part: build[f"{part}_version"] for part in ("cuda", "cudnn") if f"{part}_version" in build})
         notes = (
             onednn,
             "compiled is tf.function without XLA",
-            "grouped or dilated convolutions that native kernels refuse are compiled by XLA in both modes, as Keras does",
+            "grouped or dilated convolutions that native kernels refuse go through XLA in both modes, as in Keras",
         )
         return Identity(
             "tensorflow", versions, _devices(), ("eager", "compiled"), ("float16", "float32", "float64", "int32"), notes
@@ -75,7 +72,7 @@ class TensorflowAdapter:
     def put(self, array: Array) -> Any:
         """Copy to the device; ``tf.constant`` never shares NumPy's memory."""
         with self._device:
-            return tf.constant(array, dtype=array.dtype)
+            return tf.constant(array)
 
     def get(self, tensor: Any) -> Array:
         """Wait and copy; NumPy knows float64, float32, float16 and the integers by the same names."""
@@ -110,14 +107,14 @@ class TensorflowAdapter:
         return self._run("matmul", [(tf.matmul, False)], a, b)
 
     def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-        """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose``, by the first of ``_ways`` that TensorFlow takes."""
-        return self._run(("conv2d", geometry), _ways(ops.correlate, geometry), x, w, b)
+        """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose``, by the first of ``ways`` that TensorFlow takes."""
+        return self._run(("conv2d", geometry), ops.ways(ops.correlate, geometry), x, w, b)
 
     def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
         """``tf.GradientTape`` over ``conv2d``; for integers the tape would say None, which is a refusal."""
         if not x.dtype.is_floating:
             raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
-        return Grads(*self._run(("grads", geometry), _ways(ops.gradients, geometry), x, w, b, dy))
+        return Grads(*self._run(("grads", geometry), ops.ways(ops.gradients, geometry), x, w, b, dy))
 
     def train(
         self,
@@ -150,7 +147,7 @@ class TensorflowAdapter:
             def step() -> Any:
                 with tf.GradientTape() as tape:
                     loss = tf.reduce_sum((model(x, training=True) - y) ** 2)
-                for variable, gradient in zip(trained, tape.gradient(loss, trained)):
+                for variable, gradient in zip(trained, tape.gradient(loss, trained)):  # noqa: B905  Python 3.8
                     variable.assign_sub(lr * gradient)
                 return loss
 
@@ -181,7 +178,7 @@ class TensorflowAdapter:
         # a partial of its own per trace: tf.function counts retracing per code object and would warn
         return tf.function(functools.partial(function), autograph=False, jit_compile=xla or None)
 
-    def _run(self, name: Any, ways: Sequence[Way], *tensors: Any) -> Any:
+    def _run(self, name: Any, ways: Sequence[ops.Way], *tensors: Any) -> Any:
         """Call the first way that TensorFlow takes and remember it for these shapes: one trace each, no retracing."""
         key = (name, *(None if t is None else (tuple(t.shape), t.dtype.name) for t in tensors))
         with self._device:
@@ -199,24 +196,11 @@ class TensorflowAdapter:
                     self._ready.pop(next(iter(self._ready)))
                 self._ready[key] = call
                 return result
-        raise _refusal(refusals[0]) from refusals[0]
+        raise _refused(refusals[0])
 
 
-def _ways(function: Callable[..., Any], geometry: Geometry) -> Sequence[Way]:
-    """List the ways users take to one convolution, the plainest first.
-
-    TensorFlow's CPU kernels have gaps only where a kernel is dilated or grouped: no gradients with an explicit padding
-    list, none in float64 or float16, no such 3-D kernels. First the native operator as it is spelt; then ``tf.pad`` and
-    ``VALID``, which oneDNN differentiates in float32; then the operator as it is spelt, compiled by XLA.
-    """
-    spelt = functools.partial(function, geometry=geometry)
-    if geometry.groups == 1 and max(geometry.dilation) == 1:
-        return [(spelt, False)]
-    return [(spelt, False), (functools.partial(function, geometry=geometry, pad_first=True), False), (spelt, True)]
-
-
-def _refusal(error: Exception) -> Exception:
-    """``Unsupported`` in TensorFlow's own words where it says so, else the error itself."""
+def _refused(error: Exception) -> Exception:
+    """Return ``Unsupported`` in TensorFlow's own words where that is what it says, else the error itself."""
     for line in str(error).splitlines():
         if any(words in line for words in REFUSING):
             return Unsupported(line.rsplit("}} ", 1)[-1].split(" [Op:")[0].strip())

@@ -1,25 +1,29 @@
 """Seeded data that is the same on every machine: a counter-based generator keyed by problem id, tensor name and seed.
 
-Only ``Philox.random_raw`` is taken from NumPy (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): its
-64-bit words are the same in every NumPy from 1.17 on. What follows is integer arithmetic, or floating-point arithmetic that
-is exact, up to one rounding to the problem's dtype at the end. A tensor has a stream of its own, so adding one changes no other.
+Only ``Philox.random_raw`` is taken from NumPy (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
+its 64-bit words are the same in every NumPy from 1.17 on. What follows is integer arithmetic, or floating-point
+arithmetic that is exact, up to one rounding to the problem's dtype at the end. A tensor has a stream of its own, so
+that adding one changes no other.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Sequence, Tuple
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     Array = np.ndarray[Any, Any]
     Step = Callable[[Array], Array]
 
 VERSION = "crosscorrect-inputs-v1"
 """Part of every key: a change to any stream changes this word."""
 
-FILLS: Dict[str, Tuple[str, ...]] = {
+FILLS: dict[str, tuple[str, ...]] = {
     "integers": ("low", "high"),
     "normal": (),
     "uniform": (),
@@ -41,8 +45,8 @@ def stream_key(problem: str, tensor: str, seed: int = 0) -> Array:
 def fill(spec: Mapping[str, Any], shape: Sequence[int], key: Array, dtype: str, finish: Step) -> Array:
     """An array of this shape and dtype by a fill that ``check`` accepted.
 
-    ``finish`` turns a piece of int64 or float64 values into the dtype, elementwise; it is applied piece by piece, so that an
-    array of the largest size allowed needs little more memory than itself.
+    ``finish`` turns a piece of int64 or float64 values into the dtype, elementwise; it is applied piece by piece, so
+    that an array of the largest size allowed needs little more memory than itself.
     """
     out = np.empty(int(np.prod(shape, dtype=np.int64)), dtype=dtype)
     if spec["fill"] == "impulse":
@@ -67,17 +71,17 @@ def check(spec: Mapping[str, Any], shape: Sequence[int]) -> None:
         at = spec.get("at")
         if not isinstance(at, list) or not 1 <= len(at) <= len(shape) or not all(_integer(i) for i in at):
             raise ValueError(f"at must be a list of 1 to {len(shape)} positions, for the last axes of the shape")
-        if not all(0 <= i < n for i, n in zip(at, shape[len(shape) - len(at) :])):
+        if not all(0 <= i < n for i, n in zip(at, shape[len(shape) - len(at) :], strict=True)):
             raise ValueError(f"at must lie inside the shape {list(shape)}; positions count from 0")
-    elif kind == "constant" and (isinstance(spec.get("value"), bool) or not isinstance(spec.get("value"), (int, float))):
-        raise ValueError("value must be given, a number")
+    elif kind == "constant" and not _finite(spec.get("value")):
+        raise ValueError("value must be given, a finite number; an integer up to 2**53")
 
 
 def integers(words: Array, low: int, high: int) -> Array:
     """Integers from ``low`` to ``high``, both included: the upper 32 bits of each word times the span, shifted by 32.
 
-    Multiply-shift (Lemire, "Fast random integer generation in an interval", 2019) without rejection: the probabilities differ
-    by less than span / 2**32, and every word gives a number.
+    Multiply-shift (Lemire, "Fast random integer generation in an interval", 2019) without rejection: probabilities
+    differ by less than 2**-32, and every word gives a number.
     """
     span = np.uint64(high - low + 1)
     return (((words >> np.uint64(32)) * span) >> np.uint64(32)).astype(np.int64) + np.int64(low)
@@ -91,12 +95,12 @@ def uniform(words: Array) -> Array:
 def normal(words: Array) -> Array:
     """Nearly normal numbers, mean 0 and variance 1, one from six words: the sum of twelve 32-bit uniforms minus six.
 
-    The Irwin–Hall distribution of order 12; it lies within ±6. The sum is an integer, its mean ``6 * (2**32 - 1)`` is taken
-    off as one, and the quotient by 2**32 is exact in float64.
+    The Irwin–Hall distribution of order 12; it lies within ±6. The sum is an integer, its mean ``6 * (2**32 - 1)`` is
+    taken off as one, and the quotient by 2**32 is exact in float64.
     """
     halves = (words >> np.uint64(32)) + (words & np.uint64(0xFFFFFFFF))
     sums = halves.reshape(-1, 6).sum(axis=1, dtype=np.uint64).astype(np.int64)
-    return (sums - np.int64(6 * (2**32 - 1))).astype(np.float64) * 2.0**-32
+    return np.asarray((sums - np.int64(6 * (2**32 - 1))).astype(np.float64) * 2.0**-32)
 
 
 def _source(spec: Mapping[str, Any], philox: np.random.Philox) -> Callable[[int, int], Array]:
@@ -118,9 +122,16 @@ def _source(spec: Mapping[str, Any], philox: np.random.Philox) -> Callable[[int,
 def _impulse(at: Sequence[int], out: Array, finish: Step) -> Array:
     """One at a position of the last axes, in every slice of the axes before them, and zero elsewhere."""
     out[...] = 0
-    out[(..., *at)] = finish(np.ones(1, dtype=np.int64))[0]
+    place: Any = (..., *at)
+    out[place] = finish(np.ones(1, dtype=np.int64))[0]
     return out
 
 
 def _integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zipfile
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from crosscorrect.errors import CaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from crosscorrect.problem import Problem
 
@@ -41,8 +41,8 @@ class ArrayError(ValueError):
 def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
     """The shape of the array that a specification describes, with everything checked and nothing large built.
 
-    ``default`` is the shape of a fill that gives none. ``npz`` files are looked for in ``folder``, and only their headers
-    are read. Raises ArrayError.
+    ``default`` is the shape of a fill that gives none. ``npz`` files are looked for in ``folder``, and only their
+    headers are read. Raises ArrayError.
     """
     if isinstance(spec, list):
         return measure(spec)
@@ -69,14 +69,16 @@ def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) ->
 
 
 def measure(rows: Any) -> tuple[int, ...]:
-    """The shape of nested lists of finite numbers. Raises ArrayError where they are ragged, empty or hold anything else."""
+    """The shape of nested lists of finite numbers; ArrayError where they are ragged, empty or hold other things."""
     if not isinstance(rows, list):
         if isinstance(rows, bool) or not isinstance(rows, (int, float)):
             raise ArrayError("an array holds numbers", value=rows, remedy="write a number")
         if not math.isfinite(rows):
             raise ArrayError("an array holds finite numbers", value=rows)
         if isinstance(rows, int) and abs(rows) > MAX_INTEGER:
-            raise ArrayError("integers beyond 2**53 are not exact", value=rows, remedy="write it as a float, such as 1e17")
+            raise ArrayError(
+                "integers beyond 2**53 are not exact", value=rows, remedy="write it as a float, such as 1e17"
+            )
         return ()
     if not rows:
         raise ArrayError("a list in an array is empty", remedy="every axis has at least one element")
@@ -145,15 +147,23 @@ def cast(values: Array, dtype: str) -> Array:
     if target.kind in "iu":
         limits = np.iinfo(target)
         # compared from the inside: the limits themselves may not be doubles
-        wrong = (values != np.floor(values)) | (values < limits.min) | (values >= 2.0 ** (limits.bits - (target.kind == "i")))
+        wrong = (
+            (values != np.floor(values))
+            | (values < limits.min)
+            | (values >= 2.0 ** (limits.bits - (target.kind == "i")))
+        )
         if wrong.any():
-            raise ArrayError(f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype")
+            raise ArrayError(
+                f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype"
+            )
         return values.astype(target)
     with np.errstate(over="ignore"):
         out = values.astype(target)
     wrong = ~np.isfinite(out)
     if wrong.any():
-        raise ArrayError(f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype")
+        raise ArrayError(
+            f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype"
+        )
     return out
 
 
@@ -164,8 +174,7 @@ def _values(spec: Mapping[str, Any], folder: Path) -> Array:
         return array.astype(np.int64) if array.dtype.kind == "i" else array
     if "picture" in spec:
         picture = pictures.PICTURES[spec["picture"]]
-        given = {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
-        return picture.draw(*pictures.size_of(spec["picture"], spec.get("size")), **given)
+        return picture.draw(*pictures.size_of(spec["picture"], spec.get("size")), **_given(spec, picture))
     if "kernel" in spec:
         make, needed = kernels.KERNELS[spec["kernel"]]
         return make(**{key: spec[key] for key in needed})
@@ -192,11 +201,7 @@ def _picture_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...
     picture = pictures.PICTURES[_name(spec, "picture", pictures.PICTURES)]
     _only(spec, ("picture", "size", *picture.required, *picture.optional), needed=picture.required)
     shape = pictures.size_of(spec["picture"], spec.get("size"))
-    if spec["picture"] in ("photograph", "polynomial") and math.prod(shape) <= MAX_ELEMENTS:
-        given = {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
-        # what these refuse depends on the largest coordinates only, so the corner row and column say it
-        picture.draw(*(shape if spec["picture"] == "photograph" else (shape[0], 1)), **given)
-        picture.draw(*(shape if spec["picture"] == "photograph" else (1, shape[1])), **given)
+    pictures.check(spec["picture"], shape, **_given(spec, picture))
     return shape
 
 
@@ -234,6 +239,10 @@ def _npz_shape(spec: dict[str, Any], folder: Path, _default: tuple[int, ...] | N
 
 
 _SHAPES = {"of": _of_shape, "picture": _picture_shape, "kernel": _kernel_shape, "fill": _fill_shape, "npz": _npz_shape}
+
+
+def _given(spec: Mapping[str, Any], picture: pictures.Picture) -> dict[str, Any]:
+    return {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
 
 
 def _beside(name: Any, folder: Path) -> Path:

@@ -1,27 +1,29 @@
 """Named kernels, as a chapter or a textbook writes them, unflipped: each is meant for cross-correlation.
 
-Every kernel is integer-valued, so that its outputs on integer images are exact, except ``gaussian``. The x axis runs along a
-row, to the right, and the y axis down a column; derivatives are positive where the image grows along their axis.
+Every kernel is integer-valued, so that its outputs on integer images are exact, except ``gaussian`` and
+``directional`` with a fractional vector. The x axis runs along a row, to the right, and the y axis down a column;
+derivatives are positive where the image grows along their axis, except in the chapter's ``edge``.
 """
 
 from __future__ import annotations
 
 import decimal
 import math
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-Size = Union[int, Sequence[int]]
+Size = int | Sequence[int]
 MAX_SIZE = 255
 MAX_DEGREE = 30
 
 
 def edge() -> Array:
-    """``[[1, -1]]``: the chapter's detector of vertical edges (In [5]); 1 from white to black, -1 from black to white."""
+    """``[[1, -1]]``: the chapter's detector of vertical edges (In [5]); 1 from white to black, -1 the other way."""
     return _kernel([[1, -1]])
 
 
@@ -51,7 +53,7 @@ def laplacian() -> Array:
 
 
 def laplacian8() -> Array:
-    """``laplacian`` with the second differences along both diagonals added: all eight neighbours minus eight times the centre."""
+    """``laplacian`` plus the second differences along both diagonals: the eight neighbours minus 8 times the centre."""
     return _kernel([[1, 1, 1], [1, -8, 1], [1, 1, 1]])
 
 
@@ -61,14 +63,15 @@ def sharpen() -> Array:
 
 
 def emboss() -> Array:
-    """The image plus twice its derivative along the falling diagonal; no symmetry maps this kernel to itself but the transpose."""
+    """The image plus its derivative along the falling diagonal; only a transposition maps this kernel to itself."""
     return _kernel([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 
 
 def directional(vector: Sequence[float]) -> Array:
     """``vx * sobel_x + vy * sobel_y`` for ``vector = [vx, vy]``: detects edges that run across the vector.
 
-    The derivative along v is ``vx * d/dx + vy * d/dy``, the gradient's component along v; Sobel's kernels stand for d/dx and d/dy.
+    The derivative along v is ``vx * d/dx + vy * d/dy``, the gradient's component along v; Sobel's kernels stand for the
+    two derivatives.
     """
     if len(vector) != 2 or not all(_number(v) for v in vector):
         raise ValueError("vector must be two numbers, [along x, along y]")
@@ -79,8 +82,8 @@ def derivative(degree: int) -> Array:
     """The smallest kernel for a derivative of degree d along x: the forward difference of d + 1 taps (Problem 4).
 
     Tap k is ``(-1)**(d - k) * binomial(d, k)`` (Abramowitz and Stegun 25.1.1). Correlating ``x**d`` gives d!, a
-    polynomial of lower degree 0. Fewer taps cannot do: they would have to vanish on 1, x … x**(d-1), whose values at d points
-    form an invertible Vandermonde matrix, and so be zero.
+    polynomial of lower degree 0. Fewer taps cannot do: they would have to vanish on 1, x … x**(d-1), whose values at d
+    points form an invertible Vandermonde matrix, and so be zero.
     """
     if not _integer(degree) or not 1 <= degree <= MAX_DEGREE:
         raise ValueError(f"degree must be an integer from 1 to {MAX_DEGREE}")
@@ -112,7 +115,8 @@ def binomial(size: Size) -> Array:
 def gaussian(size: Size, sigma: float) -> Array:
     """``exp(-(x² + y²) / (2 sigma²))`` about the centre, divided by its sum; float64.
 
-    Computed in decimals of 50 digits, whose ``exp`` is correctly rounded on every platform, and rounded once to float64.
+    Computed in decimals of 50 digits, whose ``exp`` is correctly rounded on every platform, and rounded once to
+    float64.
     """
     if not _number(sigma) or not 1e-3 <= sigma <= 1e6:
         raise ValueError("sigma must be a number of pixels from 0.001 to 1e6")
@@ -123,7 +127,7 @@ def gaussian(size: Size, sigma: float) -> Array:
         return np.array([[float(row * column / total) for column in columns] for row in rows], dtype=np.float64)
 
 
-KERNELS: Dict[str, Tuple[Callable[..., Array], Tuple[str, ...]]] = {
+KERNELS: dict[str, tuple[Callable[..., Array], tuple[str, ...]]] = {
     "edge": (edge, ()),
     "sobel_x": (sobel_x, ()),
     "sobel_y": (sobel_y, ()),
@@ -143,16 +147,16 @@ KERNELS: Dict[str, Tuple[Callable[..., Array], Tuple[str, ...]]] = {
 """By name: the function, and the keys it needs, all of them."""
 
 
-def _kernel(rows: List[List[int]]) -> Array:
+def _kernel(rows: list[list[int]]) -> Array:
     return np.array(rows, dtype=np.int64)
 
 
-def _bell(size: int, sigma: float) -> List[decimal.Decimal]:
+def _bell(size: int, sigma: float) -> list[decimal.Decimal]:
     centre, spread = decimal.Decimal(size - 1) / 2, 2 * decimal.Decimal(sigma) ** 2
     return [(-((k - centre) ** 2) / spread).exp() for k in range(size)]
 
 
-def _pair(size: Size) -> Tuple[int, int]:
+def _pair(size: Size) -> tuple[int, int]:
     pair = [size, size] if isinstance(size, int) else size
     if len(pair) != 2 or not all(_integer(n) and 1 <= n <= MAX_SIZE for n in pair):
         raise ValueError(f"size must be one number or [height, width], each from 1 to {MAX_SIZE}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from crosscorrect.geometry import Geometry
@@ -27,14 +28,14 @@ FORMS = ("unrolled", "toeplitz")
 class Problem:
     """A computation with nothing left open, made by ``Suite.problems`` and never changed.
 
-    ``arrays`` maps a tensor's name (``x``, ``w``, ``b``, ``dy``; for training ``start``, ``bias``, ``y``) to its specification
-    in plain JSON, and ``shapes`` the same names, and ``output``, to their shapes as ``inputs()`` gives them.
-    ``geometry`` is set for ``conv2d`` only. ``settings`` holds, for ``train``: ``lr`` (float), ``steps`` (int), ``layer``
-    (``builtin``, ``custom``) and ``start_own`` (bool: the framework's own initialisation starts, and there is no ``start``);
-    for ``matrix``: ``form``; for ``differentiate``: ``loop``. ``expect`` is None or maps ``output`` (nested lists of numbers of
-    the output's rank), ``shape`` (list), ``losses`` (step, from 1, to printed digits) or ``weight`` (printed digits in row order).
-    ``only`` and ``modes`` are empty where nothing is excluded; ``limit`` is in seconds; ``file`` and ``line`` say where the case
-    is written, and ``folder`` is that file's folder, which ``npz`` arrays are relative to.
+    ``arrays`` maps a tensor's name (``x``, ``w``, ``b``, ``dy``; for training ``start``, ``bias``, ``y``) to its
+    specification in plain JSON, and ``shapes`` the same names, and ``output``, to their shapes as ``inputs()`` gives
+    them. ``geometry`` is set for ``conv2d`` only. ``settings`` holds, for ``train``: ``lr`` (float), ``steps`` (int),
+    ``layer`` (``builtin``, ``custom``) and ``start_own`` (bool: the framework's own initialisation starts, and there is
+    no ``start``); for ``matrix``: ``form``; for ``differentiate``: ``loop``. ``expect`` is None or maps ``output``
+    (nested lists of numbers of the output's rank), ``shape`` (list), ``losses`` (step, from 1, to printed digits) or
+    ``weight`` (printed digits in row order). ``only`` and ``modes`` are empty where nothing is excluded; ``limit`` is
+    in seconds; ``file`` and ``line`` say where the case is written.
     """
 
     id: str
@@ -61,18 +62,18 @@ class Problem:
 
     @property
     def folder(self) -> Path:
-        """The folder of the suite file."""
+        """The folder of the suite file, which ``npz`` arrays are relative to."""
         return self.file.parent
 
     def inputs(self) -> dict[str, np.ndarray[Any, Any]]:
         """Every input array by name, C-contiguous, in the problem's dtype, the same bits on every machine.
 
         ``corr2d``, ``layer``, ``matrix``, ``differentiate``: ``x`` (H, W) and ``w`` (h, w); ``layer`` also ``b`` (1,);
-        ``differentiate`` also ``dy`` (H-h+1, W-w+1). ``conv2d``: ``x`` (N, C, *space), ``w`` OIHW, ``b`` (O,) if there is a
-        bias, ``dy`` of the output's shape if a gradient is asked for. ``train``: ``x``, ``w`` (the true kernel), ``start``
-        unless the framework starts, ``b`` (1,) of the target if given, ``bias`` (1,) if one is trained, ``y`` if the
-        target is given; 4-D for the builtin layer, 2-D for the custom one. Raises CaseError where a value does not fit
-        the dtype or an ``.npz`` file cannot be read.
+        ``differentiate`` also ``dy`` (H-h+1, W-w+1). ``conv2d``: ``x`` (N, C, *space), ``w`` OIHW, ``b`` (O,) if there
+        is a bias, ``dy`` of the output's shape if a gradient is asked for. ``train``: ``x``, ``w`` (the true kernel),
+        ``start`` unless the framework starts, ``b`` (1,) of the target if given, ``bias`` (1,) if one is trained, ``y``
+        if the target is given; 4-D for the builtin layer, 2-D for the custom one. Raises CaseError where a value does
+        not fit the dtype or an ``.npz`` file cannot be read.
         """
         from crosscorrect.inputs import build  # noqa: PLC0415  a suite is listed without building a single array
 

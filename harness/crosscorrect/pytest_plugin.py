@@ -60,14 +60,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return SuiteFile.from_parent(parent, path=file_path)
 
 
+@pytest.hookimpl(optionalhook=True)  # a hook of xdist's, which may not be installed
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker which folder its rows go to."""
     state = node.config.stash.get(STATE, None)
     if state is not None:
         node.workerinput["crosscorrect_shard"] = str(state.shard or "")
-
-
-pytest_configure_node.optionalhook = True  # type: ignore[attr-defined]  # xdist may not be installed
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

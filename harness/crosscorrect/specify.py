@@ -1,26 +1,23 @@
-"""From a case at one point of its sweep to a problem: what its keys mean together, checked without building an array."""
+"""From a case at one point of its sweep to a problem: what its keys mean together, checked before arrays are built."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from crosscorrect.errors import CaseError
 from crosscorrect.geometry import Geometry
 from crosscorrect.inputs import MAX_ELEMENTS, ArrayError, measure, shape_of
 from crosscorrect.model import Direction
 from crosscorrect.problem import Problem
 
 if TYPE_CHECKING:
-    from crosscorrect.yamlfile import Document
+    from crosscorrect.sweep import Point
 
 Shape = tuple[int, ...]
 
 _ID = re.compile(r"[A-Za-z0-9_.+=,@#/-]{1,200}")
-_LABEL = re.compile(r"[A-Za-z0-9_.+#-]{1,60}")
 _OPERATION_KEYS = {
     "b": ("layer", "conv2d", "train"),
     "dy": ("conv2d", "differentiate"),
@@ -31,71 +28,7 @@ _OPERATION_KEYS = {
     "loop": ("differentiate",),
 }
 _ASKS = ("dy", "directions", "train", "form", "loop")
-"""Keys that say what is asked, not what is computed: in a sweep over operations, those that do not take them ignore them."""
-
-
-@dataclass(slots=True)
-class Point:
-    """A case with the values of one point of its sweep, which knows where in the file each of its keys is written."""
-
-    data: dict[str, Any]
-    path: tuple[str | int, ...]
-    origins: dict[str, tuple[str | int, ...]]
-    document: Document
-    suffix: str = ""
-    swept: frozenset[str] = frozenset()
-
-    def copy(self) -> Point:
-        """A point that can be changed without changing this one."""
-        return Point(dict(self.data), self.path, dict(self.origins), self.document, self.suffix, self.swept)
-
-    def put(self, key: str, value: Any, origin: tuple[str | int, ...]) -> None:
-        """Set a key, dots reaching inside, to a swept value written at ``origin``; nothing shared is changed."""
-        holder, names = self.data, key.split(".")
-        for name in names[:-1]:
-            inner = holder.get(name, {})
-            if not isinstance(inner, dict):
-                self.fail("a sweep reaches inside this, and it is not a mapping", (name,), inner)
-            holder[name] = dict(inner)
-            holder = holder[name]
-        holder[names[-1]] = value
-        self.origins[key] = origin
-
-    def fail(
-        self, problem: str, keys: Sequence[str | int] = (), value: object = None, remedy: str = ""
-    ) -> NoReturn:
-        """Raise the CaseError of a defect at a key of this case, with the line where that key is written."""
-        place: Sequence[str | int] = self.path
-        for length in range(len(keys), 0, -1):
-            origin = self.origins.get(".".join(map(str, keys[:length])))
-            if origin is not None:
-                place = (*origin, *keys[length:])
-                break
-        key = ".".join(map(str, (self.data.get("id", "?") + self.suffix, *keys)))
-        line = self.document.line(place)
-        raise CaseError(problem, file=self.document.path, line=line, key=key, value=value, remedy=remedy)
-
-
-def labels(point: Point, key: str, values: Sequence[Any]) -> list[str]:
-    """What names each swept value in a problem id. Raises CaseError where two values would have one name."""
-    names: list[str] = []
-    for place, value in enumerate(values):
-        name = _label(value, place)
-        at = ("sweep", key, place)
-        if not _LABEL.fullmatch(name):
-            point.fail("this value cannot stand in a problem id", at, value, "make it a mapping with a label")
-        if name in names:
-            point.fail("two values of this sweep have one name", at, name, "give each a label of its own")
-        names.append(name)
-    return names
-
-
-def _label(value: Any, place: int) -> str:
-    if isinstance(value, dict):
-        return str(value.get("label") or next((value[k] for k in ("picture", "kernel", "fill") if k in value), f"#{place}"))
-    if isinstance(value, list):
-        return f"#{place}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+"""Keys that say what is asked, not what is computed: a sweep over operations may have them for some of these."""
 
 
 def specify(suite: str, point: Point) -> Problem:
@@ -108,7 +41,7 @@ def specify(suite: str, point: Point) -> Problem:
     for key, takers in _OPERATION_KEYS.items():
         ignored = key in _ASKS and "operation" in point.swept
         # a default is offered to every case; only what a case says itself must mean something there
-        offered = point.origins.get(key, ("defaults",))[0] == "defaults" and key in _ASKS
+        offered = point.origins.get(key, ("",))[0] == "defaults" and key in _ASKS
         if key in data and operation not in takers and not ignored and not offered:
             point.fail(f"{operation} does not take {key}", (key,), remedy=f"{key} is for " + ", ".join(takers))
     if dtype[0] != "f" and operation in ("train", "differentiate"):
@@ -150,10 +83,7 @@ class _Parts:
     shapes: dict[str, Shape]
     directions: tuple[Direction, ...] = (Direction.FORWARD,)
     geometry: Geometry | None = None
-    settings: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        self.settings = self.settings or {}
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def _array(point: Point, key: str, default: Shape | None = None) -> tuple[Any, Shape]:
@@ -192,7 +122,9 @@ def _pair(point: Point) -> _Parts:
 def _output(point: Point, parts: _Parts, shape: Shape) -> None:
     if min(shape) < 1:
         image, kernel = list(parts.shapes["x"]), list(parts.shapes["w"])
-        point.fail(f"the kernel {kernel} does not fit into the image {image}", ("w",), remedy="pad, or use a smaller kernel")
+        point.fail(
+            f"the kernel {kernel} does not fit into the image {image}", ("w",), remedy="pad, or use a smaller kernel"
+        )
     if math.prod(shape) > MAX_ELEMENTS:
         point.fail(f"the output would have more than {MAX_ELEMENTS} elements", ("x",), list(shape))
     parts.shapes["output"] = shape
@@ -222,8 +154,6 @@ def _gradient(point: Point, parts: _Parts) -> None:
     shape = parts.shapes["output"]
     if "dy" not in point.data:
         parts.arrays["dy"] = {"fill": "integers", "low": -4, "high": 4, "shape": list(shape)}
-        if point.data.get("dtype") == "uint8":
-            parts.arrays["dy"]["low"] = 0
     else:
         parts.arrays["dy"], given = _array(point, "dy", shape)
         _fits(point, "dy", _lifted(given, len(shape)), shape)
@@ -255,8 +185,10 @@ def _conv2d(point: Point) -> _Parts:
         point.fail(f"the kernel must have {len(x)} axes, as the image has", ("w",), list(w))
     geometry = parts.geometry = _geometry(point, len(x) - 2)
     inner = w[0] if geometry.transposed else w[1] * geometry.groups
-    if geometry.transposed and w[0] % geometry.groups or not geometry.transposed and w[0] % geometry.groups:
-        point.fail(f"the {w[0]} channels of the kernel do not divide into groups", ("geometry", "groups"), geometry.groups)
+    if w[0] % geometry.groups:
+        point.fail(
+            f"the {w[0]} channels of the kernel do not divide into groups", ("geometry", "groups"), geometry.groups
+        )
     if x[1] != inner:
         point.fail(f"the image has {x[1]} channels, the kernel expects {inner}", ("w",), list(w))
     _output(point, parts, geometry.output_shape(x, w))
@@ -269,7 +201,9 @@ def _conv2d(point: Point) -> _Parts:
         if point.data.get("dtype", "float32")[0] != "f":
             point.fail("gradients need a floating dtype", ("dtype",), point.data["dtype"], "write float32 or float64")
         if Direction.GRAD_BIAS in parts.directions and "b" not in parts.arrays:
-            point.fail("there is no bias to differentiate by", ("directions",), "grad_bias", "add b, or leave grad_bias out")
+            point.fail(
+                "there is no bias to differentiate by", ("directions",), "grad_bias", "add b, or leave grad_bias out"
+            )
         _gradient(point, parts)
     return parts
 
@@ -288,7 +222,7 @@ def _geometry(point: Point, rank: int) -> Geometry:
     stride, dilation = axes("stride", 1), axes("dilation", 1)
     padding = written.get("padding", "valid")
     if not isinstance(padding, str):
-        padding = tuple((p, p) if isinstance(p, int) else (p[0], p[1]) for p in axes("padding", 0))  # type: ignore[index]
+        padding = tuple((p, p) if isinstance(p, int) else (p[0], p[1]) for p in axes("padding", 0))
     elif transposed and padding != "valid":
         remedy = "write a list of [begin, end]"
         point.fail("this word has no single meaning when transposed", ("geometry", "padding"), padding, remedy)
@@ -317,14 +251,15 @@ def _train(point: Point) -> _Parts:
     if axes == 4 and (x[1] != 1 or w[:2] != (1, 1)):
         point.fail("training takes one channel", ("x" if x[1] != 1 else "w",), list(x if x[1] != 1 else w))
     _output(point, parts, (*x[:-2], x[-2] - w[-2] + 1, x[-1] - w[-1] + 1))
-    wanted = {"b": ("b", (1,)), "start": ("train.start", w), "bias": ("train.bias", (1,))}
-    wanted["y"] = ("train.target", parts.shapes["output"])
-    for name, (key, shape) in wanted.items():
-        if (key in point.data or key.removeprefix("train.") in settings and key != "b") and settings.get(name) != "own":
-            parts.arrays[name], given = _array(point, key, shape)
-            _fits(point, key, _lifted(given, len(shape)), shape)
-            parts.shapes[name] = shape
     own = settings["start"] == "own"
+    wanted = [("b", "b", (1,), "b" in point.data), ("start", "train.start", w, not own)]
+    wanted += [("bias", "train.bias", (1,), "bias" in settings)]
+    wanted += [("y", "train.target", parts.shapes["output"], "target" in settings)]
+    for name, key, shape, given in wanted:
+        if given:
+            parts.arrays[name], written = _array(point, key, shape)
+            _fits(point, key, _lifted(written, len(shape)), shape)
+            parts.shapes[name] = shape
     parts.settings = {"lr": float(settings["lr"]), "steps": settings["steps"], "layer": layer, "start_own": own}
     return parts
 
@@ -336,7 +271,7 @@ def _expect(point: Point, parts: _Parts) -> dict[str, Any] | None:
         return None
     operation, output = point.data["operation"], parts.shapes["output"]
     words = ("losses", "weight") if operation == "train" else ("shape",)
-    if operation == "differentiate" or Direction.GRAD_INPUT in parts.directions and Direction.FORWARD not in parts.directions:
+    if not {Direction.FORWARD, Direction.TRAIN} & set(parts.directions):
         point.fail("expect is about the output, and this case asks for gradients only", ("expect",))
     if isinstance(written, dict):
         for key in written:

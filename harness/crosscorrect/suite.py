@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -20,9 +19,12 @@ import jsonschema
 
 from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError, UsageError
-from crosscorrect.specify import Point, labels, specify
+from crosscorrect.specify import specify
+from crosscorrect.sweep import Point, points
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from jsonschema.exceptions import ValidationError
 
     from crosscorrect.problem import Problem
@@ -57,7 +59,7 @@ class Suite:
         Raises CaseError at a problem that makes no sense.
         """
         for index in range(len(self.cases)):
-            for point in self._points(index):
+            for point in self.points(index):
                 yield specify(self.name, point)
 
     def problem(self, problem_id: str) -> Problem:
@@ -66,7 +68,7 @@ class Suite:
         for index, keys in enumerate(self.cases):
             if keys["id"] == case:
                 ids = []
-                for point in self._points(index):
+                for point in self.points(index):
                     ids.append(f"{self.name}/{case}{point.suffix}")
                     if ids[-1] == problem_id:
                         return specify(self.name, point)
@@ -77,21 +79,9 @@ class Suite:
         """The number of problems, without making them."""
         return sum(math.prod(map(len, case.get("sweep", {}).values())) for case in self.cases)
 
-    def _points(self, index: int) -> Iterator[Point]:
-        written = self.document.value
-        path = ("cases", index)
-        origins = {key: ("defaults", key) for key in written.get("defaults", {})}
-        origins.update({key: (*path, key) for key in written["cases"][index]})
-        base = Point({k: v for k, v in self.cases[index].items() if k != "sweep"}, path, origins, self.document)
-        sweep: Mapping[str, Sequence[Any]] = self.cases[index].get("sweep", {})
-        names = [labels(base, key, values) for key, values in sweep.items()]
-        for places in itertools.product(*(range(len(values)) for values in sweep.values())):
-            point, chosen = base.copy(), dict(zip(sweep, places, strict=True))
-            parts = [f"{key}={own[place]}" for own, (key, place) in zip(names, chosen.items(), strict=True)]
-            point.swept, point.suffix = frozenset(sweep), "@" + ",".join(parts) if parts else ""
-            for key in sorted(chosen, key=lambda key: key.count(".")):  # x before what reaches inside it
-                point.put(key, sweep[key][chosen[key]], (*path, "sweep", key, chosen[key]))
-            yield point
+    def points(self, index: int) -> Iterator[Point]:
+        """The points of the sweep of one case, by its position in ``cases``."""
+        return points(self.document, index, self.cases[index])
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -116,7 +106,8 @@ def load_suite(path: Path | str) -> Suite:
 def lint(path: Path | str) -> list[CaseError]:
     """Every defect of a case file that can be found, up to 50: of the file, of its schema, or the first of each case.
 
-    The arrays of the first problems are built too where they are small, so that values which the dtype cannot hold show.
+    The arrays of the first problems are built too where they are small, so that values which the dtype cannot hold
+    show.
     """
     try:
         document = yamlfile.load(path)
@@ -128,7 +119,7 @@ def lint(path: Path | str) -> list[CaseError]:
     suite, built = load_suite(path), 0
     for index in range(len(suite.cases)):
         try:
-            for point in suite._points(index):
+            for point in suite.points(index):
                 problem = specify(suite.name, point)
                 if built < LINT_PROBLEMS and sum(map(math.prod, problem.shapes.values())) <= LINT_ELEMENTS:
                     problem.inputs()
@@ -227,14 +218,24 @@ def _patterned(key: str, part: Mapping[str, Any]) -> bool:
     return any(re.search(pattern, key) for pattern in part.get("patternProperties", {}))
 
 
-def _types(wanted: str | list[str]) -> str:
-    words = {"object": "a mapping", "array": "a list", "string": "text", "boolean": "true or false", "integer": "an integer"}
-    names = [words.get(name, f"a {name}") for name in ([wanted] if isinstance(wanted, str) else wanted)]
+def _types(wanted: Any) -> str:
+    words = {
+        "object": "a mapping",
+        "array": "a list",
+        "string": "text",
+        "boolean": "true or false",
+        "integer": "an integer",
+    }
+    names = [words.get(name, f"a {name}") for name in (wanted if isinstance(wanted, list) else [wanted])]
     return " or ".join(names)
 
 
 def _error(document: yamlfile.Document, path: Sequence[str | int], problem: str, value: Any, remedy: str) -> CaseError:
-    key = ".".join(map(str, path))
+    shown = list(path)
+    if len(path) > 1 and path[0] == "cases":  # a person knows a case by its id, not by its number
+        case = document.value["cases"][path[1]]
+        shown[:2] = [case["id"] if isinstance(case, dict) and isinstance(case.get("id"), str) else f"cases.{path[1]}"]
+    key = ".".join(map(str, shown))
     return CaseError(problem, file=document.path, line=document.line(path), key=key, value=value, remedy=remedy)
 
 

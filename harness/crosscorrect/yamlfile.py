@@ -1,7 +1,8 @@
 """One YAML 1.2 file as plain data with line marks, read so that a hostile file is one clear error and nothing else.
 
-The caps act on the parser's events, before anything is built from them, and the scalars are resolved here by the YAML 1.2
-core schema (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-5`` is a float, ``no`` a string, ``010`` ten, and no date exists.
+The caps act on the parser's events, before anything is built from them. The scalars are resolved here, by the YAML 1.2
+core schema (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-5`` is a float, ``no`` a string, ``010`` ten, and there
+are no dates.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 # Characters that make text look other than it is (https://trojansource.codes); JSON spells them with escapes.
+_BEYOND = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -125,7 +127,9 @@ def _read(path: Path) -> str:
         raise CaseError(f"the file cannot be read: {reason}", file=path) from error
     if len(data) > MAX_BYTES:
         raise CaseError(
-            f"the file is larger than {MAX_BYTES} bytes", file=path, remedy="put large arrays into an .npz file beside it"
+            f"the file is larger than {MAX_BYTES} bytes",
+            file=path,
+            remedy="put large arrays into an .npz file beside it",
         )
     try:
         return data.decode("utf-8-sig")
@@ -171,41 +175,46 @@ class _Builder:
             hint = "indent with spaces" if "'\\t'" in str(error.problem) else ""
             raise self.fail(f"this is not YAML: {error.problem or error.context}", line, remedy=hint) from error
         except Exception as error:  # the parser's own slips on hostile text must end as the one error promised
-            position = getattr(error, "position", None)
-            line = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
-            line = line or (self.stack[-1].mark.line if self.stack else 1)
+            beyond = _BEYOND.search(text)  # the one slip known by its cause: chr() of a number that is no character
+            position = beyond.start() if beyond else getattr(error, "position", 0)
+            line = text.count("\n", 0, position if isinstance(position, int) else 0) + 1
             reason = getattr(error, "reason", None) or str(error)
             raise self.fail(f"this is not YAML: {reason}", line) from error
 
     def take(self, event: Any, line: int) -> None:
         if isinstance(event, DocumentStartEvent):
-            self.documents += 1
-            if self.documents > 1:
-                raise self.fail("a second document begins", line, remedy="one file holds one suite")
-            if event.tags or (event.version and tuple(event.version) != (1, 2)):
-                raise self.fail("only the directive %YAML 1.2 is read", line, remedy="remove the line that begins with %")
-            return
-        if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
+            self.begin(event, line)
+        elif isinstance(event, AliasEvent):
+            self.alias(event, line)
+        elif isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
             self.count(1, 0, line)
             if event.tag is not None:
                 raise self.fail("tags are not read", line, value=str(event.tag), remedy="remove the tag")
             if event.anchor is not None:
                 self.anchors[event.anchor] = None
-        if isinstance(event, ScalarEvent):
-            node = _Node(self.scalar(event, line), _Mark(line), 1, 0)
-            self.place(node, event.anchor, line, str(event.value))
-        elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
-            if len(self.stack) >= MAX_DEPTH:
-                raise self.fail(f"lists and mappings are nested more than {MAX_DEPTH} deep", line)
-            if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
-                raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
-            value: Any = [] if isinstance(event, SequenceStartEvent) else {}
-            self.stack.append(_Open(value, _Mark(line), event.anchor))
+            if isinstance(event, ScalarEvent):
+                node = _Node(self.scalar(event, line), _Mark(line), 1, 0)
+                self.place(node, event.anchor, line, str(event.value))
+            else:
+                self.open(event, line)
         elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
             done = self.stack.pop()
             self.place(_Node(done.value, done.mark, done.size, done.height), done.anchor, line, None)
-        elif isinstance(event, AliasEvent):
-            self.alias(event, line)
+
+    def begin(self, event: Any, line: int) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise self.fail("a second document begins", line, remedy="one file holds one suite")
+        if event.tags or (event.version and tuple(event.version) != (1, 2)):
+            raise self.fail("only the directive %YAML 1.2 is read", line, remedy="remove the lines that begin with %")
+
+    def open(self, event: Any, line: int) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            raise self.fail(f"lists and mappings are nested more than {MAX_DEPTH} deep", line)
+        if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
+            raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
+        value: Any = [] if isinstance(event, SequenceStartEvent) else {}
+        self.stack.append(_Open(value, _Mark(line), event.anchor))
 
     def alias(self, event: Any, line: int) -> None:
         self.aliases += 1
@@ -216,7 +225,9 @@ class _Builder:
             raise self.fail("this alias has no anchor before it", line, value=f"*{name}")
         node = self.anchors[name]
         if node is None:
-            raise self.fail("this alias stands inside its own anchor", line, value=f"*{name}", remedy="a value cannot hold itself")
+            raise self.fail(
+                "this alias stands inside its own anchor", line, value=f"*{name}", remedy="a value cannot hold itself"
+            )
         self.count(node.size, node.height, line)
         # the alias has its own line; what it stands for keeps the lines where it is written
         key = node.value if isinstance(node.value, str) else None
@@ -225,7 +236,9 @@ class _Builder:
     def count(self, size: int, height: int, line: int) -> None:
         self.nodes += size
         if self.nodes > MAX_NODES:
-            raise self.fail(f"the file says more than {MAX_NODES} values", line, remedy="put large arrays into an .npz file")
+            raise self.fail(
+                f"the file says more than {MAX_NODES} values", line, remedy="put large arrays into an .npz file"
+            )
         if len(self.stack) + height > MAX_DEPTH:
             raise self.fail(f"lists and mappings are nested more than {MAX_DEPTH} deep", line)
 
@@ -270,25 +283,28 @@ class _Builder:
             raise self.fail(f"a number has more than {MAX_DIGITS} characters", line, value=text)
         value = _resolve(text)
         if value in (float("inf"), float("-inf")) and not _SPECIAL.fullmatch(text):
-            raise self.fail("this number is beyond a double", line, value=text, remedy="write .inf if infinity is meant")
+            raise self.fail(
+                "this number is beyond a double", line, value=text, remedy="write .inf if infinity is meant"
+            )
         return value
 
 
 def _resolve(text: str) -> Any:
     """The value of a plain scalar by the YAML 1.2 core schema."""
+    value: Any = text
     if _NULL.fullmatch(text):
-        return None
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if _INT.fullmatch(text):
-        return int(text)
-    if _BASED.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _SPECIAL.fullmatch(text):
-        return float(text.replace(".", "").lower())
-    return text
+        value = None
+    elif text in _TRUE or text in _FALSE:
+        value = text in _TRUE
+    elif _INT.fullmatch(text):
+        value = int(text)
+    elif _BASED.fullmatch(text):
+        value = int(text, 0)
+    elif _FLOAT.fullmatch(text):
+        value = float(text)
+    elif _SPECIAL.fullmatch(text):
+        value = float(text.replace(".", "").lower())
+    return value
 
 
 def _join_surrogates(text: str) -> str | None:

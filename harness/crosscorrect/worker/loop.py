@@ -111,7 +111,7 @@ class Server:
             named = VERBS[call["verb"]](adapter, tensors, call["settings"])
             adapter.sync(*_leaves(named))
             reply["seconds"] = time.perf_counter() - begin
-            results = {name: _to_numpy(adapter, value) for name, value in named.items()}
+            results = {name: _to_numpy(adapter, value, name) for name, value in named.items()}
             reply["outcome"] = "answer"
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
@@ -131,10 +131,14 @@ def _leaves(named: Named) -> list[Any]:
     return [leaf for value in named.values() for leaf in (value if isinstance(value, list) else [value])]
 
 
-def _to_numpy(adapter: Any, value: Any) -> Any:
-    if isinstance(value, list):  # a history: one entry per step
-        return np.stack([np.asarray(adapter.get(entry)) for entry in value]) if value else np.zeros((0,), np.float64)
-    return np.asarray(adapter.get(value))
+def _to_numpy(adapter: Any, value: Any, name: str) -> Any:
+    if not isinstance(value, list):
+        return np.asarray(adapter.get(value))
+    if not value:
+        return np.zeros((0,), np.float64)
+    history = np.stack([np.asarray(adapter.get(entry)) for entry in value])  # one entry per step
+    # a loss is one number; some frameworks have no scalar tensors and give one element
+    return history.reshape(len(value)) if name == "losses" else history
 
 
 def _name(kind: type) -> str:

@@ -1,0 +1,222 @@
+"""PyTorch, eager and through torch.compile."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
+from crosscorrect_adapters._torch_compile import Compiler, obstacle
+from crosscorrect_adapters._torch_conv import correlate, spell, transpose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from crosscorrect.geometry import Geometry
+
+    Array = np.ndarray[Any, Any]
+
+SEED = 0
+OWN = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32  # the framework's defaults, as imported
+
+
+def corr2d(x: Any, k: Any) -> Any:
+    """Run the chapter's double loop: ``(H, W), (h, w) -> (H-h+1, W-w+1)`` in the dtype of ``x``."""
+    h, w = k.shape
+    y = x.new_zeros(x.shape[0] - h + 1, x.shape[1] - w + 1)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = (x[i : i + h, j : j + w] * k).sum()
+    return y
+
+
+def stacked(x: Any, k: Any) -> Any:
+    """Run the same loop, its elements collected and stacked instead of assigned."""
+    h, w = k.shape
+    rows, columns = x.shape[0] - h + 1, x.shape[1] - w + 1
+    elements = [(x[i : i + h, j : j + w] * k).sum() for i in range(rows) for j in range(columns)]
+    return torch.stack(elements).reshape(rows, columns)
+
+
+# PyTorch users update an element as the chapter does, so the idiom is the literal loop
+LOOPS = {"literal": corr2d, "idiomatic": corr2d, "stacked": stacked}
+
+
+class Conv2D(torch.nn.Module):
+    """The chapter's custom layer: ``loop`` with a trainable kernel, plus a trainable scalar bias."""
+
+    def __init__(self, kernel_size: tuple[int, int], loop: Callable[[Any, Any], Any] = corr2d) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.rand(kernel_size))
+        self.bias = torch.nn.Parameter(torch.zeros(1))
+        self.loop = loop
+
+    def forward(self, x: Any) -> Any:
+        """Correlate ``(H, W)`` with the weight and add the bias."""
+        return self.loop(x, self.weight) + self.bias
+
+
+class TorchAdapter:
+    """PyTorch on one device. Compiled mode compiles the forward call; autograd then compiles its backward."""
+
+    def __init__(self, device: str, mode: str) -> None:
+        if mode == "compiled" and obstacle():
+            raise Unsupported(obstacle())
+        self._device = torch.device(device)
+        self._compiler = Compiler(compiles=mode == "compiled")
+
+    @classmethod
+    def identity(cls) -> Identity:
+        """PyTorch, and the libraries that its build names: oneDNN and MKL on the CPU, CUDA and cuDNN."""
+        config = torch.__config__.show()
+        versions = {"torch": torch.__version__}
+        for name, pattern in (("oneDNN", r"MKL-DNN v([\d.]+)"), ("MKL", r"Math Kernel Library Version ([\d.]+)")):
+            found = re.search(pattern, config)
+            if found:
+                versions[name] = found[1]
+        devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        if len(devices) > 1:
+            versions.update({"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())})
+        modes, notes = (("eager",), (obstacle(),)) if obstacle() else (("eager", "compiled"), ())
+        floats = ("float16", "float32", "float64", "complex64", "complex128")
+        dtypes = (*floats, "int8", "uint8", "int16", "int32", "int64")
+        return Identity("torch", versions, tuple(devices), modes, dtypes, notes)
+
+    def arithmetic(self, kind: str) -> None:
+        """Allow or forbid TF32 and reduced-precision sums; ``default`` is as PyTorch was imported."""
+        if kind == "tf32" and self._device.type != "cuda":
+            raise Unsupported(f"PyTorch has TF32 on CUDA devices only, not on {self._device}")
+        precision, tf32 = {"strict": ("highest", False), "tf32": ("high", True), "default": OWN}[kind]
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = kind != "strict"
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = kind != "strict"
+        self._compiler.forget()
+
+    def put(self, array: Array) -> Any:
+        """Copy an array; ``from_numpy`` alone would share its memory, and refuses negative strides."""
+        own = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+        return torch.from_numpy(own).to(self._device)
+
+    def get(self, tensor: Any) -> Array:
+        """Copy a tensor; ``numpy`` alone would be a writable view of it."""
+        return np.array(tensor.detach().cpu().resolve_conj().resolve_neg().numpy(), order="C")
+
+    def sync(self, *tensors: Any) -> None:  # noqa: ARG002  PyTorch waits for a device, not for a tensor
+        """Wait for the device; the CPU has finished when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def corr2d(self, x: Any, k: Any) -> Any:
+        """Run the chapter's double loop; compiled, it is unrolled into one graph."""
+        return self._compiler.run(corr2d, x, k)
+
+    def Conv2D(self, kernel_size: tuple[int, int]) -> Any:  # noqa: N802  the chapter's own name
+        """Make the chapter's custom layer."""
+        return Conv2D(kernel_size).to(self._device)
+
+    def layer(self, x: Any, w: Any, b: Any) -> Any:
+        """Apply the custom layer with its parameters set."""
+        layer = Conv2D(tuple(w.shape))
+        layer.weight, layer.bias = _parameter(w, trains=False), _parameter(b, trains=False)
+        return self._compiler.run(_apply, layer, x)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """Multiply, ``a @ b``."""
+        return self._compiler.run(_matmul, a, b)
+
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
+        """Correlate by ``conv1d``… ``conv_transpose3d``, padding spelt as PyTorch's own where it has the words."""
+        call = spell(geometry, tuple(x.shape[2:]), tuple(w.shape[2:]))
+        try:
+            y = self._compiler.run(transpose if geometry.transposed else correlate, x, w, b, call)
+            self.sync()
+        except NotImplementedError as error:  # a kernel that has no such dtype
+            raise Unsupported(str(error)) from error
+        return y
+
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
+        """Differentiate by autograd."""
+        tensors = [_leaf(t) for t in (x, w, b) if t is not None]
+        y = self.conv2d(tensors[0], tensors[1], None if b is None else tensors[2], geometry)
+        try:
+            found = torch.autograd.grad(y, tensors, dy)
+            self.sync()
+        except NotImplementedError as error:
+            raise Unsupported(str(error)) from error
+        return Grads(*found)
+
+    def train(  # noqa: PLR0917  the protocol's signature
+        self,
+        x: Any,
+        y: Any,
+        w0: Any | None,
+        b0: Any | None,
+        lr: float,
+        steps: int,
+        layer: str,
+        kernel_size: Sequence[int],
+    ) -> Trained:
+        """Run the chapter's loop on ``torch.nn.Conv2d`` or on the custom layer, by autograd's ``backward``."""
+        torch.manual_seed(SEED)  # so that an own start is the same whatever ran before in this process
+        if layer == "custom":
+            # the literal loop compiles too, but the backward of 42 nested assignments takes tens of seconds to compile
+            loop = stacked if self._compiler.compiles else corr2d
+            model: Any = Conv2D((kernel_size[0], kernel_size[1]), loop)
+        else:
+            model = torch.nn.Conv2d(1, 1, tuple(kernel_size), bias=b0 is not None)
+        model.to(x.device, x.dtype)
+        if w0 is not None:
+            model.weight = _parameter(w0, trains=True)
+        if model.bias is not None:
+            model.bias = _parameter(model.bias if b0 is None else b0, trains=b0 is not None)
+        losses, weights, biases = [], [_snapshot(model.weight)], [] if b0 is None else [_snapshot(model.bias)]
+        for _ in range(steps):
+            loss = self._compiler.run(_loss, model, x, y)
+            model.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for parameter in (model.weight,) if b0 is None else (model.weight, model.bias):
+                    parameter.sub_(lr * parameter.grad)
+            losses.append(loss.detach())
+            weights.append(_snapshot(model.weight))
+            if b0 is not None:
+                biases.append(_snapshot(model.bias))
+        return Trained(losses, weights, biases)
+
+    def differentiate_corr2d(self, x: Any, k: Any, dy: Any, loop: str) -> tuple[Any, Any] | None:
+        """Differentiate a form of the double loop by autograd."""
+        x, k = x.detach().clone().requires_grad_(), k.detach().clone().requires_grad_()
+        dx, dk = torch.autograd.grad(self._compiler.run(LOOPS[loop], x, k), (x, k), dy)
+        return dx, dk
+
+
+def _matmul(a: Any, b: Any) -> Any:
+    """Multiply two matrices: a Python function, because those are what torch.compile takes."""
+    return a @ b
+
+
+def _apply(layer: Any, x: Any) -> Any:
+    return layer(x)
+
+
+def _loss(layer: Any, x: Any, y: Any) -> Any:
+    return ((layer(x) - y) ** 2).sum()
+
+
+def _parameter(tensor: Any, *, trains: bool) -> Any:
+    return torch.nn.Parameter(tensor.detach().clone(), requires_grad=trains)
+
+
+def _leaf(tensor: Any) -> Any:
+    try:
+        return tensor.detach().clone().requires_grad_()
+    except RuntimeError as error:  # "only Tensors of floating point dtype can require gradients"
+        raise Unsupported(str(error)) from error
+
+
+def _snapshot(parameter: Any) -> Any:
+    return parameter.detach().clone()

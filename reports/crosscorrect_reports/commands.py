@@ -1,0 +1,33 @@
+"""The commands that repeat a run, judge it again, or look into one problem of it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from crosscorrect_reports.text import one_line
+
+if TYPE_CHECKING:
+    from crosscorrect.store import Run
+
+
+def again(run: Run, problem: str = "") -> list[str]:
+    """Command lines for a person to copy; names are quoted for the shell."""
+    info = run.info
+    words = ["crosscorrect", "run", *(suite["name"] for suite in info.get("suites", []))]
+    for name in info["frameworks"]:
+        words += ["-f", name]
+    modes = info.get("modes", [])
+    if modes != ["eager"]:
+        words += ["-m", modes[0] if len(modes) == 1 else "all"]
+    for device in info.get("devices", []):
+        words += ["-d", device] if device != "cpu" else []
+    if info.get("arithmetic", "strict") != "strict":
+        words += ["--arithmetic", info["arithmetic"]]
+    for pattern in info.get("filter", []):
+        words += ["-k", pattern]
+    folder = f"results/{run.info['run']}"  # where runs go unless told otherwise
+    lines = [words, ["crosscorrect", "gate", folder]]
+    if problem:
+        lines.append(["crosscorrect", "explain", folder, problem])
+    return [" ".join(shlex.quote(one_line(word)) for word in line) for line in lines]

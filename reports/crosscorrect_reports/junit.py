@@ -1,0 +1,80 @@
+"""A run as JUnit XML: one test case per check, expected refusals as skips with their reason."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect.model import Outcome
+from crosscorrect_reports.text import clean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crosscorrect.gate import Ruling
+    from crosscorrect.store import Run
+
+_ERRORS = (Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, Outcome.MISSING)
+
+
+def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
+    """The document, in UTF-8. ``judged`` is ``frames.judged(run)``.
+
+    A check that passes as expected is a bare test case, one that refuses or fails as expected is skipped with the reason
+    of its entry, and all else is an error (nothing was computed) or a failure. What the gate found about the run as
+    a whole (stale entries, too few checks) are failures of the suite ``gate``.
+    """
+    root = ET.Element("testsuites", name=f"crosscorrect {clean(run.info['run'])}")
+    for (framework, mode, device, suite), rows in judged.groupby(["framework", "mode", "device", "suite"], sort=False):
+        cases = [_case(row) for row in rows.to_dict("records")]
+        _suite(root, f"{framework}.{mode}.{device}.{suite}", cases, float(rows["total_seconds"].astype(float).sum()))
+    said = set(judged["surprise"])
+    others = [finding for finding in ruling.findings if finding not in said]
+    if others:
+        cases = []
+        for finding in others:
+            case = ET.Element("testcase", classname="gate", name=clean(finding)[:200], time="0")
+            ET.SubElement(case, "failure", message=clean(finding), type="gate")
+            cases.append(case)
+        _suite(root, "gate", cases, 0.0)
+    totals: Counter[str] = Counter()
+    for suite in root:
+        totals.update({name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")})
+    root.attrib.update({name: str(totals[name]) for name in ("tests", "failures", "errors", "skipped")})
+    ET.indent(root)
+    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def _suite(root: ET.Element, name: str, cases: list[ET.Element], seconds: float) -> None:
+    found = Counter(child.tag for case in cases for child in case)
+    suite = ET.SubElement(root, "testsuite", name=clean(name), tests=str(len(cases)), failures=str(found["failure"]),
+                          errors=str(found["error"]), skipped=str(found["skipped"]), time=f"{max(seconds, 0) or 0:.6f}")
+    suite.extend(cases)
+
+
+def _case(row: dict[str, Any]) -> ET.Element:
+    place = ".".join((row["framework"], row["mode"], row["device"], row["suite"]))
+    seconds = row["total_seconds"]
+    time = 0.0 if seconds is None or seconds != seconds else float(seconds)  # noqa: PLR0124  a missing number is NaN
+    case = ET.Element("testcase", classname=clean(place), name=clean(f"{row['problem']} {row['direction']}"), time=f"{time:.6f}")
+    if row["surprise"] or row["outcome"] == Outcome.MISSING:
+        tag = "error" if row["outcome"] in _ERRORS else "failure"
+        kind = f"{row['outcome']} ({row['reason']})" if row["reason"] else row["outcome"]
+        problem = ET.SubElement(case, tag, message=clean(row["surprise"] or row["message"]), type=clean(kind))
+        problem.text = clean(_evidence(row))
+    elif row["outcome"] != Outcome.PASS:
+        why = row["entry"].reason if row["entry"] is not None else ""
+        ET.SubElement(case, "skipped", message=clean(f"{why} [{row['message']}]" if row["message"] else why))
+    if row["stderr"]:
+        ET.SubElement(case, "system-err").text = clean(row["stderr"])
+    return case
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    lines = [row["message"]]
+    if row["where"]:
+        lines.append(f"at [{row['where']}]: expected {row['expected']!r}, got {row['got']!r}")
+    if row["ratio"] is not None and row["ratio"] == row["ratio"]:  # noqa: PLR0124  a missing number is NaN
+        lines.append(f"error {row['error']!r}, error over bound {row['ratio']!r}, tier {row['tier']}")
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""What tests share: adapters solved in process, runs in scratch folders, mutants importable by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosscorrect import api, store
+from crosscorrect.engine import Lane, Plan
+from crosscorrect.model import Check
+from crosscorrect.registry import Framework, locate
+from crosscorrect.suite import find_suites, load_suite
+from crosscorrect.worker.loop import Server
+
+class InProcess:
+    """A worker without a process: the same calls, the same server, no pipes."""
+
+    def __init__(self, adapter_class: Any) -> None:
+        self._server = Server(adapter_class)
+        identity = adapter_class.identity()
+        self.hello = {"modes": list(identity.modes), "devices": list(identity.devices)}
+        self.alive = True
+
+    def ask(self, call: dict[str, Any], arrays: dict[str, Any], limit: float) -> Any:
+        return self._server.answer({**call, "nonce": 0}, {name: a.copy() for name, a in arrays.items()})
+
+    def printed(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+class Lanes(Lane):
+    """A lane whose worker, when an isolated problem asks for a fresh one, stays the one it has."""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def solve(tmp_path: Path) -> Callable[..., list[Check]]:
+    """Solve suites with an adapter class in this process; the rows."""
+
+    def solved(adapter_class: Any, suites: Iterable[str | Path] = ("chapter",), only: tuple[str, ...] = ()) -> list[Check]:
+        problems = api.select([load_suite(path) for path in find_suites([str(s) for s in suites])], only)
+        framework = Framework("numpy", "in process", Path(sys.executable), "current")
+        folder = store.create(tmp_path, store.new_run_id(), {"frameworks": ["numpy"]})
+        segment = store.Segment(folder)
+        lane = Lanes(Plan(problems, [framework]), framework, segment, worker=InProcess(adapter_class))
+        lane.modes = ("eager",)
+        rows = [r for p in problems for d, m in lane.places(p) for r in lane.solve(p, m, d)]
+        segment.close()
+        return rows
+
+    return solved
+
+
+@pytest.fixture
+def mutant() -> Callable[[str], Framework]:
+    """A mutant adapter, by the name of its class, as a framework in its own process."""
+    return lambda name: locate(name, targets={name: f"mutants:{name}"})
+
+
+SMALL_SUITE = """\
+crosscorrect: 1
+suite: small
+title: Three problems
+cases:
+  - {id: first, source: test, title: First, operation: corr2d, x: [[0, 1, 2], [3, 4, 5], [6, 7, 8]], w: [[0, 1], [2, 3]],
+     expect: [[19, 25], [37, 43]]}
+  - {id: second, source: test, title: Second, operation: conv2d, x: {fill: normal, shape: [2, 3, 7, 6]},
+     w: {fill: normal, shape: [4, 3, 3, 2]}, b: [1, 2, 3, 4], directions: [forward, grad_input, grad_weight, grad_bias]}
+  - {id: third, source: test, title: Third, operation: corr2d, x: [[1, 2, 4]], w: [[1, -1]], expect: [[-1, -2]]}
+"""
+
+
+@pytest.fixture
+def small_suite(tmp_path: Path) -> Path:
+    """A suite of three problems and six checks; the middle one is conv2d."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL_SUITE, encoding="utf-8")
+    return path

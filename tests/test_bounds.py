@@ -1,0 +1,221 @@
+"""Rounding bounds are never broken by a correct evaluation, and are broken by defects."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from crosscorrect import bounds, oracle
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+TYPES = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
+
+
+def flushed(number: Any, *, flush: bool) -> Any:
+    """The number, or zero where it is subnormal and results are flushed."""
+    return number.dtype.type(0) if flush and abs(number) < np.finfo(number.dtype).tiny else number
+
+
+def sequential(a: Array, b: Array, *, flush: bool = False) -> Any:
+    total = a.dtype.type(0)
+    for p, q in zip(a, b, strict=True):
+        total = flushed(total + flushed(p * q, flush=flush), flush=flush)
+    return total
+
+
+def pairwise(a: Array, b: Array, *, flush: bool = False) -> Any:
+    if len(a) == 1:
+        return flushed(a[0] * b[0], flush=flush)
+    half = len(a) // 2
+    return flushed(pairwise(a[:half], b[:half], flush=flush) + pairwise(a[half:], b[half:], flush=flush), flush=flush)
+
+
+def fused(a: Array, b: Array, *, flush: bool = False) -> Any:
+    """Fused multiply-add: each product exact, one rounding per step (the sum by way of an exact fraction)."""
+    total = a.dtype.type(0)
+    for p, q in zip(a, b, strict=True):
+        total = flushed(
+            a.dtype.type(float(Fraction(float(p)) * Fraction(float(q)) + Fraction(float(total)))), flush=flush
+        )
+    return total
+
+
+def wide(a: Array, b: Array, *, flush: bool = False) -> Any:
+    """A float64 accumulator, rounded once when stored."""
+    return flushed(a.dtype.type(np.dot(a.astype(np.float64), b.astype(np.float64))), flush=flush)
+
+
+ORDERS = [sequential, pairwise, fused, wide]
+
+
+@st.composite
+def dot_products(draw: st.DrawFn) -> tuple[str, Array, Array, Array]:
+    """Two vectors of one dtype with wild exponents and cancellations, but normal inputs and no overflow."""
+    dtype = draw(st.sampled_from(["float16", "float32", "float64"]))
+    n = draw(st.integers(1, 40 if dtype != "float16" else 12))
+    low, high = {"float16": (-10, 5), "float32": (-100, 20), "float64": (-600, 100)}[dtype]
+    spread = draw(st.integers(0, high - low))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    a, b = (rng.uniform(1, 2, n) * rng.choice([-1, 1], n) * 2.0 ** rng.integers(low, low + spread + 1, n) for _ in "ab")
+    if draw(st.booleans()):  # cancel: the second half undoes the first, up to rounding
+        a[n // 2 : n // 2 * 2] = -a[: n // 2]
+        b[n // 2 : n // 2 * 2] = b[: n // 2] * (1 + rng.integers(0, 2, n // 2) * 2.0**-9)
+    return dtype, a.astype(dtype), b.astype(dtype), rng.permutation(n)
+
+
+@settings(max_examples=400, deadline=None)
+@given(case=dot_products(), order=st.sampled_from(ORDERS), flush=st.booleans())
+def test_no_order_of_evaluation_fused_wide_or_flushing_ever_breaks_tier_a(case: Any, order: Any, flush: bool) -> None:
+    dtype, a, b, permutation = case
+    flush = flush and bounds.FORMATS[dtype].flushes
+    reference = oracle.product(a[None], b[:, None])
+    got = order(a[permutation], b[permutation], flush=flush)
+    assert abs(float(got) - reference.value.item()) <= bounds.tier_a(reference, dtype).item()
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=dot_products())
+def test_the_bound_contains_the_distance_from_the_exact_rational_result_too(case: Any) -> None:
+    dtype, a, b, permutation = case
+    reference = oracle.product(a[None], b[:, None])
+    exact = sum(Fraction(float(p)) * Fraction(float(q)) for p, q in zip(a, b, strict=True))
+    claimed = Fraction(bounds.reference_error(reference).item())
+    assert abs(Fraction(reference.value.item()) - exact) <= claimed
+    got = Fraction(float(sequential(a[permutation], b[permutation])))
+    assert abs(got - exact) <= Fraction(bounds.tier_a(reference, dtype).item())
+
+
+def image_and_kernel(seed: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((6, 8)).astype(np.float32), rng.standard_normal((2, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_flipped_kernel_a_lost_tap_and_reduced_inputs_are_caught_at_small_n(seed: int) -> None:
+    x, k = image_and_kernel(seed)
+    reference = oracle.corr2d(x, k)
+    bound = bounds.tier_a(reference, "float32")
+    lost = k.copy()
+    lost[1, 2] = 0
+    shortened = (x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)  # TF32: 10 bits after the point
+    for defect in (oracle.corr2d(x, k[::-1, ::-1]), oracle.corr2d(x, lost), oracle.corr2d(shortened, k)):
+        assert (np.abs(defect.value - reference.value) > bound).any()
+
+
+def test_one_lost_tap_in_one_element_is_caught() -> None:
+    x, k = image_and_kernel(3)
+    reference = oracle.corr2d(x, k)
+    got = reference.value.astype(np.float32)
+    assert (np.abs(got - reference.value) <= bounds.tier_a(reference, "float32")).all()
+    got[2, 4] -= x[3, 6] * k[1, 2]
+    assert np.argwhere(np.abs(got - reference.value) > bounds.tier_a(reference, "float32")).tolist() == [[2, 4]]
+
+
+def test_the_bound_is_a_few_units_of_roundoff_of_the_scale() -> None:
+    x, k = image_and_kernel(0)
+    reference = oracle.corr2d(x, k)
+    bound = bounds.tier_a(reference, "float32")
+    assert (bound >= 6 * 2.0**-24 * reference.scale).all()
+    assert (bound <= 7.001 * 2.0**-24 * reference.scale).all()
+
+
+def test_unit_roundoffs_are_half_the_spacing_above_one() -> None:
+    for name, kind in TYPES.items():
+        assert bounds.unit_roundoff(name) == float(np.finfo(kind).eps) / 2
+        assert bounds.floating(name).largest == float(np.finfo(kind).max)
+        assert 2.0 ** bounds.floating(name).lowest == float(np.finfo(kind).tiny)
+    assert bounds.unit_roundoff("bfloat16") == 2.0**-8
+    assert bounds.floating("float16").eta == float(np.finfo(np.float16).smallest_subnormal) / 2
+    assert bounds.floating("float32").eta == float(np.finfo(np.float32).tiny)
+
+
+def test_gamma_is_its_formula_and_infinite_from_nu_equal_one_on() -> None:
+    assert bounds.gamma(3, 0.125).item() == 0.375 / 0.625
+    assert bounds.gamma(np.array([255, 256, 257]), 2.0**-8).tolist() == [255.0, np.inf, np.inf]
+    assert bounds.gamma(0, 0.5).item() == 0
+
+
+def test_there_is_no_bound_where_a_partial_sum_may_overflow_or_too_many_terms_add_up() -> None:
+    near = oracle.product(np.array([[60000.0, 6000.0]]), np.array([[1.0], [-1.0]]))
+    assert np.isinf(bounds.tier_a(near, "float16")).all()
+    assert np.isfinite(bounds.tier_a(near, "float32")).all()
+    many = oracle.product(np.ones((1, 256)), np.ones((256, 1)))
+    assert np.isinf(bounds.tier_a(many, "bfloat16")).all()
+    lost = oracle.product(np.array([[np.inf, 1.0]]), np.array([[0.0], [1.0]]))
+    assert np.isinf(bounds.tier_a(lost, "float32")).all()
+    assert np.isinf(bounds.tier_a(near, "int8")).all()
+
+
+def test_an_unknown_dtype_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"complex64.*float16, bfloat16, float32, float64"):
+        bounds.unit_roundoff("complex64")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest"),
+    [
+        ("float16", 2**11),
+        ("bfloat16", 2**8),
+        ("float32", 2**24),
+        ("float64", 2**53 - 1),
+        ("int8", 127),
+        ("int32", 2**31 - 1),
+        ("uint8", 255),
+    ],
+)
+def test_tier_c_applies_up_to_the_largest_scale_that_is_exact_and_not_beyond(dtype: str, largest: int) -> None:
+    one = np.array([[1], [1]])
+    for total, expected in ((largest, True), (largest + 1, False)):
+        a = np.array([[total - 1, -1]])
+        assert bounds.exact([a, one], oracle.product(a, one), dtype) is expected
+
+
+@pytest.mark.parametrize("bad", [0.5, np.inf, np.nan, 2.0**-30])
+def test_tier_c_needs_whole_numbers_in_every_input(bad: float) -> None:
+    a, b = np.array([[1.0, 2.0]]), np.array([[1.0], [0.0]])
+    assert bounds.exact([a, b], oracle.product(a, b), "float32")
+    with np.errstate(invalid="ignore"):
+        assert not bounds.exact([a, np.array([[1.0], [bad]])], oracle.product(a, b), "float32")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n=st.integers(1, 30),
+    high=st.integers(1, 1500),
+    dtype=st.sampled_from(["float16", "float32"]),
+    order=st.sampled_from(ORDERS),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_where_tier_c_applies_every_order_gives_the_reference_exactly(
+    n: int, high: int, dtype: str, order: Any, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    limit = 2 ** bounds.FORMATS[dtype].digits
+    high = min(high, int((limit / n) ** 0.5))
+    a, b = (rng.integers(-high, high + 1, n).astype(dtype) for _ in "ab")
+    reference = oracle.product(a[None], b[:, None])
+    assert bounds.exact([a, b], reference, dtype)
+    permutation = rng.permutation(n)
+    assert float(order(a[permutation], b[permutation])) == reference.value.item()
+
+
+def test_outputs_that_prove_nothing_are_named() -> None:
+    assert bounds.trusted(np.array([1.0, 2.0, 0.0, 0.0])) is None
+    assert bounds.trusted(np.array([1.0, 0.0, 0.0])) == "2 of 3 output elements are zero"
+    assert bounds.trusted(np.full((2, 2), 9.0)) == "all 4 output elements are 9"
+    assert bounds.trusted(np.zeros(1)) is None
+    assert bounds.trusted(np.zeros(0)) is None
+
+
+def test_zeros_where_no_tap_reaches_are_not_held_against_an_output() -> None:
+    value = np.array([1.0, 0.0, 0.0, 2.0, 0.0])
+    reached = oracle.Reference(value, np.abs(value), np.array([1, 0, 0, 1, 0]))
+    assert bounds.trusted(value) == "3 of 5 output elements are zero"
+    assert bounds.trusted(reached) is None
+    nowhere = oracle.Reference(value, value, np.zeros(5, np.int64))
+    assert bounds.trusted(nowhere) == "no tap of any output element falls inside the image"

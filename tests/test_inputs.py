@@ -1,0 +1,218 @@
+"""Array specifications: shapes told without building, values rounded once, defects told with their place."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from crosscorrect import fills, inputs, kernels, pictures
+from crosscorrect.inputs import ArrayError, array_of, cast, measure, shape_of
+from hypothesis import given, strategies as st
+
+SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=5)
+PICTURE_KEYS = {"polynomial": {"degree": 2}}
+KERNEL_KEYS: dict[str, dict[str, Any]] = {
+    "directional": {"vector": [2, -1]},
+    "derivative": {"degree": 3},
+    "integral": {"size": [2, 3]},
+    "binomial": {"size": [3, 2]},
+    "gaussian": {"size": [2, 5], "sigma": 1.5},
+}
+NAMED = [{"picture": name, "size": [4, 7], **PICTURE_KEYS.get(name, {})} for name in pictures.PICTURES] + [
+    {"kernel": name, **KERNEL_KEYS.get(name, {})} for name in kernels.KERNELS
+]
+
+
+def build(spec: Any, dtype: str = "float64", folder: Path = Path()) -> Any:
+    return array_of(spec, dtype, "suite/case", "x", folder)
+
+
+@given(SHAPES, st.sampled_from(list(fills.FILLS)), st.booleans(), st.booleans())
+def test_the_told_shape_is_the_built_shape(shape: list[int], kind: str, flip: bool, transpose: bool) -> None:
+    spec = {"fill": kind, "shape": shape, "flip": flip, "transpose": transpose}
+    spec.update({"impulse": {"at": [0]}, "constant": {"value": 3}}.get(kind, {}))
+    assert shape_of(spec, Path()) == build(spec).shape
+
+
+@pytest.mark.parametrize("spec", NAMED, ids=str)
+@pytest.mark.parametrize("transpose", [False, True])
+def test_named_arrays_have_their_told_shape_and_transpose(spec: dict[str, Any], transpose: bool) -> None:
+    array = build({**spec, "transpose": transpose})
+    assert array.shape == shape_of({**spec, "transpose": transpose}, Path())
+    assert np.array_equal(array, build(spec).T if transpose else build(spec))
+
+
+@given(st.recursive(st.integers(-9, 9), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=12))
+def test_measure_agrees_with_numpy_or_refuses_what_numpy_refuses(rows: Any) -> None:
+    try:
+        wanted = np.array(rows).shape
+    except ValueError:
+        with pytest.raises(ArrayError, match="the rows differ"):
+            measure(rows)
+    else:
+        assert measure(rows) == wanted
+
+
+@given(st.lists(st.floats(-6e4, 6e4), min_size=1, max_size=8), st.floats(-1, 1), st.sampled_from(["float16", "float32"]))
+def test_values_are_rounded_to_nearest_once_after_scaling_in_float64(row: list[float], scale: float, dtype: str) -> None:
+    got = build({"of": [row], "scale": scale}, dtype)
+    assert got.dtype == dtype
+    for value, rounded in zip(row, got[0], strict=True):
+        exact, near = Fraction(value * scale), Fraction(float(rounded))
+        with np.errstate(over="ignore"):
+            neighbours = [np.nextafter(rounded, np.asarray(side, dtype)) for side in (-math.inf, math.inf)]
+        assert all(abs(exact - near) <= abs(exact - Fraction(float(n))) for n in neighbours if np.isfinite(n))
+
+
+@given(st.lists(st.integers(-(2**53), 2**53), min_size=1, max_size=5))
+def test_integers_stay_exact_in_int64_and_float64(row: list[int]) -> None:
+    assert build([row], "int64").tolist() == [row]
+    assert [int(value) for value in build([row], "float64")[0]] == row
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([128], "int8"),
+        ([-129], "int8"),
+        ([-1], "uint8"),
+        ([256], "uint8"),
+        ([0.5], "int32"),
+        ([2**31], "int32"),
+        ([2.0**63], "int64"),
+        ([65520], "float16"),
+        ([1e39], "float32"),
+    ],
+)
+def test_a_value_that_the_dtype_cannot_hold_is_refused(values: list[float], dtype: str) -> None:
+    with pytest.raises(ArrayError, match="cannot hold") as caught:
+        cast(np.array(values), dtype)
+    assert caught.value.value == values[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(127, "int8"), (-128, "int8"), (255, "uint8"), (65519, "float16"), (-(2.0**63), "int64")]
+)
+def test_the_last_value_that_the_dtype_holds_is_kept(value: float, dtype: str) -> None:
+    assert np.isfinite(cast(np.array([value]), dtype)).all()
+
+
+def test_flip_reverses_the_image_axes_only() -> None:
+    assert build({"of": [[1, 2], [3, 4]], "flip": True}).tolist() == [[4, 3], [2, 1]]
+    spec = {"fill": "codes", "shape": [2, 3, 2, 4]}
+    assert np.array_equal(build({**spec, "flip": True}), build(spec)[:, :, ::-1, ::-1])
+    assert np.array_equal(build({**spec, "transpose": True}), build(spec).swapaxes(2, 3))
+
+
+def test_a_fill_takes_its_shape_from_what_it_must_fit() -> None:
+    assert shape_of({"fill": "normal"}, Path(), (3, 2)) == (3, 2)
+
+
+def test_the_stream_depends_on_problem_name_and_seed() -> None:
+    spec = {"fill": "normal", "shape": [4, 4]}
+    made = [
+        array_of(spec, "float32", "s/a", "x", Path()),
+        array_of(spec, "float32", "s/b", "x", Path()),
+        array_of(spec, "float32", "s/a", "w", Path()),
+        array_of({**spec, "seed": 1}, "float32", "s/a", "x", Path()),
+    ]
+    assert len({array.tobytes() for array in made}) == 4
+    assert np.array_equal(made[0], array_of(spec, "float32", "s/a", "x", Path()))
+
+
+@pytest.mark.parametrize(
+    ("spec", "key", "words"),
+    [
+        (3, (), "a list of numbers or a mapping"),
+        ({}, (), "exactly one"),
+        ({"fill": "normal", "picture": "edge", "shape": [2]}, (), "exactly one"),
+        ({"picture": "edeg"}, ("picture",), "no picture"),
+        ({"picture": "edge", "sigma": 1}, ("sigma",), "no meaning"),
+        ({"picture": "polynomial"}, (), "degree is missing"),
+        ({"picture": "edge", "size": [2**40, 2**40]}, (), "at most 134217728"),
+        ({"kernel": "gaussian", "size": 3}, (), "sigma is missing"),
+        ({"kernel": "gaussian", "size": "3", "sigma": 1}, ("kernel",), "cannot be made"),
+        ({"fill": "normal"}, ("fill",), "no shape"),
+        ({"fill": "normal", "shape": [2**40]}, (), "at most 134217728"),
+        ({"fill": "normal", "shape": [1] * 65}, ("shape",), "1 to 5"),
+        ({"fill": "normal", "shape": [2, 0]}, ("shape",), "positive"),
+        ({"fill": "normal", "shape": [2], "low": 3}, ("low",), "no meaning"),
+        ({"fill": "integers", "shape": [2], "low": 3, "high": 2}, ("fill",), "low and high"),
+        ({"of": [[1, 2], [3]]}, ("of", 1), "the rows differ"),
+        ({"of": 3}, ("of",), "nested list"),
+        ({"of": [[1]], "flip": 1}, ("flip",), "true or false"),
+        ({"of": [[1]], "scale": math.inf}, ("scale",), "finite"),
+        ([[1, "2"]], (0, 1), "holds numbers"),
+        ([[1, True]], (0, 1), "holds numbers"),
+        ([[1, math.nan]], (0, 1), "finite"),
+        ([[2**53 + 1]], (0, 0), "beyond 2**53"),
+        ([[]], (0,), "empty"),
+        ({"npz": "../x.npz", "key": "a"}, ("npz",), "not in the suite's folder"),
+        ({"npz": "/etc/passwd", "key": "a"}, ("npz",), "not in the suite's folder"),
+        ({"npz": "absent.npz", "key": "a"}, ("npz",), "no such file"),
+    ],
+    ids=str,
+)
+def test_a_defect_is_told_with_its_place(spec: Any, key: tuple[str | int, ...], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ArrayError) as caught:
+        shape_of(spec, tmp_path)
+    assert words in str(caught.value)
+    assert caught.value.key == key
+
+
+def test_a_misspelt_name_suggests_the_nearest() -> None:
+    with pytest.raises(ArrayError) as caught:
+        shape_of({"kernel": "sobelx"}, Path())
+    assert caught.value.remedy == "did you mean sobel_x?"
+
+
+def test_an_npz_array_is_measured_by_its_header_and_read(tmp_path: Path) -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez_compressed(tmp_path / "data.npz", image=values, words=np.array(["a"]))
+    spec = {"npz": "data.npz", "key": "image"}
+    assert shape_of(spec, tmp_path) == (2, 3)
+    assert np.array_equal(build(spec, "float64", tmp_path), values)
+    assert np.array_equal(build({**spec, "transpose": True}, "int8", tmp_path), values.T)
+    with pytest.raises(ArrayError, match="real numbers"):
+        shape_of({"npz": "data.npz", "key": "words"}, tmp_path)
+    with pytest.raises(ArrayError, match="cannot be read"):
+        shape_of({"npz": "data.npz", "key": "absent"}, tmp_path)
+
+
+def test_an_npz_file_with_a_pickle_is_refused_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", image=np.array([[{}]], dtype=object))
+    with pytest.raises(ArrayError, match="real numbers"):
+        shape_of({"npz": "data.npz", "key": "image"}, tmp_path)
+
+
+def test_an_npz_file_that_claims_to_be_huge_is_refused_by_its_header(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("image.npy", header.getvalue())
+    with pytest.raises(ArrayError, match="at most"):
+        shape_of({"npz": "data.npz", "key": "image"}, tmp_path)
+
+
+def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.npz").write_text("x")
+    with pytest.raises(ArrayError, match="cannot be read"):
+        shape_of({"npz": "data.npz", "key": "image"}, tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    np.savez(tmp_path / "data.npz", image=np.ones(2))
+    (tmp_path / "suite" / "data.npz").symlink_to(tmp_path / "data.npz")
+    with pytest.raises(ArrayError, match="not in the suite's folder"):
+        shape_of({"npz": "data.npz", "key": "image"}, tmp_path / "suite")
+
+
+def test_every_kind_of_array_has_a_way_to_be_measured() -> None:
+    assert set(inputs._SHAPES) == set(inputs.KINDS)
