@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crosscorrect import fills
 from hypothesis import given, strategies as st
+
+from crosscorrect import fills
 
 # sha256 of the little-endian bytes of 3 × 50001 elements (more than one piece), problem "suite/case@seed=1", tensor "x"
 DIGESTS = {

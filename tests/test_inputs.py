@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+
 from crosscorrect import fills, inputs, kernels, pictures
 from crosscorrect.inputs import ArrayError, array_of, cast, measure, shape_of
-from hypothesis import given, strategies as st
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 PICTURE_KEYS = {"polynomial": {"degree": 2}}
@@ -59,8 +60,12 @@ def test_measure_agrees_with_numpy_or_refuses_what_numpy_refuses(rows: Any) -> N
         assert measure(rows) == wanted
 
 
-@given(st.lists(st.floats(-6e4, 6e4), min_size=1, max_size=8), st.floats(-1, 1), st.sampled_from(["float16", "float32"]))
-def test_values_are_rounded_to_nearest_once_after_scaling_in_float64(row: list[float], scale: float, dtype: str) -> None:
+@given(
+    st.lists(st.floats(-6e4, 6e4), min_size=1, max_size=8), st.floats(-1, 1), st.sampled_from(["float16", "float32"])
+)
+def test_values_are_rounded_to_nearest_once_after_scaling_in_float64(
+    row: list[float], scale: float, dtype: str
+) -> None:
     got = build({"of": [row], "scale": scale}, dtype)
     assert got.dtype == dtype
     for value, rounded in zip(row, got[0], strict=True):

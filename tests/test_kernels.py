@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import crosscorrect_cases
 import numpy as np
 import pytest
-from crosscorrect import kernels
 from hypothesis import given, strategies as st
+
+import crosscorrect_cases
+from crosscorrect import kernels
 
 
 def correlate(x: Any, k: Any) -> Any:

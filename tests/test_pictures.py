@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import crosscorrect_cases
 import numpy as np
 import pytest
-from crosscorrect import pictures
 from hypothesis import given, strategies as st
+
+import crosscorrect_cases
+from crosscorrect import pictures
 
 SIDES = st.integers(1, 12)
 
@@ -45,7 +46,9 @@ def test_polynomial_adds_both_coordinates_by_default() -> None:
     ("size", "keys"),
     [((4, 400), {"degree": 20}), ((4, 4), {"degree": -1}), ((4, 4), {"degree": 2, "coefficients": [1]})],
 )
-def test_polynomials_that_are_not_exact_or_mean_nothing_are_refused(size: tuple[int, int], keys: dict[str, int]) -> None:
+def test_polynomials_that_are_not_exact_or_mean_nothing_are_refused(
+    size: tuple[int, int], keys: dict[str, int]
+) -> None:
     with pytest.raises(ValueError, match=r"must|exceeds"):
         pictures.check("polynomial", size, **keys)
     with pytest.raises(ValueError, match=r"must|exceeds"):

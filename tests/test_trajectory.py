@@ -53,7 +53,7 @@ def simulate(
     seed: int = 0,
     wrong: str = "",
 ) -> Run:
-    """A training run in one dtype, every operation rounded to it, sums in a shuffled order; ``wrong`` names a mistake."""
+    """A run in one dtype, every operation rounded to it, sums in a shuffled order; ``wrong`` names a mistake."""
     kind, rng = np.dtype(dtype).type, np.random.default_rng(seed)
     windows = np.lib.stride_tricks.sliding_window_view(x.astype(dtype), w0.shape[-2:]).reshape(-1, w0.size)
     y, w, b = y.astype(dtype).ravel(), w0.astype(dtype).ravel(), None if b0 is None else b0.astype(dtype)

@@ -58,7 +58,7 @@ def gradients(
     with tf.GradientTape() as tape:
         tape.watch(sources)
         y = correlate(x, w, b, geometry=geometry, pad_first=pad_first)
-    return tuple(tape.gradient(y, sources, output_gradients=dy))
+    return tuple(tape.gradient(y, sources, output_gradients=_hide_shape(dy, geometry)))
 
 
 def _takes_list(geometry: Geometry) -> bool:
@@ -78,22 +78,28 @@ def _forward(x: Any, w: Any, geometry: Geometry, pad_first: bool) -> Any:
         return tf.nn.conv1d(x, w, strides, padding, dilations=dilations)
     if geometry.rank == 2:
         return tf.nn.conv2d(x, w, strides, padding, dilations=dilations)
+    x = _hide_shape(x, geometry)
     return tf.nn.conv3d(x, w, [1, *strides, 1], padding, dilations=[1, *dilations, 1])
 
 
 def _transposed(x: Any, w: Any, geometry: Geometry, _pad_first: bool) -> Any:
     # conv_transpose errs on explicit padding with dilation or groups and on output_padding >= stride: so take the whole
     # adjoint and crop it. Output padding beyond the whole adjoint holds zeros.
-    spans, pads = geometry.spans(w.shape[:-2]), geometry.pads((), ())
-    whole = [(n - 1) * s + span for n, s, span in zip(x.shape[1:-1], geometry.stride, spans)]  # noqa: B905  Python 3.8
-    shape = [x.shape[0], *whole, w.shape[-2] * geometry.groups]
-    y = tf.nn.conv_transpose(
-        x, w, shape, strides=list(geometry.stride), padding="VALID", dilations=list(geometry.dilation)
-    )
+    strides, x = list(geometry.stride), _hide_shape(x, geometry)
+    whole = (tf.shape(x)[1:-1] - 1) * strides + geometry.spans(w.shape[:-2])
+    shape = tf.concat([tf.shape(x)[:1], whole, [w.shape[-2] * geometry.groups]], 0)
+    y = tf.nn.conv_transpose(x, w, shape, strides=strides, padding="VALID", dilations=list(geometry.dilation))
     y = tf.pad(y, [(0, 0), *((0, extra) for extra in geometry.output_padding), (0, 0)])
-    ends = zip(pads, whole, geometry.output_padding)  # noqa: B905  Python 3.8
-    crop = [slice(begin, size + extra - end) for (begin, end), size, extra in ends]
+    crop = [slice(begin, -end or None) for begin, end in geometry.pads((), ())]
     return y[(slice(None), *crop)]
+
+
+def _hide_shape(x: Any, geometry: Geometry) -> Any:
+    # In a graph, Conv3D's shape function takes the dilations of the last two axes for each other, and refuses what does
+    # not fit then ("Negative dimension size"). Its kernels are right: a graph without static shapes does not ask it.
+    if geometry.rank == 3 and geometry.dilation[1] != geometry.dilation[2]:
+        return tf.compat.v1.placeholder_with_default(x, [None] * 5)
+    return x
 
 
 def corr2d_literal(x: Any, k: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 KEEP = 256  # compiled functions kept alive; beyond that all are dropped, and compiled again when they are met
 
@@ -34,7 +34,7 @@ class Compiler:
         self.compiles = compiles
         self._compiled: dict[Hashable, Any] = {}
 
-    def run(self, function: FunctionType, *args: Any) -> Any:
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function(*args)``, in compiled mode by a graph made for the shapes and dtypes of these arguments."""
         if not self.compiles:
             return function(*args)
@@ -52,7 +52,7 @@ class Compiler:
             torch.compiler.reset()
 
 
-def _fresh(function: FunctionType) -> FunctionType:
+def _fresh(function: Any) -> FunctionType:
     # Dynamo counts recompilations per code object and after eight shapes refuses; a copy of the code counts for itself
     return FunctionType(
         function.__code__.replace(), function.__globals__, function.__name__, None, function.__closure__

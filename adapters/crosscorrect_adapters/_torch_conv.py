@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812  as every user of PyTorch calls it
 
 if TYPE_CHECKING:
@@ -27,14 +29,15 @@ def spell(geometry: Geometry, image: tuple[int, ...], kernel: tuple[int, ...]) -
     none = (0,) * geometry.rank
     if geometry.transposed:
         # "output padding must be smaller than either stride or dilation"
-        small = all(extra < max(s, d) for extra, s, d in zip(more, geometry.stride, geometry.dilation))
+        small = all(extra < max(s, d) for extra, s, d in zip(more, geometry.stride, geometry.dilation))  # noqa: B905  Python 3.8
         if even is not None and small:
             return stride, even, tuple(more), *rest, None
-        cropped = [(-begin, extra - end) for (begin, end), extra in zip(pads, more)]
+        cropped = [(-begin, extra - end) for (begin, end), extra in zip(pads, more)]  # noqa: B905  Python 3.8
         return stride, none, none, *rest, _flat(cropped)
     if geometry.padding == "valid":
         return stride, "valid", *rest, None
     if geometry.padding == "same_upper" and max(stride) == 1:
+        _hush()
         return stride, "same", *rest, None
     return (stride, even, *rest, None) if even is not None else (stride, none, *rest, _flat(pads))
 
@@ -58,3 +61,11 @@ def transpose(x: Any, w: Any, b: Any, call: tuple[Any, ...]) -> Any:
 
 def _flat(pads: Any) -> tuple[int, ...]:
     return tuple(count for pair in reversed(pads) for count in pair)  # F.pad counts from the last axis
+
+
+@lru_cache(maxsize=1)
+def _hush() -> None:
+    # once per process PyTorch warns that an uneven "same" copies the image: no fault, but an error under ``-W error``
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        F.conv1d(torch.zeros(1, 1, 3, device="meta"), torch.zeros(1, 1, 2, device="meta"), padding="same")

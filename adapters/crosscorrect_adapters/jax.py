@@ -54,8 +54,8 @@ def _transposed(x: Any, w: Any, geometry: Geometry) -> Any:
     # lax.conv_transpose has no groups, and by default (transpose_kernel=False) its kernel lies the other way round. So
     # what it does inside is spelt here. y[q] collects x[p] w[t] over all p * stride + t * dilation - begin = q. That is
     # the correlation, at stride 1, of the image spread out by the stride (lhs_dilation) with the flipped kernel, whose
-    # input and output channels change places within each group. Padding by span - 1 gives the full result; the geometry's
-    # padding is taken off it (below zero it crops) and output_padding is added at its end.
+    # input and output channels change places within each group. Padding by span - 1 gives the full result; the
+    # geometry's padding is taken off it (below zero it crops) and output_padding is added at its end.
     groups, (inputs, outputs, *kernel) = geometry.groups, w.shape
     w = w.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
     w = jnp.flip(w.reshape(groups * outputs, inputs // groups, *kernel), tuple(range(2, 2 + geometry.rank)))

@@ -116,7 +116,7 @@ class TensorflowAdapter:
             raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
         return Grads(*self._run(("grads", geometry), ops.ways(ops.gradients, geometry), x, w, b, dy))
 
-    def train(
+    def train(  # noqa: PLR0917  the protocol's own signature
         self,
         x: Any,
         y: Any,

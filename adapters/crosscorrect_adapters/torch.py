@@ -11,9 +11,10 @@ import torch
 from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
 from crosscorrect_adapters._torch_compile import Compiler, obstacle
 from crosscorrect_adapters._torch_conv import correlate, spell, transpose
+from crosscorrect_adapters._torch_loops import LOOPS, Conv2D, compilable, corr2d, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from crosscorrect.geometry import Geometry
 
@@ -23,42 +24,6 @@ SEED = 0
 OWN = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32  # the framework's defaults, as imported
 
 
-def corr2d(x: Any, k: Any) -> Any:
-    """Run the chapter's double loop: ``(H, W), (h, w) -> (H-h+1, W-w+1)`` in the dtype of ``x``."""
-    h, w = k.shape
-    y = x.new_zeros(x.shape[0] - h + 1, x.shape[1] - w + 1)
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] = (x[i : i + h, j : j + w] * k).sum()
-    return y
-
-
-def stacked(x: Any, k: Any) -> Any:
-    """Run the same loop, its elements collected and stacked instead of assigned."""
-    h, w = k.shape
-    rows, columns = x.shape[0] - h + 1, x.shape[1] - w + 1
-    elements = [(x[i : i + h, j : j + w] * k).sum() for i in range(rows) for j in range(columns)]
-    return torch.stack(elements).reshape(rows, columns)
-
-
-# PyTorch users update an element as the chapter does, so the idiom is the literal loop
-LOOPS = {"literal": corr2d, "idiomatic": corr2d, "stacked": stacked}
-
-
-class Conv2D(torch.nn.Module):
-    """The chapter's custom layer: ``loop`` with a trainable kernel, plus a trainable scalar bias."""
-
-    def __init__(self, kernel_size: tuple[int, int], loop: Callable[[Any, Any], Any] = corr2d) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.rand(kernel_size))
-        self.bias = torch.nn.Parameter(torch.zeros(1))
-        self.loop = loop
-
-    def forward(self, x: Any) -> Any:
-        """Correlate ``(H, W)`` with the weight and add the bias."""
-        return self.loop(x, self.weight) + self.bias
-
-
 class TorchAdapter:
     """PyTorch on one device. Compiled mode compiles the forward call; autograd then compiles its backward."""
 
@@ -66,6 +31,8 @@ class TorchAdapter:
         if mode == "compiled" and obstacle():
             raise Unsupported(obstacle())
         self._device = torch.device(device)
+        if self._device.type == "cuda" and (self._device.index or 0) >= torch.cuda.device_count():
+            raise Unsupported(f"PyTorch {torch.__version__} sees no {device} here")
         self._compiler = Compiler(compiles=mode == "compiled")
 
     @classmethod
@@ -112,7 +79,7 @@ class TorchAdapter:
 
     def corr2d(self, x: Any, k: Any) -> Any:
         """Run the chapter's double loop; compiled, it is unrolled into one graph."""
-        return self._compiler.run(corr2d, x, k)
+        return self._compiler.run(compilable(x, k) if self._compiler.compiles else corr2d, x, k)
 
     def Conv2D(self, kernel_size: tuple[int, int]) -> Any:  # noqa: N802  the chapter's own name
         """Make the chapter's custom layer."""
@@ -120,7 +87,7 @@ class TorchAdapter:
 
     def layer(self, x: Any, w: Any, b: Any) -> Any:
         """Apply the custom layer with its parameters set."""
-        layer = Conv2D(tuple(w.shape))
+        layer = Conv2D(tuple(w.shape), compilable(x, w) if self._compiler.compiles else corr2d)
         layer.weight, layer.bias = _parameter(w, trains=False), _parameter(b, trains=False)
         return self._compiler.run(_apply, layer, x)
 
@@ -132,22 +99,18 @@ class TorchAdapter:
         """Correlate by ``conv1d``… ``conv_transpose3d``, padding spelt as PyTorch's own where it has the words."""
         call = spell(geometry, tuple(x.shape[2:]), tuple(w.shape[2:]))
         try:
-            y = self._compiler.run(transpose if geometry.transposed else correlate, x, w, b, call)
-            self.sync()
+            return self._compiler.run(transpose if geometry.transposed else correlate, x, w, b, call)
         except NotImplementedError as error:  # a kernel that has no such dtype
             raise Unsupported(str(error)) from error
-        return y
 
     def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
         """Differentiate by autograd."""
         tensors = [_leaf(t) for t in (x, w, b) if t is not None]
         y = self.conv2d(tensors[0], tensors[1], None if b is None else tensors[2], geometry)
         try:
-            found = torch.autograd.grad(y, tensors, dy)
-            self.sync()
+            return Grads(*torch.autograd.grad(y, tensors, dy))
         except NotImplementedError as error:
             raise Unsupported(str(error)) from error
-        return Grads(*found)
 
     def train(  # noqa: PLR0917  the protocol's signature
         self,
@@ -163,7 +126,7 @@ class TorchAdapter:
         """Run the chapter's loop on ``torch.nn.Conv2d`` or on the custom layer, by autograd's ``backward``."""
         torch.manual_seed(SEED)  # so that an own start is the same whatever ran before in this process
         if layer == "custom":
-            # the literal loop compiles too, but the backward of 42 nested assignments takes tens of seconds to compile
+            # the literal loop compiles too, but the backward of twelve nested assignments takes 17 s already
             loop = stacked if self._compiler.compiles else corr2d
             model: Any = Conv2D((kernel_size[0], kernel_size[1]), loop)
         else:
@@ -179,8 +142,9 @@ class TorchAdapter:
             model.zero_grad()
             loss.backward()
             with torch.no_grad():
-                for parameter in (model.weight,) if b0 is None else (model.weight, model.bias):
-                    parameter.sub_(lr * parameter.grad)
+                for parameter in model.parameters():
+                    if parameter.requires_grad:
+                        parameter -= lr * parameter.grad  # noqa: PLW2901  in place, as the chapter's ``[:] -=``
             losses.append(loss.detach())
             weights.append(_snapshot(model.weight))
             if b0 is not None:

@@ -11,7 +11,7 @@ from crosscorrect import store
 from crosscorrect.engine import Greeting, Plan, execute
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import Check
-from crosscorrect.registry import available, locate
+from crosscorrect.registry import available, known, locate
 from crosscorrect.suite import Suite, find_suites, load_suite
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> d
 
 def _frameworks(names: Iterable[str] | None, pythons: Mapping[str, Path | str], targets: Mapping[str, str]) -> Any:
     paths = {name: Path(path) for name, path in pythons.items()}
-    wanted = list(dict.fromkeys(names)) if names else [*available(paths), *targets]
+    for name in paths.keys() - targets.keys():
+        known(name)  # an interpreter of nothing that is known is a slip of the pen
+    wanted = list(dict.fromkeys(names or [*available(paths), *targets]))
     if not wanted:
         raise IncompleteError("no framework is to be had here; name an interpreter with --python NAME=PATH")
     return [locate(name, paths, dict(targets)) for name in wanted]

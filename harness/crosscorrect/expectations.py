@@ -87,6 +87,12 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
     return Expectations(framework, tuple(entries), executed)
 
 
+def check_folder(folder: Path | None = None) -> None:
+    """Read every file of a folder (default: those that ship) for its defects alone. Raises CaseError for the first."""
+    for path in sorted((folder or shipped_folder()).glob("*.yaml")):
+        _applies(_checked(path), "0")
+
+
 def _checked(path: Path) -> yamlfile.Document:
     document = yamlfile.load(path)
     schema = json.loads((files("crosscorrect_cases") / "expectations.schema.json").read_text(encoding="utf-8"))

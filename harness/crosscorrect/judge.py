@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def judge(
     bound) otherwise; a literal expectation is judged too, and first. Data that are generated and prove nothing are
     ``mistrusted`` instead of passing.
     """
-    malformed = _malformed(problem.dtype, output, reference.value.shape)
+    malformed = _malformed(problem.dtype, output, reference.value)
     if malformed is None and direction is Direction.FORWARD:
         malformed = _misshaped(problem, output)
     if malformed is not None:
@@ -49,7 +50,7 @@ def judge(
             return verdict
     verdict = _within(got, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, tier)
     if verdict.outcome is Outcome.PASS and _generated(problem):
-        doubt = bounds.trusted(reference.value)
+        doubt = bounds.trusted(reference)
         if doubt is not None:
             return Verdict(Outcome.MISTRUSTED, message=doubt, tier=tier, error=verdict.error, ratio=verdict.ratio)
     return verdict
@@ -66,9 +67,9 @@ def judge_training(problem: Problem, losses: Array, weights: Array, biases: Arra
         histories.append(("bias", biases, reference.biases, reference.bias_bounds))
     worst = Verdict(Outcome.PASS, tier="A", error=0.0, ratio=0.0)
     for name, got, expected, bound in histories:
-        malformed = _malformed(problem.dtype if name != "loss" else None, got, expected.shape)
+        malformed = _malformed(problem.dtype if name != "loss" else None, got, expected)
         if malformed is not None:
-            return Verdict(malformed.outcome, malformed.reason, f"{name} history: {malformed.message}", "A")
+            return replace(malformed, message=f"{name} history: {malformed.message}", tier="A")
         verdict = _within(got.astype(np.float64), expected, bound, Reason.TRAJECTORY, "A")
         if verdict.outcome is not Outcome.PASS:
             return _at_first_step(name, got.astype(np.float64), expected, bound)
@@ -90,16 +91,17 @@ def _misshaped(problem: Problem, output: Array) -> Verdict | None:
     return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where the source states {tuple(written)}")
 
 
-def _malformed(dtype: str | None, output: Array, shape: tuple[int, ...]) -> Verdict | None:
-    if output.shape != shape:
-        return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where {shape} is right")
+def _malformed(dtype: str | None, output: Array, right: Array) -> Verdict | None:
+    if output.shape != right.shape:
+        return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where {right.shape} is right")
     if dtype is not None and output.dtype.name != dtype:
         return Verdict(Outcome.FAIL, Reason.DTYPE, f"dtype {output.dtype.name} where {dtype} was asked for")
     lost = np.argwhere(~np.isfinite(output.astype(np.float64)))
     if lost.size:
         where = tuple(int(i) for i in lost[0])
         message = f"{len(lost)} of {output.size} elements are not finite, the first at {where}"
-        return Verdict(Outcome.FAIL, Reason.NONFINITE, message, where=where, got=float(output[where]))
+        expected, got = float(right[where]), float(output[where])
+        return Verdict(Outcome.FAIL, Reason.NONFINITE, message, where=where, expected=expected, got=got)
     return None
 
 

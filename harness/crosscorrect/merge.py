@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import IncompleteError
-from crosscorrect.suite import find_suites, load_suite, shipped_suites
+from crosscorrect.suite import load_suite, shipped_suites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,9 +49,10 @@ def _check_current(run: store.Run) -> None:
         raise IncompleteError(
             f"the shard {run.folder} is stale: made by crosscorrect {run.info['crosscorrect']}, this is {__version__}"
         )
-    shipped = {path.name: path for path in shipped_suites()}
+    shipped = shipped_suites()
     for suite in run.info["suites"]:
-        if suite["file"] in shipped and load_suite(find_suites([suite["name"]])[0]).digest != suite["digest"]:
+        path = shipped.get(suite["name"])
+        if path is not None and path.name == suite["file"] and load_suite(path).digest != suite["digest"]:
             raise IncompleteError(
                 f"the shard {run.folder} is stale: suite {suite['name']!r} has changed since; run its environment again"
             )

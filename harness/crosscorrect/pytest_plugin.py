@@ -7,6 +7,7 @@ a run folder that ``crosscorrect merge`` and ``report`` read. Without ``--crossc
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from crosscorrect.expectations import Expectations
     from crosscorrect.problem import Problem
     from crosscorrect.store import Segment
+    from crosscorrect.suite import Suite
 
 STATE = pytest.StashKey["_State"]()
 SUFFIXES = (".yaml", ".yml")
@@ -42,13 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
     if not config.getoption("--crosscorrect"):
         return
-    from crosscorrect.errors import CrosscorrectError
+    from crosscorrect.errors import CrosscorrectError, IncompleteError
     from crosscorrect.problem import DTYPES, OPERATIONS
 
     for marker in (*OPERATIONS, *DTYPES):
         config.addinivalue_line("markers", f"{marker}: a crosscorrect problem of this operation or dtype")
     try:
         config.stash[STATE] = _State(config)
+    except IncompleteError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
     except CrosscorrectError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -162,10 +166,9 @@ class _State:
     def _describe(self, arguments: list[str], ran: set[str]) -> dict[str, Any]:
         """What ``run.json`` says. Under xdist this process collects nothing, so it reads the suites again."""
         from crosscorrect import api
-        from crosscorrect.suite import load_suite
 
         names = {problem.partition("/")[0] for problem in ran}
-        suites = [s for s in map(load_suite, _suite_files(arguments)) if s.name in names]
+        suites = [s for s in _readable(_suite_files(arguments)) if s.name in names]
         problems = [problem for suite in suites for problem in suite.problems()]
         whole = {p.id for p in problems if not p.only or self.name in p.only}
         described = api.describe(api.Plan(problems, [self.framework], self.plan_modes, (self.device,)), suites)
@@ -248,6 +251,16 @@ def _suite_files(arguments: list[str]) -> list[Path]:
     roots = [Path(argument.split("::")[0]) for argument in arguments]
     files = [p for root in roots for p in ([root] if root.is_file() else sorted(root.rglob("*")))]
     return [path for path in dict.fromkeys(files) if _is_suite(path)]
+
+
+def _readable(paths: list[Path]) -> Iterator[Suite]:
+    """The suites that can be read; a defect in another was its collection error."""
+    from crosscorrect.errors import CaseError
+    from crosscorrect.suite import load_suite
+
+    for path in paths:
+        with contextlib.suppress(CaseError):
+            yield load_suite(path)
 
 
 def _is_suite(path: Path) -> bool:

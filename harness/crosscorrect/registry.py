@@ -32,13 +32,13 @@ class Framework:
 
 def adapters() -> dict[str, EntryPoint]:
     """Every installed adapter by name, numpy first. Two providers of one name: UsageError naming both."""
-    known: dict[str, EntryPoint] = {}
+    found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
-        if point.name in known and known[point.name].value != point.value:
-            both = f"{_provider(known[point.name])} and {_provider(point)}"
+        if point.name in found and found[point.name].value != point.value:
+            both = f"{_provider(found[point.name])} and {_provider(point)}"
             raise UsageError(f"two installed distributions offer an adapter named {point.name!r}: {both}; uninstall one")
-        known[point.name] = point
-    return dict(sorted(known.items(), key=lambda item: (item[0] != "numpy", item[0])))
+        found[point.name] = point
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "numpy", item[0])))
 
 
 def tox_python(name: str, root: Path | None = None) -> Path | None:
@@ -55,9 +55,9 @@ def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str,
     """The framework of this name, ready to start: ``--python`` first, then tox's environment, then this interpreter.
 
     ``targets`` maps names to ``module:attribute`` of adapters that are not installed as entry points. Raises
-    UsageError for an unknown name and IncompleteError for an interpreter that is not there.
+    UsageError for an unknown name or a target that cannot be found, IncompleteError for an interpreter that is not there.
     """
-    target = (targets or {}).get(name) or _known(name).value
+    target = (targets or {}).get(name) or known(name).value
     chosen = (pythons or {}).get(name)
     if chosen is not None:
         found = shutil.which(chosen)
@@ -80,7 +80,7 @@ def importable(name: str) -> bool:
     point = adapters().get(name)
     if point is not None and not point.value.startswith(OWN_PACKAGE):
         return True
-    return importlib.util.find_spec(name) is not None
+    return name.isidentifier() and importlib.util.find_spec(name) is not None
 
 
 def available(pythons: dict[str, Path] | None = None) -> list[str]:
@@ -88,19 +88,23 @@ def available(pythons: dict[str, Path] | None = None) -> list[str]:
     return [n for n in adapters() if n in (pythons or {}) or importable(n) or tox_python(n) is not None]
 
 
-def _known(name: str) -> EntryPoint:
-    known = adapters()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+def known(name: str) -> EntryPoint:
+    """The adapter of this name; UsageError, with the nearest name, where there is none."""
+    offered = adapters()
+    if name not in offered:
+        near = difflib.get_close_matches(name, offered, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(offered)}"
         raise UsageError(f"unknown framework {name!r}; {hint} (adapters are listed by 'crosscorrect frameworks')")
-    return known[name]
+    return offered[name]
 
 
 def _packages(target: str) -> dict[str, str]:
     """The top-level packages a worker needs from here: the harness's own and the adapter's."""
+    module, _, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise UsageError(f"the adapter {target!r} cannot be found: write it as MODULE:CLASS")
     locations = {}
-    for top in ("crosscorrect", target.partition(":")[0].partition(".")[0]):
+    for top in ("crosscorrect", module.partition(".")[0]):
         spec = importlib.util.find_spec(top)
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
             raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")

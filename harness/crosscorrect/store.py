@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,14 +49,18 @@ def new_run_id() -> str:
 
 def create(results: Path, run_id: str, info: Mapping[str, Any], *, latest: bool = True) -> Path:
     """Make ``results/<run_id>`` with its ``run.json`` and, if wanted, point ``results/latest`` at it. Raises UsageError."""
-    folder = results / run_id
+    folder, link = results / run_id, results / f".latest-{os.getpid()}"
     try:
         folder.mkdir(parents=True)
-        write_info(folder, {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False, **info})
-        if latest:
-            link = results / f".latest-{os.getpid()}"
-            link.symlink_to(run_id)
-            link.replace(results / "latest")
+        try:
+            write_info(folder, {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False, **info})
+            if latest:
+                link.symlink_to(run_id)
+                link.replace(results / "latest")
+        except OSError:
+            link.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)  # ours, just made: nothing half-written stays
+            raise
     except OSError as error:
         raise UsageError(
             f"the run folder {folder} cannot be written ({error.strerror}); choose another with --results FOLDER"
@@ -115,7 +120,8 @@ class Segment:
 
 def check_record(check: Check) -> dict[str, Any]:
     """A check as a mapping of JSON values."""
-    return {**asdict(check), "arrays": json.dumps(check.arrays, sort_keys=True)}
+    record = {name: getattr(check, name) for name in COLUMNS["checks"]}
+    return {**record, "arrays": json.dumps(check.arrays, sort_keys=True)}
 
 
 def problem_record(problem: Problem) -> dict[str, Any]:
@@ -153,10 +159,11 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], totals: Mappi
 
 def _fold(segments: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    seen: set[str] = set()  # what several lanes or processes write alike: problems, environments, arrays
+    seen: set[str | bytes] = set()  # what several lanes or processes write alike: problems, environments, arrays
     for segment in segments:
-        data = segment.with_suffix(".bin").read_bytes()
-        for line in segment.read_text(encoding="utf-8").splitlines():
+        beside = segment.with_suffix(".bin")
+        data = beside.read_bytes() if beside.exists() else b""  # its writer may have died between the two
+        for line in segment.read_bytes().split(b"\n"):  # not splitlines: a message may hold U+2028 and its like
             try:
                 record = json.loads(line)
             except ValueError:
@@ -183,6 +190,8 @@ def read_info(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder / 'run.json'} cannot be read: {error}") from None
+    if not isinstance(info, dict) or "finished" not in info:
+        raise UsageError(f"{folder / 'run.json'} is not what 'crosscorrect run' writes")
     if info.get("schema") != SCHEMA_VERSION:
         raise UsageError(f"{folder} has schema {info.get('schema')}; this crosscorrect reads {SCHEMA_VERSION}")
     return info
@@ -237,7 +246,8 @@ def write_csv(run: Run) -> list[Path]:
     for name in TABLES[:-1]:
         frame = getattr(run, name).map(_inert)
         target = run.folder / f"{name}.csv"
-        frame.to_csv(target, index=False)
+        # RFC 4180's line ends, which also make a lone carriage return inside a cell quoted instead of a new row
+        frame.to_csv(target, index=False, lineterminator="\r\n")
         written.append(target)
     return written
 

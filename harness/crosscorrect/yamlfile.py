@@ -45,8 +45,8 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# Characters that make text look other than it is (https://trojansource.codes); JSON spells them with escapes.
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
+# Characters that make text look other than it is (https://trojansource.codes); JSON spells them with escapes.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -147,6 +147,7 @@ class _Builder:
         self.stack: list[_Open] = []
         self.root: _Node | None = None
         self.nodes = self.aliases = self.documents = 0
+        self.line = 1  # of the last event
 
     def fail(self, problem: str, line: int | None, *, value: object = None, remedy: str = "") -> CaseError:
         keys = [str(parent.key) for parent in self.stack if parent.key is not None]
@@ -176,12 +177,13 @@ class _Builder:
             raise self.fail(f"this is not YAML: {error.problem or error.context}", line, remedy=hint) from error
         except Exception as error:  # the parser's own slips on hostile text must end as the one error promised
             beyond = _BEYOND.search(text)  # the one slip known by its cause: chr() of a number that is no character
-            position = beyond.start() if beyond else getattr(error, "position", 0)
-            line = text.count("\n", 0, position if isinstance(position, int) else 0) + 1
+            position = beyond.start() if beyond else getattr(error, "position", None)
+            line = text.count("\n", 0, position) + 1 if isinstance(position, int) else self.line
             reason = getattr(error, "reason", None) or str(error)
             raise self.fail(f"this is not YAML: {reason}", line) from error
 
     def take(self, event: Any, line: int) -> None:
+        self.line = line
         if isinstance(event, DocumentStartEvent):
             self.begin(event, line)
         elif isinstance(event, AliasEvent):

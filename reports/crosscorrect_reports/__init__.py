@@ -13,7 +13,7 @@ __all__ = ["write"]
 
 
 def write(run: Run, expectations: Path | None = None) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``junit.xml`` and the tables as CSV into the run folder; return their paths.
+    """Write ``report.html``, ``report.md``, ``junit.xml`` and the CSV tables into the run folder; return their paths.
 
     ``expectations`` is the folder that the run is judged against (default: those that ship with crosscorrect). Each
     file is replaced whole or not at all, and the same run gives the same bytes.

@@ -1,4 +1,4 @@
-"""The worked examples of a run: image, kernel and output as a person would draw them, and what each framework returned."""
+"""The worked examples of a run: image, kernel and output as a person would draw them, and what frameworks returned."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 DRAWN = ("corr2d", "layer", "conv2d", "matrix")
-_PLAIN = {"stride": (1,), "dilation": (1,), "padding": (0,), "groups": (1,), "transposed": (False,), "output_padding": (0,)}
+_PLAIN = {
+    "stride": (1,),
+    "dilation": (1,),
+    "padding": (0,),
+    "groups": (1,),
+    "transposed": (False,),
+    "output_padding": (0,),
+}
 
 
 @dataclass(slots=True)
 class Answer:
-    """One distinct answer: who gave it (one text for each framework), what is to be said of it, and its grids if it differs."""
+    """One distinct answer: who gave it (a text for each framework), what to say of it, its grids if it differs."""
 
     who: list[str]
     says: str
@@ -36,7 +43,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Panel:
-    """One computation of an example: ``image`` ⋆ ``kernel`` = ``output``; the image is left out where the panel before shows it."""
+    """One computation: ``image`` ⋆ ``kernel`` = ``output``; the image is left out where the panel before shows it."""
 
     problems: list[tuple[str, str]]
     operations: str
@@ -94,7 +101,7 @@ def _example(run: Run, problems: list[Row], by_problem: dict[str, list[Row]]) ->
 
 
 def _tensors(run: Run, rows: list[Row]) -> dict[str, Array]:
-    """The inputs and the reference of a problem, from whichever row has kept them."""
+    """Return the inputs and the reference of a problem, from whichever row has kept them."""
     for row in rows:
         kept = frames.arrays(run, row)
         if "reference" in kept and ("x" in kept or "a" in kept):
@@ -145,21 +152,29 @@ def _panel(
 
 
 def _setting(geometry: dict[str, Any] | None) -> str:
-    """What of a geometry is not the default, in words."""
+    """Return what of a geometry is not the default, in words."""
     said = []
     for name, value in (geometry or {}).items():
         flat = list(np.ravel(value)) if isinstance(value, list) else [value]
         if name in _PLAIN and not all(v in _PLAIN[name] for v in flat) and value != "valid":
-            sides = [v if isinstance(v, int) else "+".join(map(str, v)) for v in value] if isinstance(value, list) else [value]
+            sides = [_side(v) for v in value] if isinstance(value, list) else [value]
             text = " × ".join(map(str, sides))
             said.append(name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {text}")
     return ", ".join(said)
 
 
+def _side(value: Any) -> str:
+    """Return a number, or the two of a padding: ``1`` on both sides, or ``0 before, 1 after``."""
+    if not isinstance(value, list):
+        return str(value)
+    begin, end = value
+    return str(begin) if begin == end else f"({begin} before, {end} after)"
+
+
 def _formula(
     x: Array, w: Array, b: Array | None, reference: Array
 ) -> tuple[str, list[tuple[int, int]], list[tuple[int, int]]]:
-    """The sum behind one output, with the cells of its window and of itself: the first that is not zero, if any."""
+    """Return the sum behind an output, its window's cells and its own: of the first output that is not zero, if any."""
     image, kernel, output = _squeezed(x), _squeezed(w), _squeezed(reference)
     if image.ndim != 2 or kernel.ndim != 2 or output.ndim != 2:
         return "", [], []
@@ -181,7 +196,7 @@ def _bracketed(value: float) -> str:
 
 
 def _answers(run: Run, rows: list[Row]) -> list[Answer]:
-    """The distinct answers of a panel, the most frequent first."""
+    """Return the distinct answers of a panel, the most frequent first."""
     groups: dict[tuple[str, bytes], list[Row]] = {}
     outputs: dict[tuple[str, bytes], Array] = {}
     for row in rows:
@@ -204,15 +219,22 @@ def _answer(rows: list[Row], output: Array | None, total: int) -> Answer:
         modes = dict.fromkeys(row["mode"] for row in own)
         who.append(f"{framework} ({', '.join(modes)}; {', '.join(dict.fromkeys(row['operation'] for row in own))})")
     if outcome != Outcome.PASS:
-        return Answer(who, f"{outcome}: {rows[0]['message']}", right=False,
-                      grids=[] if output is None else draw(output, "returned", _wrong(rows[0]), "wrong"))
+        return Answer(
+            who,
+            f"{outcome}: {rows[0]['message']}",
+            right=False,
+            grids=[] if output is None else draw(output, "returned", _wrong(rows[0]), "wrong"),
+        )
     error = max(float(row["error"] or 0.0) for row in rows)
-    share = f"all {plural(total, 'check')}" if len(rows) == total else f"{len(rows)} of {plural(total, 'check')}"
+    share = f"{plural(total, 'check')}" if len(rows) == total else f"{len(rows)} of {plural(total, 'check')}"
     if error == 0:
-        return Answer(who, f"{share}: exactly these numbers", right=True)
+        return Answer(who, f"{share}, all exactly these numbers" if total > 1 else "exactly these numbers", right=True)
     over = max(float(row["ratio"] or 0.0) for row in rows)
-    return Answer(who, f"{share}: the same numbers, at most {number(error, 2)} from the reference, {number(over, 2)} of the bound",
-                  right=True)
+    return Answer(
+        who,
+        f"{share}: the same numbers, at most {number(error, 2)} from the reference, {number(over, 2)} of the bound",
+        right=True,
+    )
 
 
 def _wrong(row: Row) -> list[tuple[int, int]]:

@@ -53,7 +53,7 @@ class Grid:
 
 
 def draw(array: Array, label: str, marks: Collection[tuple[int, int]] = (), mark: str = "window") -> list[Grid]:
-    """The grids of an array: one, or one for each image of a batch (the first ``MOST_SLICES``).
+    """Return the grids of an array: one, or one for each image of a batch (the first ``MOST_SLICES``).
 
     ``marks`` are (row, column) of cells to be marked, where there is one image only.
     """
@@ -95,21 +95,23 @@ def _level(value: float, largest: float) -> int:
 
 
 def picture(image: Array) -> str:
-    """A PNG as a data URI: grey for data without negatives, else from blue through white to orange, white at zero.
+    """Return a PNG as a data URI: grey where nothing is negative, else from blue through white (zero) to orange.
 
-    Longer sides are reduced to ``MOST_PIXELS``; the scale ends at the 99.5th percentile, so that edges show.
+    Longer sides are reduced to ``MOST_PIXELS``; the scale ends at the 98th percentile, so that edges show.
     """
     from PIL import Image  # noqa: PLC0415  only pages with large arrays need it
 
     safe = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     negative = bool((safe < 0).any())
-    end = float(np.percentile(np.abs(safe), 99.5)) or float(np.abs(safe).max()) or 1.0
+    end = float(np.percentile(np.abs(safe), 98)) or float(np.abs(safe).max()) or 1.0
     unit = np.clip(safe / end, -1, 1) if negative else np.clip(safe / (float(safe.max()) or 1.0), 0, 1)
     codes = np.rint((unit + 1) * 127 if negative else unit * 255).astype(np.uint8)
     indexed = Image.fromarray(codes)
     ratio = MOST_PIXELS / max(image.shape)
     if ratio < 1:
-        indexed = indexed.resize((max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio))), Image.Resampling.BOX)
+        indexed = indexed.resize(
+            (max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio))), Image.Resampling.BOX
+        )
     if negative:
         indexed.putpalette(_diverging().tobytes())
     buffer = io.BytesIO()

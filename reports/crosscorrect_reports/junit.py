@@ -19,11 +19,11 @@ _ERRORS = (Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, Outcome.MISSING)
 
 
 def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
-    """The document, in UTF-8. ``judged`` is ``frames.judged(run)``.
+    """Return the document, in UTF-8. ``judged`` is ``frames.judged(run)``.
 
-    A check that passes as expected is a bare test case, one that refuses or fails as expected is skipped with the reason
-    of its entry, and all else is an error (nothing was computed) or a failure. What the gate found about the run as
-    a whole (stale entries, too few checks) are failures of the suite ``gate``.
+    A check that passes as expected is a bare test case, one that refuses or fails as expected is skipped with the
+    reason of its entry, and all else is an error (nothing was computed) or a failure. What the gate found about the run
+    as a whole (stale entries, too few checks) are failures of the suite ``gate``.
     """
     root = ET.Element("testsuites", name=f"crosscorrect {clean(run.info['run'])}")
     for (framework, mode, device, suite), rows in judged.groupby(["framework", "mode", "device", "suite"], sort=False):
@@ -43,13 +43,22 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
         totals.update({name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")})
     root.attrib.update({name: str(totals[name]) for name in ("tests", "failures", "errors", "skipped")})
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 def _suite(root: ET.Element, name: str, cases: list[ET.Element], seconds: float) -> None:
     found = Counter(child.tag for case in cases for child in case)
-    suite = ET.SubElement(root, "testsuite", name=clean(name), tests=str(len(cases)), failures=str(found["failure"]),
-                          errors=str(found["error"]), skipped=str(found["skipped"]), time=f"{max(seconds, 0) or 0:.6f}")
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=clean(name),
+        tests=str(len(cases)),
+        failures=str(found["failure"]),
+        errors=str(found["error"]),
+        skipped=str(found["skipped"]),
+        time=f"{max(seconds, 0) or 0:.6f}",
+    )
     suite.extend(cases)
 
 
@@ -57,7 +66,9 @@ def _case(row: dict[str, Any]) -> ET.Element:
     place = ".".join((row["framework"], row["mode"], row["device"], row["suite"]))
     seconds = row["total_seconds"]
     time = 0.0 if seconds is None or seconds != seconds else float(seconds)  # noqa: PLR0124  a missing number is NaN
-    case = ET.Element("testcase", classname=clean(place), name=clean(f"{row['problem']} {row['direction']}"), time=f"{time:.6f}")
+    case = ET.Element(
+        "testcase", classname=clean(place), name=clean(f"{row['problem']} {row['direction']}"), time=f"{time:.6f}"
+    )
     if row["surprise"] or row["outcome"] == Outcome.MISSING:
         tag = "error" if row["outcome"] in _ERRORS else "failure"
         kind = f"{row['outcome']} ({row['reason']})" if row["reason"] else row["outcome"]
@@ -75,6 +86,6 @@ def _evidence(row: dict[str, Any]) -> str:
     lines = [row["message"]]
     if row["where"]:
         lines.append(f"at [{row['where']}]: expected {row['expected']!r}, got {row['got']!r}")
-    if row["ratio"] is not None and row["ratio"] == row["ratio"]:  # noqa: PLR0124  a missing number is NaN
+    if row["ratio"] is not None and row["ratio"] == row["ratio"]:
         lines.append(f"error {row['error']!r}, error over bound {row['ratio']!r}, tier {row['tier']}")
     return "\n".join(lines)

@@ -43,7 +43,7 @@ class Curve:
 
 @dataclass(slots=True)
 class Printed:
-    """A framework's digits beside those of the source: each cell lists the distinct texts, and whether all are the source's."""
+    """A framework's digits beside the source's: a cell lists the distinct texts, and whether all are the source's."""
 
     framework: str
     runs: int
@@ -100,13 +100,19 @@ def _curves(run: Run, checks: pd.DataFrame) -> dict[str, list[Curve]]:
         layer = known.get(problem, {}).get("settings", {}).get("layer", "")
         row = outcomes.get(place, {})
         curve = Curve(
-            problem, framework, mode, f"{layer} {row.get('dtype', '')}".strip(), row.get("outcome", "missing"),
+            problem,
+            framework,
+            mode,
+            f"{layer} {row.get('dtype', '')}".strip(),
+            row.get("outcome", "missing"),
             *(timed[name].to_numpy(np.float64) for name in ("loss", "loss_reference", "loss_bound")),
             *(_stack(ordered[name]) for name in ("weight", "weight_reference", "weight_bound")),
         )
         found.setdefault(problem, []).append(curve)
     order = {name: index for index, name in enumerate(run.info["frameworks"])}
-    return {p: sorted(cs, key=lambda c: (order.get(c.framework, 99), c.mode != "eager", c.mode)) for p, cs in found.items()}
+    return {
+        p: sorted(cs, key=lambda c: (order.get(c.framework, 99), c.mode != "eager", c.mode)) for p, cs in found.items()
+    }
 
 
 def _stack(cells: Iterable[Any]) -> Array:
@@ -128,27 +134,41 @@ def _lesson(run: Run, problems: list[Row], checks: pd.DataFrame, curves: dict[st
     label = started.get("label", "") if isinstance(started, dict) else ""
     ratios = rows["ratio"].astype(float).dropna()
     return Lesson(
-        anchor="learning-" + slug(ids[0]), case=f"{first['suite']}/{first['case']}",
-        label=str(label) or _difference(first), source=first["source"], title=first["title"], note=first["note"],
-        show=bool(first["show"]), problems=[(name, slug(name)) for name in ids], curves=own, gram=matrix, rates=rates,
-        observed=_observed(reference), steps=sorted(losses), wanted=[losses[s] for s in sorted(losses)] + weight,
-        printed=[_printed(name, own, sorted(losses), losses, weight) for name in dict.fromkeys(c.framework for c in own)]
-        if losses or weight else [],
+        anchor="learning-" + slug(ids[0]),
+        case=f"{first['suite']}/{first['case']}",
+        label=str(label) or _difference(first),
+        source=first["source"],
+        title=first["title"],
+        note=first["note"],
+        show=bool(first["show"]),
+        problems=[(name, slug(name)) for name in ids],
+        curves=own,
+        gram=matrix,
+        rates=rates,
+        observed=_observed(reference),
+        steps=sorted(losses),
+        wanted=[losses[s] for s in sorted(losses)] + weight,
+        printed=[
+            _printed(name, own, sorted(losses), losses, weight) for name in dict.fromkeys(c.framework for c in own)
+        ]
+        if losses or weight
+        else [],
         learned="" if final is None else "[" + ", ".join(number(v, 7) for v in final) + "]",
         remaining=float(reference[-1]) if len(reference) else None,
         worst=float(ratios.max()) if len(ratios) else math.nan,
-        passed=int((rows["outcome"] == "pass").sum()), total=len(rows),
+        passed=int((rows["outcome"] == "pass").sum()),
+        total=len(rows),
     )
 
 
 def _difference(problem: Row) -> str:
-    """The sweep's own words, as the problem id has them, without those that only choose a layer or a dtype."""
+    """Return the sweep's own words, as the problem id has them, without those that only choose a layer or a dtype."""
     parts = problem["problem"].partition("@")[2].split(",")
     return ", ".join(p for p in parts if p and not p.startswith(("train.layer=", "dtype=")))
 
 
 def _theory(run: Run, problem: Row, rows: pd.DataFrame) -> tuple[str, list[float]]:
-    """The Gram matrix of the image's windows and the factor of each step along its eigenvectors, from the run's own image.
+    """Return the Gram matrix of the run's own image and the factor of each step along its eigenvectors.
 
     Empty where a bias is learned too (its column is not in the matrix), or no image was kept.
     """
@@ -160,13 +180,17 @@ def _theory(run: Run, problem: Row, rows: pd.DataFrame) -> tuple[str, list[float
             kernel = kept["weights"].shape[-2:]
             text = ""
             if math.prod(kernel) <= 4:
-                text = "[" + ", ".join("[" + ", ".join(number(v) for v in line) + "]" for line in gram(kept["x"], kernel)) + "]"
+                text = (
+                    "["
+                    + ", ".join("[" + ", ".join(number(v) for v in line) + "]" for line in gram(kept["x"], kernel))
+                    + "]"
+                )
             return text, [float(v) for v in contractions(kept["x"], kernel, problem["settings"]["lr"])]
     return "", []
 
 
 def _observed(losses: Array) -> float | None:
-    """The factor by which the last step shrank the error: the root of the ratio of its losses."""
+    """Return the factor by which the last step shrank the error: the root of the ratio of its losses."""
     return math.sqrt(losses[-1] / losses[-2]) if len(losses) > 1 and losses[-2] > 0 and losses[-1] > 0 else None
 
 

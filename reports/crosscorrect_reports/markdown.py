@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.commands import again
-from crosscorrect_reports.outcomes import EXITS, STYLES
+from crosscorrect_reports.outcomes import EXITS, STYLES, tally
 from crosscorrect_reports.page import suites
 from crosscorrect_reports.refusals import cards
 from crosscorrect_reports.text import code, markdown, measured, plural
@@ -25,14 +25,13 @@ MOST_SURPRISES = 40
 
 
 def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
-    """The report as text. ``judged`` is ``frames.judged(run)``."""
+    """Return the report as text. ``judged`` is ``frames.judged(run)``."""
     surprises, refusals, anchors = cards(judged)
     mark = STYLES[Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL].glyph
     lines = [
         f"## {mark} crosscorrect: {EXITS[ruling.exit]}",
         "",
-        f"{plural(ruling.total, 'check')}: {ruling.passed} passed as expected, {ruling.expected} refused or failed as expected, "
-        f"{plural(len(ruling.findings), 'surprise')}, {len(ruling.missing)} missing. Exit code {ruling.exit.value}.",
+        f"{tally(ruling)} Exit code {ruling.exit.value}.",
         "",
         *_totals(run),
         *_surprises(surprises, [f for f in ruling.findings if f not in set(judged["surprise"])]),
@@ -40,7 +39,14 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     for table in suites(run, judged, anchors, {}):
         lines += _suite(run, table)
     lines += _refusals(refusals)
-    lines += ["<details><summary>Run it again</summary>", "", *(f"- {code(line)}" for line in again(run)), "", "</details>", ""]
+    lines += [
+        "<details><summary>Run it again</summary>",
+        "",
+        *(f"- {code(line)}" for line in again(run)),
+        "",
+        "</details>",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -52,12 +58,23 @@ def _totals(run: Run) -> list[str]:
     table = frames.totals(run)
     used = [o for o in Outcome if table[o.value].sum() or o in (Outcome.PASS, Outcome.FAIL)]
     versions = frames.versions(run)
-    lines = [_row(["framework", "mode", "device", *(f"{STYLES[o].glyph} {o}" for o in used), "checks"]),
-             _row(["---", "---", "---", *("---:" for _ in used), "---:"])]
+    lines = [
+        _row(["framework", "mode", "device", *(f"{STYLES[o].glyph} {o}" for o in used), "checks"]),
+        _row(["---", "---", "---", *("---:" for _ in used), "---:"]),
+    ]
     for (framework, mode, device), row in zip(frames.places(run), table.to_dict("records"), strict=True):
         version = versions.get(framework, {}).get("version", {}).get(framework, "")
-        lines.append(_row([markdown(f"{framework} {version}".strip()), markdown(mode), markdown(device),
-                           *(str(row[o.value]) for o in used), str(row["total"])]))
+        lines.append(
+            _row(
+                [
+                    markdown(f"{framework} {version}".strip()),
+                    markdown(mode),
+                    markdown(device),
+                    *(str(row[o.value]) for o in used),
+                    str(row["total"]),
+                ]
+            )
+        )
     return [*lines, ""]
 
 
@@ -69,8 +86,10 @@ def _surprises(cards_: list[Card], others: list[str]) -> list[str]:
         row = card.checks[0]
         more = f" and {plural(len(card.checks) - 1, 'more check')}" if len(card.checks) > 1 else ""
         reason = f" ({card.reason})" if card.reason else ""
-        lines.append(f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}** {markdown(row['mode'])} "
-                     f"{code(row['problem'])} {row['direction']}{more}: {card.outcome}{reason}. {markdown(card.message, 400)}")
+        lines.append(
+            f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}** {markdown(row['mode'])} "
+            f"{code(row['problem'])} {row['direction']}{more}: {card.outcome}{reason}. {markdown(card.message, 400)}"
+        )
         if card.place:
             lines[-1] += f" Against {code(card.place)}: {markdown(card.why, 200)}"
     if len(cards_) > MOST_SURPRISES:
@@ -79,10 +98,14 @@ def _surprises(cards_: list[Card], others: list[str]) -> list[str]:
 
 
 def _suite(run: Run, table: SuiteTable) -> list[str]:
+    counts = f"{plural(len(table.cases), 'case')}, {plural(table.checks, 'check')}"
     heads = [f"{framework} {mode}" for framework, mode, _ in frames.places(run)]
-    lines = [f"<details><summary>{markdown(table.name)}: {plural(len(table.cases), 'case')}, {plural(table.checks, 'check')}</summary>",
-             "", _row(["case", "source", *(markdown(head) for head in heads), "error / bound"]),
-             _row(["---", "---", *(":-:" for _ in heads), "---:"])]
+    lines = [
+        f"<details><summary>{markdown(table.name)}: {counts}</summary>",
+        "",
+        _row(["case", "source", *(markdown(head) for head in heads), "error / bound"]),
+        _row(["---", "---", *(":-:" for _ in heads), "---:"]),
+    ]
     for case in table.cases:
         cells = []
         for cell in case.cells:
@@ -96,8 +119,12 @@ def _suite(run: Run, table: SuiteTable) -> list[str]:
 def _refusals(cards_: list[Card]) -> list[str]:
     if not cards_:
         return []
-    lines = [f"<details><summary>Expected refusals and failures: {len(cards_)}</summary>", ""]
-    for card in cards_:
-        lines.append(f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}**, {plural(len(card.checks), 'check')} such as "
-                     f"{code(card.checks[0]['problem'])}: {markdown(card.why, 300)} {code(card.message, 200) if card.message else ''}".rstrip())
-    return [*lines, "", "</details>", ""]
+    heading = f"<details><summary>Expected refusals and failures: {len(cards_)}</summary>"
+    return [heading, "", *(_refusal(card) for card in cards_), "", "</details>", ""]
+
+
+def _refusal(card: Card) -> str:
+    glyph, count = STYLES[Outcome(card.outcome)].glyph, plural(len(card.checks), "check")
+    problem, said = code(card.checks[0]["problem"]), code(card.message, 200) if card.message else ""
+    why = markdown(card.why, 300)
+    return f"- {glyph} **{markdown(card.framework)}**, {count} such as {problem}: {why} {said}".rstrip()

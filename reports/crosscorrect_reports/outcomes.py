@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit, Outcome
+from crosscorrect_reports.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from crosscorrect.gate import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,25 @@ EXITS = {
 }
 
 # Okabe and Ito's palette; a framework keeps its colour and its marker whatever else is in the run
-_FIXED = {"mxnet": ("#0072b2", "s"), "torch": ("#d55e00", "o"), "tensorflow": ("#e69f00", "^"), "jax": ("#009e73", "D"),
-          "numpy": ("#767676", "P")}
+_FIXED = {
+    "mxnet": ("#0072b2", "s"),
+    "torch": ("#d55e00", "o"),
+    "tensorflow": ("#e69f00", "^"),
+    "jax": ("#009e73", "D"),
+    "numpy": ("#767676", "P"),
+}
 _SPARE = (("#cc79a7", "v"), ("#56b4e9", "X"), ("#8a7d00", "<"), ("#767676", ">"))
 
 
+def tally(ruling: Ruling) -> str:
+    """Return the counts behind a ruling as a sentence."""
+    return (
+        f"{plural(ruling.total, 'check')}: {ruling.passed} passed as expected, {ruling.expected} refused or failed as "
+        f"expected, {plural(len(ruling.findings), 'surprise')}, {len(ruling.missing)} missing."
+    )
+
+
 def looks(frameworks: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a matplotlib marker for each framework."""
+    """Return a colour and a matplotlib marker for each framework."""
     strangers = [name for name in sorted(frameworks) if name not in _FIXED]
     return {**_FIXED, **{name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}}

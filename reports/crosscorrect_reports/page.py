@@ -15,7 +15,7 @@ from crosscorrect_reports import frames
 from crosscorrect_reports.commands import again
 from crosscorrect_reports.examples import examples
 from crosscorrect_reports.learning import lessons
-from crosscorrect_reports.outcomes import EXITS, STYLES
+from crosscorrect_reports.outcomes import EXITS, STYLES, tally
 from crosscorrect_reports.refusals import LOOPS, cards, speeches
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug
 
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
 
-SEVERITY = (Outcome.CRASH, Outcome.ERROR, Outcome.TIMEOUT, Outcome.FAIL, Outcome.MISSING, Outcome.UNBOUNDED,
-            Outcome.MISTRUSTED, Outcome.UNSUPPORTED, Outcome.PASS)
+SEVERITY = (
+    Outcome.CRASH,
+    Outcome.ERROR,
+    Outcome.TIMEOUT,
+    Outcome.FAIL,
+    Outcome.MISSING,
+    Outcome.UNBOUNDED,
+    Outcome.MISTRUSTED,
+    Outcome.UNSUPPORTED,
+    Outcome.PASS,
+)
 
 
 @dataclass(slots=True)
@@ -91,7 +100,7 @@ class SuiteTable:
 
 
 def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
-    """The page as text. ``judged`` is ``frames.judged(run)``."""
+    """Return the page as text. ``judged`` is ``frames.judged(run)``."""
     surprises, refusals, anchors = cards(judged)
     drawn, learned = examples(run, judged), lessons(run)
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
@@ -101,6 +110,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         run=run.info,
         ruling=ruling,
         exit=ruling.exit,
+        tally=tally(ruling),
         exit_means=EXITS[ruling.exit],
         ok=ruling.exit is Exit.OK,
         places=frames.places(run),
@@ -119,14 +129,14 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         surprises=surprises,
         refusals=refusals,
         others=[f for f in ruling.findings if f not in set(judged["surprise"])],
-        commands=again(run, _interesting(run, judged)),
+        commands=again(run, _interesting(judged)),
         tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
         style=Markup((files("crosscorrect_reports") / "templates" / "style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
     )
 
 
-def _interesting(run: Run, judged: pd.DataFrame) -> str:
-    """The problem that a reader will look into first: a surprise, else a failure, else any."""
+def _interesting(judged: pd.DataFrame) -> str:
+    """Return the problem that a reader will look into first: a surprise, else a failure, else any."""
     for rows in (judged[judged["surprise"] != ""], judged[judged["outcome"] != Outcome.PASS], judged):
         if len(rows):
             return str(rows["problem"].iloc[0])
@@ -143,14 +153,17 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: value if isinstance(value, Markup) else clean(value),
     )
     environment.filters.update(number=number, measured=measured, plural=plural, slug=slug, one_line=one_line)
-    environment.globals.update(zip=zip, glyphs={o.value: style.glyph for o, style in STYLES.items()},
-                               meanings={o.value: style.meaning for o, style in STYLES.items()})
+    environment.globals.update(
+        zip=zip,
+        glyphs={o.value: style.glyph for o, style in STYLES.items()},
+        meanings={o.value: style.meaning for o, style in STYLES.items()},
+    )
     return environment
 
 
 def headings(run: Run) -> list[tuple[str, list[str]]]:
-    """The two rows of column headings: each framework with its modes (and devices, where there are several)."""
-    several = run.checks["device"].nunique() > 1
+    """Return the two rows of column headings: each framework with its modes (and devices, where there are several)."""
+    several = len(set(run.checks["device"])) > 1
     found: dict[str, list[str]] = {}
     for framework, mode, device in frames.places(run):
         found.setdefault(framework, []).append(f"{mode} {device}" if several else mode)
@@ -169,8 +182,15 @@ def suites(run: Run, judged: pd.DataFrame, anchors: dict[int, str], shown: dict[
         table = tables.setdefault(suite, SuiteTable(suite, titles.get(suite, ""), "suite-" + slug(suite), [], 0))
         if (suite, case) not in cases:
             name = f"{suite}/{case}"
-            cases[suite, case] = CaseLine(case, "case-" + slug(name), own[0]["source"], own[0]["title"],
-                                          known.get(problem, {}).get("note", ""), shown.get(name, ""), None)
+            cases[suite, case] = CaseLine(
+                case,
+                "case-" + slug(name),
+                own[0]["source"],
+                own[0]["title"],
+                known.get(problem, {}).get("note", ""),
+                shown.get(name, ""),
+                None,
+            )
             table.cases.append(cases[suite, case])
         cells = [_cell(rows[n], anchors.get(int(n), "")) if n >= 0 else None for n in numbers]
         tiers = ", ".join(dict.fromkeys(row["tier"] for row in own if row["tier"]))
@@ -187,13 +207,13 @@ def suites(run: Run, judged: pd.DataFrame, anchors: dict[int, str], shown: dict[
 
 
 def _variant(problem: str) -> str:
-    """The values of a problem's sweep, without their keys, which the reader sees in the id."""
+    """Return the values of a problem's sweep, without their keys, which the reader sees in the id."""
     parts = problem.partition("@")[2].split(",")
     return " ".join(part.rpartition("=")[2] for part in parts if part)
 
 
 def _largest(rows: list[dict[str, Any]]) -> float | None:
-    known = [float(row["ratio"]) for row in rows if row["ratio"] is not None and row["ratio"] == row["ratio"]]  # noqa: PLR0124  NaN
+    known = [float(row["ratio"]) for row in rows if row["ratio"] is not None and row["ratio"] == row["ratio"]]
     return max(known, default=None)
 
 
@@ -222,7 +242,7 @@ def _agreement(run: Run) -> tuple[list[str], dict[str, dict[str, tuple[int, int]
 
 
 def _figures(run: Run, learned: list[Any]) -> dict[str, Markup]:
-    """A figure for the first start of every training case that asks to be shown, and for every one that failed."""
+    """Draw a figure for the first start of every training case that asks to be shown, and of all that failed."""
     from crosscorrect_reports import figures  # noqa: PLC0415  matplotlib is loaded for pages with curves only
 
     drawn: dict[str, Markup] = {}
@@ -233,5 +253,3 @@ def _figures(run: Run, learned: list[Any]) -> dict[str, Markup]:
             drawn[lesson.anchor] = figures.learning(lesson, run.info["frameworks"])
             cases.add(lesson.case)
     return drawn
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 LOOPS = ("literal", "idiomatic", "stacked")
 NO_GRADIENT = "no gradient: it is None"
 """The end of the harness's sentence on a framework that answers None (``crosscorrect.judge``)."""
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class Card:
 
 @dataclass(slots=True)
 class Said:
-    """One distinct answer to a differentiated loop: ``right``, ``none``, ``raised`` or ``other``, and the message."""
+    """One distinct answer to a loop: ``right``, ``none``, ``raised``, ``refused`` or ``other``, and its message."""
 
     kind: str
     message: str
@@ -69,11 +72,32 @@ def cards(judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[int, str]]
         surprise = row["surprise"] if row["outcome"] != Outcome.MISSING else "was not run"
         place = "" if entry is None else entry.place
         # a surprise has a card of its own for each problem: its numbers are its own
-        key = (row["framework"], row["outcome"], row["reason"], row["message"], place, row["problem"] if surprise else "")
+        key = (
+            row["framework"],
+            row["outcome"],
+            row["reason"],
+            row["message"],
+            place,
+            row["problem"] if surprise else "",
+        )
         if key not in found:
-            anchor = "card-" + slug(f"{row['framework']}/{row['problem']}/{row['mode']}/{row['device']}/{row['direction']}")
-            found[key] = Card(anchor, row["framework"], row["outcome"], row["reason"], row["message"], surprise,
-                              "" if entry is None else entry.reason, place, "" if entry is None else web_url(entry.url))
+            anchor = "card-" + slug(
+                f"{row['framework']}/{row['problem']}/{row['mode']}/{row['device']}/{row['direction']}"
+            )
+            # the card's head names the check, and its body the message
+            said = surprise.removeprefix(f"{row['framework']} {row['mode']} {row['problem']} {row['direction']}: ")
+            said = said.removesuffix(f": {row['message']}") if row["message"] else said
+            found[key] = Card(
+                anchor,
+                row["framework"],
+                row["outcome"],
+                row["reason"],
+                row["message"],
+                said,
+                "" if entry is None else entry.reason,
+                place,
+                "" if entry is None else web_url(entry.url),
+            )
         card = found[key]
         card.checks.append(row)
         card.stderr = card.stderr or row["stderr"]
@@ -111,4 +135,6 @@ def _kind(row: Row) -> str:
         return "right"
     if row["outcome"] != Outcome.UNSUPPORTED:
         return "other"
-    return "none" if row["message"].endswith(NO_GRADIENT) else "raised"
+    if row["message"].endswith(NO_GRADIENT):
+        return "none"
+    return "raised" if _EXCEPTION.match(row["message"]) else "refused"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
-from crosscorrect_reports.outcomes import EXITS, STYLES
-from crosscorrect_reports.text import clean, one_line, plural
+from crosscorrect_reports.outcomes import EXITS, STYLES, tally
+from crosscorrect_reports.text import clean, one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +22,7 @@ MOST_FINDINGS = 12
 def summary(run: Run, ruling: Ruling) -> RenderableType:
     """Framework × outcome counts, the surprises, and the next step, for ``rich.console.Console.print``.
 
-    Text of frameworks and case files is printed as it is: no markup in it is obeyed, and no escape sequence gets through.
+    Text of frameworks and case files is printed as it is: no markup in it is obeyed, no escape sequence gets through.
     """
     from rich.console import Group  # noqa: PLC0415  rich is loaded when something is printed
     from rich.text import Text  # noqa: PLC0415
@@ -30,11 +30,10 @@ def summary(run: Run, ruling: Ruling) -> RenderableType:
     fine = ruling.exit is Exit.OK
     style = STYLES[Outcome.PASS if fine else Outcome.FAIL]
     verdict = Text(f"{style.glyph} {EXITS[ruling.exit]} ", style=style.rich)
-    verdict.append(f"{plural(ruling.total, 'check')}: {ruling.passed} passed as expected, {ruling.expected} refused or "
-                   f"failed as expected, {plural(len(ruling.findings), 'surprise')}, {len(ruling.missing)} missing.", style="default")
+    verdict.append(tally(ruling), style="default")
     parts: list[RenderableType] = [_table(run), verdict]
     told = list(dict.fromkeys([*ruling.findings, *ruling.missing]))
-    parts += [Text(f"  {one_line(finding, 300)}") for finding in told[:MOST_FINDINGS]]
+    parts += [Text(f"  {one_line(finding, 170)}") for finding in told[:MOST_FINDINGS]]
     if len(told) > MOST_FINDINGS:
         parts.append(Text(f"  and {len(told) - MOST_FINDINGS} more"))
     page = run.folder / "report.html"

@@ -1,4 +1,4 @@
-"""Text that others wrote, made safe for a page, a Markdown file, XML or a terminal, with nothing lost to the reader's eye."""
+"""Text that others wrote, made safe for a page, a Markdown file, XML or a terminal, with nothing hidden or lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ESCAPED = re.compile(f"[\x80-\x9f\u2028\u2029{_BIDI}\ufeff\ufffe\uffff]|[\U0001fffe\U0001ffff]")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>^&@:\"']")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>&@]|:(?=\S)")
 _SLUG = re.compile(r"[^A-Za-z0-9_.=,/@+-]")
 _SCHEMES = ("https://", "http://")
 
@@ -18,7 +18,7 @@ def clean(value: Any) -> str:
     """Text in which every character can be seen, and written to any of the formats.
 
     Control characters become their pictures (ESC is ␛), except for newline and tab; C1 controls, characters that
-    reorder text, and lone surrogates become escapes such as ``\\x9b``. All that is left is allowed in XML 1.0.
+    reorder text, and lone surrogates become backslash escapes. All that is left is allowed in XML 1.0.
     """
     text = str(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\r\n", "\n")
     shown = "".join(_picture(character) for character in text)
@@ -27,7 +27,7 @@ def clean(value: Any) -> str:
 
 def _picture(character: str) -> str:
     code = ord(character)
-    if code >= 0x20 and code != 0x7F or character in "\n\t":
+    if (code >= 0x20 and code != 0x7F) or character in "\n\t":
         return character
     return "␡" if code == 0x7F else chr(0x2400 + code)
 
@@ -39,7 +39,7 @@ def one_line(value: Any, limit: int = 0) -> str:
 
 
 def markdown(value: Any, limit: int = 0) -> str:
-    """Text for the inside of a Markdown sentence or table cell, shown as it is: no markup, no HTML, no mention, no link.
+    """Text for the inside of a Markdown sentence or table cell, shown as it is: no markup, HTML, mention or link.
 
     Character references, because they can never be markup, and a backslash in front of ``<`` stops only some renderers.
     """
@@ -53,7 +53,7 @@ def code(value: Any, limit: int = 0) -> str:
 
 
 def slug(value: Any) -> str:
-    """An HTML id and URL fragment for a text: the text itself where it is safe, else made so and kept unique."""
+    """Return an HTML id and URL fragment for a text: the text itself where it is safe, else made so and kept unique."""
     text = str(value)
     safe = _SLUG.sub("-", text)
     if safe == text:
@@ -62,13 +62,13 @@ def slug(value: Any) -> str:
 
 
 def web_url(value: Any) -> str:
-    """The value where it is a web address that may become a link, else nothing (``javascript:`` is no such address)."""
+    """Return the value where it is a web address that may become a link, else nothing: ``javascript:`` is none."""
     text = str(value)
     return text if text.lower().startswith(_SCHEMES) and clean(text) == text and not re.search(r"\s", text) else ""
 
 
 def number(value: Any, digits: int = 7) -> str:
-    """A number for a person: integers as they are, others to so many significant digits; nothing for None and absent."""
+    """Return a number for a person: integers whole, others to so many significant digits; nothing for None."""
     if value is None:
         return ""
     real = float(value)
@@ -82,7 +82,7 @@ def number(value: Any, digits: int = 7) -> str:
 
 
 def measured(value: Any, digits: int = 2) -> str:
-    """A number of a table column, where pandas writes NaN for none."""
+    """Return a number of a table column, where pandas writes NaN for none."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else number(value, digits)
 
 

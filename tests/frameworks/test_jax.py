@@ -21,7 +21,7 @@ EDGE = np.ones((6, 8), np.float32)
 EDGE[:, 2:6] = 0
 DIFFERENCE = np.array([[1, -1]], np.float32)
 START = np.array([[0.0068339, 0.01299825]], np.float32)
-compiling = settings(max_examples=8, deadline=None)  # every new shape is a compilation
+compiling = settings(max_examples=5, deadline=None)  # every new shape is a compilation
 
 
 @pytest.fixture(params=MODES)
@@ -115,7 +115,7 @@ def test_the_literal_loop_raises_that_arrays_are_immutable(adapter: Any) -> None
         adapter.differentiate_corr2d(*operands, "literal")
 
 
-def test_integers_have_no_gradient_and_training_them_is_refused(adapter: Any) -> None:
+def test_integers_have_no_gradient(adapter: Any) -> None:
     x, k, dy = (adapter.put(np.ones(shape, np.int32)) for shape in ((3, 3), (2, 2), (2, 2)))
     assert adapter.differentiate_corr2d(x, k, dy, "stacked") is None
     with pytest.raises(Unsupported, match="int32 has dtype float0"):
@@ -155,13 +155,20 @@ def test_transposed_is_the_adjoint_of_the_correlation(data: st.DataObject, seed:
     assert (ahead * y).sum() == (x * behind).sum()
 
 
-@pytest.mark.xfail(reason="https://github.com/openxla/xla/issues/48713: negative low padding reads beyond the row")
-def test_cropping_below_and_padding_above_by_no_more_gives_zeros() -> None:
-    adapter = module.JaxAdapter("cpu", "eager")
-    geometry = Geometry(padding=((2, 0), (0, 0)), transposed=True, output_padding=(2, 0))
-    x, w = np.ones((1, 1, 6, 7), np.float32), np.ones((1, 1, 1, 1), np.float32)
-    expected = np.pad(x[:, :, 2:], ((0, 0), (0, 0), (0, 2), (0, 0)))
-    assert np.array_equal(adapter.get(adapter.conv2d(adapter.put(x), adapter.put(w), None, geometry)), expected)
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        pytest.param("float32", marks=pytest.mark.xfail(reason="https://github.com/openxla/xla/issues/48713")),
+        "float64",
+    ],
+)
+def test_an_image_that_is_cropped_at_its_begin_and_padded_at_its_end_ends_in_zeros(adapter: Any, dtype: str) -> None:
+    # Two rows are cropped and two padded. XLA's float32 code on a CPU reads on after the end of the image instead.
+    geometry = Geometry(padding=((4, 0), (2, 2)), transposed=True)
+    x, w = np.arange(1, 43, dtype=dtype).reshape(1, 1, 6, 7), np.ones((1, 1, 3, 3), dtype)
+    last_row = adapter.get(adapter.conv2d(adapter.put(x), adapter.put(w), None, geometry))[0, 0, -1]
+    sums = np.convolve(x[0, 0, -1], np.ones(3), "valid")
+    assert np.array_equal(last_row, sums)
 
 
 @pytest.mark.parametrize("layer", ["builtin", "custom"])

@@ -111,6 +111,30 @@ def test_dilated_and_grouped_are_exact_on_integers_in_every_direction(problem: A
     assert all(np.array_equal(g, e) for g, e in zip(got, want, strict=True))
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(("word", "want"), [("same_upper", [21, 32, 3]), ("same_lower", [10, 21, 32])])
+def test_each_same_puts_the_odd_zero_on_its_own_side(adapter: Any, rank: int, word: str, want: list[int]) -> None:
+    ones = (1,) * (rank + 1)
+    x, w = (np.array(a, np.float32).reshape(*ones, len(a)) for a in ([1, 2, 3], [1, 10]))
+    y = adapter.conv2d(adapter.put(x), adapter.put(w), None, Geometry(ones[1:], word, ones[1:]))
+    assert np.array_equal(adapter.get(y), np.reshape(want, x.shape))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_unequal_dilations_in_3d_are_exact_although_the_shape_function_swaps_them(
+    adapter: Any, dtype: str, transposed: bool
+) -> None:
+    geometry = Geometry((1, 1, 1), ((1, 0), (0, 0), (0, 2)), (2, 1, 4), 1, transposed, (0, 0, 0))
+    x_shape, w_shape = (1, 2, 4, 3, 4), (2, 2, 2, 3, 2)  # the height fits its dilation 1 and not 4
+    shape = geometry.output_shape(x_shape, w_shape)
+    x, w, dy = (integers(i, size, dtype) for i, size in enumerate((x_shape, w_shape, shape)))
+    put = [adapter.put(array) for array in (x, w, dy)]
+    grads = adapter.grads(*put[:2], None, put[2], geometry)
+    got = [adapter.conv2d(*put[:2], None, geometry), grads.dx, grads.dw]
+    assert all(np.array_equal(adapter.get(g), e) for g, e in zip(got, by_definition(x, w, dy, geometry), strict=True))
+
+
 def test_a_padding_list_loses_the_gradient_that_padding_first_keeps() -> None:
     x, w = tf.ones((1, 5, 6, 1)), tf.ones((2, 2, 1, 1))
     counts = [(0, 0), (1, 0), (0, 2), (0, 0)]

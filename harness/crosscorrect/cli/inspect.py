@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crosscorrect.cli.options import pairs
 from crosscorrect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,8 +43,16 @@ def explain(folder: Path, problem: str, names: tuple[str, ...]) -> None:
     for row in rows.to_dict("records"):
         _show_inputs(loaded, row, shown)
         _show_check(loaded, row)
-    suites = [suite["file"] for suite in loaded.info["suites"] if suite["name"] == known["suite"]]
-    click.echo(f"\nagain: crosscorrect run {known['suite'] if suites else 'SUITE'} -k '{problem}'")
+    click.echo(f"\nagain: crosscorrect run {_spelling(known['suite'], loaded)} -k '{problem}'")
+
+
+def _spelling(suite: str, loaded: Run) -> str:
+    """How a person asks for a suite of this run again: by name if it ships, else by its file."""
+    from crosscorrect.suite import shipped_suites
+
+    files = [s["file"] for s in loaded.info.get("suites", []) if s["name"] == suite]
+    shipped = shipped_suites().get(suite)
+    return suite if shipped is not None and shipped.name in files else (files or ["SUITE"])[0]
 
 
 def _nearest(problem: str, loaded: Run) -> str:
@@ -102,9 +111,9 @@ def cases() -> None:
 @click.option("--problems", is_flag=True, help="Every problem id instead of every case.")
 def list_cases(suites: tuple[str, ...], problems: bool) -> None:
     """List the cases of suites (default: all that ship)."""
-    from crosscorrect.suite import find_suites, load_suite, shipped_suites
+    from crosscorrect.suite import find_suites, load_suite
 
-    for path in find_suites(suites) if suites else shipped_suites():
+    for path in find_suites(suites):
         suite = load_suite(path)
         found = list(suite.problems())
         click.echo(f"{suite.name}: {suite.title} ({len(suite.cases)} cases, {len(found)} problems)")
@@ -137,19 +146,15 @@ def show(problem: str) -> None:
     """Show one problem by its id, with its input arrays."""
     from crosscorrect.suite import find_suites, load_suite
 
-    suite = load_suite(find_suites([problem.partition("/")[0]])[0])
-    for candidate in suite.problems():
-        if candidate.id == problem:
-            click.echo(f"{candidate.id}\n{candidate.source}: {candidate.title}\n{candidate.note}")
-            click.echo(f"operation {candidate.operation}, directions {', '.join(candidate.directions)}")
-            if candidate.geometry is not None:
-                click.echo(f"geometry {json.dumps(candidate.geometry.to_json())}")
-            if candidate.settings:
-                click.echo(f"settings {json.dumps(dict(candidate.settings))}")
-            for name, array in candidate.inputs().items():
-                _show_array(name, array)
-            return
-    raise UsageError(f"suite {suite.name!r} has no problem {problem!r}; 'crosscorrect cases list --problems' lists them")
+    found = load_suite(find_suites([problem.partition("/")[0]])[0]).problem(problem)
+    click.echo(f"{found.id}\n{found.source}: {found.title}\n{found.note}".rstrip())
+    click.echo(f"operation {found.operation}, directions {', '.join(found.directions)}")
+    if found.geometry is not None:
+        click.echo(f"geometry {json.dumps(found.geometry.to_json())}")
+    if found.settings:
+        click.echo(f"settings {json.dumps(dict(found.settings))}")
+    for name, array in found.inputs().items():
+        _show_array(name, array)
 
 
 @cases.command()
@@ -161,17 +166,17 @@ def schema() -> None:
 
 
 @click.command()
-@click.option("--python", "pythons", multiple=True, metavar="NAME=PATH", help="A framework's interpreter.")
+@click.option("--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter.")
 @click.option("--probe", is_flag=True, help="Start each one and ask for versions, devices and modes.")
-def frameworks(pythons: tuple[str, ...], probe: bool) -> None:
+def frameworks(pythons: dict[str, str], probe: bool) -> None:
     """List the adapters and where their frameworks are; without --probe nothing is imported."""
     from rich.console import Console
     from rich.table import Table
 
     from crosscorrect.errors import IncompleteError
-    from crosscorrect.registry import adapters, importable, locate, tox_python
+    from crosscorrect.registry import adapters, importable, known, locate, tox_python
 
-    given = {name: Path(path) for name, _, path in (pair.partition("=") for pair in pythons)}
+    given = {known(name).name: Path(path) for name, path in pythons.items()}
     table = Table("framework", "adapter", "where", *(("versions", "devices", "modes") if probe else ()))
     for name, point in adapters().items():
         here = name in given or importable(name) or tox_python(name) is not None

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crosscorrect.adapter import ARITHMETICS, MODES
+from crosscorrect.cli.options import pairs
 from crosscorrect.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
 
@@ -23,21 +22,11 @@ RESULTS = click.Path(file_okay=False, path_type=Path)
 RUN_FOLDER = click.Path(path_type=Path)
 
 
-def _pairs(_: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for value in values:
-        name, separator, rest = value.partition("=")
-        if not (name and separator and rest):
-            raise click.BadParameter(f"{value!r} is not NAME=VALUE", param=param)
-        pairs[name] = rest
-    return pairs
-
-
 @click.command()
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here.")
-@click.option("--python", "pythons", multiple=True, callback=_pairs, metavar="NAME=PATH", help="A framework's interpreter.")
-@click.option("--adapter", "targets", multiple=True, callback=_pairs, metavar="NAME=MODULE:CLASS",
+@click.option("--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter.")
+@click.option("--adapter", "targets", multiple=True, callback=pairs, metavar="NAME=MODULE:CLASS",
               help="An adapter that is not installed as an entry point.")
 @click.option("-m", "--mode", type=click.Choice([*MODES, "all"]), default="eager", show_default=True,
               help="How frameworks execute; all: every mode each one offers.")
@@ -67,8 +56,10 @@ def run(
     crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
     """
     from crosscorrect import api
+    from crosscorrect.expectations import check_folder
     from crosscorrect.gate import rule
 
+    check_folder(expectations)  # a defect there is told before anything runs
     progress = _Progress(silent=quiet or as_json)
     with progress:
         finished = api.run(
@@ -149,29 +140,33 @@ class _Progress:
 
     def __init__(self, *, silent: bool) -> None:
         self._silent = silent
+        self._progress: Any = None
         self._bars: dict[str, Any] = {}
         self._outcomes: dict[str, Counter[str]] = {}
 
     def __enter__(self) -> _Progress:
-        if not self._silent:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(),
-                       TextColumn("{task.fields[said]}", markup=False))
-            self._progress = Progress(*columns, console=Console(stderr=True))
-            self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._silent:
+        if self._progress is not None:
             self._progress.stop()
+
+    def _start(self) -> None:
+        """Only when a run has begun: a request that is refused leaves its message alone on the screen."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(),
+                   TextColumn("{task.fields[said]}", markup=False))
+        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._progress.start()
 
     def hear(self, plan: Any, event: Any) -> None:
         """Take one event of ``api.run``."""
         if self._silent:
             return
         if event is None:
+            self._start()
             for framework in plan.frameworks:
                 self._bars[framework.name] = self._progress.add_task(framework.name, total=None, said="starting")
                 self._outcomes[framework.name] = Counter()

@@ -20,7 +20,7 @@ import numpy as np
 
 from crosscorrect.adapter import Grads, Unsupported
 from crosscorrect.geometry import Geometry
-from crosscorrect.worker.wire import PROTOCOL, Channel, digest
+from crosscorrect.worker.wire import DTYPES, PROTOCOL, Channel, digest
 
 MESSAGE_LIMIT = 4000
 TRACEBACK_LIMIT = 8000
@@ -111,7 +111,7 @@ class Server:
             named = VERBS[call["verb"]](adapter, tensors, call["settings"])
             adapter.sync(*_leaves(named))
             reply["seconds"] = time.perf_counter() - begin
-            results = {name: _to_numpy(adapter, value, name) for name, value in named.items()}
+            results = {name: _crossing(name, _to_numpy(adapter, value, name)) for name, value in named.items()}
             reply["outcome"] = "answer"
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
@@ -139,6 +139,12 @@ def _to_numpy(adapter: Any, value: Any, name: str) -> Any:
     history = np.stack([np.asarray(adapter.get(entry)) for entry in value])  # one entry per step
     # a loss is one number; some frameworks have no scalar tensors and give one element
     return history.reshape(len(value)) if name == "losses" else history
+
+
+def _crossing(name: str, array: Any) -> Any:
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"{name} came back from the adapter with dtype {array.dtype}, which no verdict is made for")
+    return array
 
 
 def _name(kind: type) -> str:

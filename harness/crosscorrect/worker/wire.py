@@ -22,6 +22,7 @@ MAGIC = b"XCF1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 1 << 33
+SMALL = 1 << 15
 DTYPES = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
 )
@@ -35,8 +36,8 @@ class ProtocolError(Exception):
 
 def digest(array: np.ndarray[Any, Any]) -> str:
     """The first 128 bits of the SHA-256 of an array's dtype, shape and little-endian C-order bytes, in hex."""
-    data = np.ascontiguousarray(array)
-    seal = hashlib.sha256(f"{data.dtype.name}|{data.shape}|".encode())
+    data = _plain(array)
+    seal = hashlib.sha256(f"{data.dtype.name}|{np.shape(array)}|".encode())
     seal.update(data.data if data.size else b"")
     return seal.hexdigest()[:32]
 
@@ -64,17 +65,21 @@ class Channel:
         """Send one frame. Raises BrokenPipeError when the other side is gone, TimeoutError past the deadline."""
         parts, described = [], []
         for name, array in (arrays or {}).items():
-            data = np.ascontiguousarray(array)
-            if data.dtype.name not in DTYPES:
-                raise ProtocolError(f"array {name!r} has dtype {data.dtype}, which does not cross process borders")
+            if array.dtype.name not in DTYPES:
+                raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
+            data = _plain(array)
             described.append([name, data.dtype.name, list(array.shape)])
             if data.size:
-                parts.append(data.data.cast("B") if data.ndim else data.reshape(1).data.cast("B"))
+                parts.append(data.data.cast("B"))
         body = json.dumps({**header, "arrays": described}, separators=(",", ":")).encode()
         if len(body) > MAX_HEADER:
             raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
-        self._write(PREFIX.pack(MAGIC, len(body), sum(p.nbytes for p in parts)) + body, deadline)
-        for part in parts:
+        total = sum(part.nbytes for part in parts)
+        head = PREFIX.pack(MAGIC, len(body), total) + body
+        if total <= SMALL:  # one write wakes the other side once, with everything there
+            self._write(b"".join([head, *parts]), deadline)
+            return
+        for part in (head, *parts):
             self._write(part, deadline)
 
     def receive(self, deadline: Optional[float] = None) -> Tuple[Dict[str, Any], Dict[str, np.ndarray[Any, Any]]]:
@@ -85,7 +90,7 @@ class Channel:
         try:
             header = json.loads(bytes(self._read(header_size, deadline)).decode())
             layout = [(str(n), _dtype(d), tuple(int(s) for s in shape)) for n, d, shape in header.pop("arrays")]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ProtocolError(f"not a header: {error}") from None
         sizes = [_size(dtype, shape) for _, dtype, shape in layout]
         if sum(sizes) != payload_size:
@@ -93,7 +98,11 @@ class Channel:
         payload = self._read(payload_size, deadline)
         arrays, start = {}, 0
         for (name, dtype, shape), size in zip(layout, sizes):
-            arrays[name] = np.frombuffer(payload, dtype, count=size // dtype.itemsize, offset=start).reshape(shape)
+            flat = np.frombuffer(payload, dtype, count=size // dtype.itemsize, offset=start)
+            try:
+                arrays[name] = flat.reshape(shape)
+            except ValueError as error:  # more axes, or longer ones beside an empty one, than NumPy can hold
+                raise ProtocolError(f"no array has shape {shape}: {error}") from None
             start += size
         return header, arrays
 
@@ -126,6 +135,11 @@ class Channel:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             raise TimeoutError("no answer before the deadline")
+
+
+def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same values in C order, little-endian; a 0-d array comes out with one axis."""
+    return np.ascontiguousarray(array, np.asarray(array).dtype.newbyteorder("<"))
 
 
 def _dtype(name: Any) -> np.dtype[Any]:

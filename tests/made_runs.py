@@ -1,0 +1,63 @@
+"""Finished runs made row by row, without any worker, for the tests of what reads runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crosscorrect import store
+from crosscorrect.model import Check, Direction, Outcome
+
+
+def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Outcome.PASS, **changed: Any) -> Check:
+    """A check row; what is not given is plausible."""
+    fields: dict[str, Any] = {
+        "suite": problem.partition("/")[0], "case": problem.partition("/")[2].partition("@")[0], "problem": problem,
+        "source": "In [1]", "title": "3×3", "operation": "corr2d", "direction": Direction.FORWARD, "dtype": "float32",
+        "framework": framework, "mode": "eager", "device": "cpu", "arithmetic": "strict", "outcome": outcome,
+        "input_digest": f"inputs of {problem}",
+    }  # fmt: skip
+    return Check(**{**fields, **changed})
+
+
+def problem_row(problem: str) -> dict[str, Any]:
+    suite, _, case = problem.partition("/")
+    plain = dict.fromkeys(store.COLUMNS["problems"], "")
+    return {**plain, "problem": problem, "suite": suite, "case": case, "show": False}
+
+
+def finished(
+    folder: Path,
+    checks: Iterable[Check],
+    versions: Mapping[str, str] | None = None,
+    arrays: Iterable[np.ndarray[Any, Any]] = (),
+    **info: Any,
+) -> Path:
+    """A finished run folder of these checks and arrays; ``info`` changes what ``run.json`` says.
+
+    ``versions`` maps frameworks to theirs.
+    """
+    rows = list(checks)
+    frameworks = list(dict.fromkeys(row.framework for row in rows))
+    said: dict[str, Any] = {
+        "frameworks": frameworks, "suites": [{"name": "s", "title": "S", "file": "s.yaml", "digest": "d"}],
+        "problems": len({row.problem for row in rows}), "modes": ["eager"], "devices": ["cpu"], "arithmetic": "strict",
+        "filter": [],
+    }  # fmt: skip
+    made = store.create(folder.parent, folder.name, {**said, **info}, latest=False)
+    segment = store.Segment(made)
+    for framework in frameworks:
+        version = (versions or {}).get(framework, "1.2.3")
+        segment.write("env", {"framework": framework, "section": "version", "key": framework, "value": version})
+    for problem in dict.fromkeys(row.problem for row in rows):
+        segment.write("problems", problem_row(problem))
+    for row in rows:
+        segment.write("checks", store.check_record(row))
+    for array in arrays:
+        segment.keep(array)
+    segment.close()
+    store.seal(made, {"totals": {}})
+    return made

@@ -1,0 +1,369 @@
+"""Every command: its exit codes, its words, and one clear message with nothing half-written for each bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from made_runs import check, finished
+
+from crosscorrect import __version__
+from crosscorrect.cli import main
+from crosscorrect.model import Exit, Outcome
+
+UNWRITTEN = "Unwritten=mutants:Unwritten"
+
+SUITE = """\
+crosscorrect: 1
+suite: tiny
+cases:
+  - {id: one, source: "In [1]", title: First, note: Look here., operation: corr2d, x: [[0.1, 1, 2], [3, 4, 5], [6, 7, 8]],
+     w: [[0, 1], [2, 3]]}
+  - {id: two, operation: conv2d, x: [[1, 2, 4]], w: [[1, -1]], expect: [[-1, -2]]}
+"""
+
+
+def invoke(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def tree(folder: Path) -> list[tuple[str, str]]:
+    """Every path below a folder, and where the links point."""
+    return [(str(p.relative_to(folder)), os.readlink(p) if p.is_symlink() else "") for p in sorted(folder.rglob("*"))]
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("suite") / "tiny.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, suite: Path) -> Path:
+    """A results folder with one run in it, of numpy and of an adapter that loses the last element of the loop."""
+    folder = tmp_path_factory.mktemp("results")
+    result = invoke("run", suite, "-f", "numpy", "-f", "Unwritten", "--adapter", UNWRITTEN, "--results", folder, "--no-report",
+                    "--json")  # fmt: skip
+    assert result.exit_code == Exit.NOT_CONFORMANT, result.stderr
+    said = json.loads(result.stdout)
+    assert (said["exit"], said["total"], said["passed"], said["missing"]) == (1, 4, 3, [])
+    (finding,) = said["findings"]
+    assert finding.startswith("Unwritten eager tiny/one forward: unexpected fail (bound A)")
+    assert result.stderr == ""
+    return folder
+
+
+def test_a_run_in_which_all_pass_ends_with_zero_and_says_so_in_one_json_object(suite: Path, tmp_path: Path) -> None:
+    result = invoke("run", suite, "-f", "numpy", "--results", tmp_path, "--no-report", "--json")
+    assert result.exit_code == Exit.OK
+    said = json.loads(result.stdout)
+    assert (said["total"], said["passed"], said["findings"]) == (2, 2, [])
+    assert Path(said["run"]).is_dir()
+    assert (tmp_path / "latest").resolve() == Path(said["run"]).resolve()
+
+
+def test_a_quiet_run_in_which_all_pass_says_nothing(suite: Path, tmp_path: Path) -> None:
+    result = invoke("run", suite, "-f", "numpy", "--results", tmp_path, "--no-report", "-q", "-k", "tiny/two")
+    assert (result.exit_code, result.stdout, result.stderr) == (Exit.OK, "", "")
+
+
+def test_a_framework_that_cannot_be_used_makes_the_run_incomplete(suite: Path, tmp_path: Path) -> None:
+    arguments = ("-f", "Broken", "--adapter", "Broken=mutants:BrokenInstall", "--results", tmp_path, "--no-report", "--json")
+    result = invoke("run", suite, *arguments)
+    assert result.exit_code == Exit.INCOMPLETE
+    assert "libbroken.so.1" in json.loads(result.stdout)["missing"][0]
+
+
+def test_a_suite_that_is_about_other_frameworks_ran_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "others.yaml"
+    path.write_text(SUITE.replace("suite: tiny", "suite: others\ndefaults: {only: [torch]}"), encoding="utf-8")
+    result = invoke("run", path, "-f", "numpy", "--results", tmp_path / "results", "--no-report", "--json")
+    assert result.exit_code == Exit.NOTHING_RAN
+    assert json.loads(result.stdout)["total"] == 0
+
+
+def case(keys: str) -> str:
+    return f"crosscorrect: 1\nsuite: bad\ncases:\n  - id: one\n{keys}"
+
+
+PAIR = "    x: [[1, 2, 3]]\n    w: [[1, 2]]\n"
+BAD_SUITES = {
+    "malformed YAML": ("crosscorrect: 1\nsuite: [\n", 3, ["this is not YAML"]),
+    "a tab": ("crosscorrect: 1\ncases:\n\t- id: one\n", 3, ["indent with spaces"]),
+    "empty": ("", 1, ["the file is empty", "docs/cases.md"]),
+    "unknown key": (case("    operaton: corr2d\n" + PAIR), 5, ["one.operaton", "did you mean operation?"]),
+    "wrong type": (case("    operation: corr2d\n    title: 7\n" + PAIR), 6, ["one.title", "got 7", "not text"]),
+    "unknown word": (case("    operation: corr3d\n" + PAIR), 5, ["one.operation", "'corr3d'", "did you mean corr2d?"]),
+    "ragged array": (case("    operation: corr2d\n    x: [[1, 2], [3]]\n    w: [[1]]\n"), 6, ["one.x.1", "same length"]),
+    "no number": (case("    operation: corr2d\n    x: [[1, two]]\n    w: [[1]]\n"), 6, ["one.x.0.1", "'two'", "a number"]),
+    "kernel larger than the image": (
+        case("    operation: corr2d\n    x: [[1, 2]]\n    w: [[1, 2, 3]]\n"), 7,
+        ["one.w", "the kernel [1, 3] does not fit into the image [1, 2]", "smaller kernel"],
+    ),
+    "channels that do not fit": (
+        case("    operation: conv2d\n    x: {fill: normal, shape: [1, 2, 5, 5]}\n    w: {fill: normal, shape: [4, 3, 2, 2]}\n"),
+        7, ["one.w", "the image has 2 channels, the kernel expects 3", "[4, 3, 2, 2]"],
+    ),
+    "a literal of another shape": (
+        case("    operation: corr2d\n" + PAIR + "    expect: [[1]]\n"), 8, ["one.expect", "must be [1, 2]", "[1, 1]"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD_SUITES)
+def test_a_defect_in_a_case_file_is_one_message_with_file_line_key_value_and_remedy(
+    tmp_path: Path, results: Path, what: str
+) -> None:
+    text, line, words = BAD_SUITES[what]
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    before = tree(results)
+    result = invoke("run", path, "-f", "numpy", "--results", results)
+    assert result.exit_code == Exit.USAGE
+    assert result.stdout == ""
+    (message,) = result.stderr.splitlines()
+    assert message.startswith(f"crosscorrect: {path}:{line}: ")
+    assert all(word in message for word in words), message
+    assert tree(results) == before
+    linted = invoke("cases", "lint", path)
+    assert linted.exit_code == Exit.USAGE
+    assert linted.stderr.splitlines() == [message.removeprefix("crosscorrect: "), "crosscorrect: 1 defect"]
+
+
+BAD_REQUESTS = {
+    "unknown suite": (["chaptr"], 2, "there is no suite chaptr; did you mean chapter, or the path of a YAML file"),
+    "no such file": (["no/such.yaml"], 2, "there is no suite file no/such.yaml"),
+    "a folder as a suite": (["."], 2, "this is not a regular file; name a YAML file"),
+    "unknown framework": (["SUITE", "-f", "torhc"], 2, "unknown framework 'torhc'; did you mean 'torch'?"),
+    "interpreter of an unknown framework": (["SUITE", "--python", "torhc=/usr/bin/python3"], 2, "did you mean 'torch'?"),
+    "missing interpreter": (["SUITE", "-f", "torch", "--python", "torch=/no/python"], 3, "there is no interpreter at /no/python"),
+    "unknown adapter module": (["SUITE", "--adapter", "mine=no_such:Thing", "-f", "mine"], 2, "no module named 'no_such' here"),
+    "no problem": (["SUITE", "-k", "tiny/none"], 2, "no problem is called tiny/none; 'crosscorrect cases list' lists them"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_REQUESTS)
+def test_a_request_that_cannot_be_meant_is_one_message_and_nothing_is_written(
+    suite: Path, results: Path, what: str
+) -> None:
+    arguments, code, words = BAD_REQUESTS[what]
+    before = tree(results)
+    result = invoke("run", *(suite if a == "SUITE" else a for a in arguments), "--results", results)
+    assert (result.exit_code, result.stdout) == (code, "")
+    (message,) = result.stderr.splitlines()
+    assert message.startswith("crosscorrect: ")
+    assert words in message
+    assert tree(results) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--mode", "fast"], ["--python", "torch"], ["--adapter", "=x:Y"], ["--limit", "0"], ["--nonsense"], ["--arithmetic", "x"]],
+)
+def test_an_option_that_is_wrong_is_a_usage_error(suite: Path, results: Path, arguments: list[str]) -> None:
+    before = tree(results)
+    result = invoke("run", suite, "--results", results, *arguments)
+    assert result.exit_code == Exit.USAGE
+    assert "Error: " in result.stderr
+    assert tree(results) == before
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_where_the_results_folder_should_be_is_told(suite: Path, tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    result = invoke("run", suite, "-f", "numpy", "--results", tmp_path / "file" / below)
+    assert result.exit_code == Exit.USAGE
+    assert str(tmp_path / "file") in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_defect_in_expectations_of_one_s_own_is_told_before_anything_runs(suite: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "expectations"
+    folder.mkdir()
+    (folder / "numpy.yaml").write_text("crosscorrect: 1\nframework: numpy\nversions: ''\nexpect: 7\n", encoding="utf-8")
+    result = invoke("run", suite, "-f", "numpy", "--results", tmp_path / "results", "--expectations", folder)
+    assert result.exit_code == Exit.USAGE
+    assert result.stderr.startswith(f"crosscorrect: {folder / 'numpy.yaml'}:4: expect: 7 is not of type 'array'")
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_gate_judges_a_run_again_with_the_same_answer(results: Path) -> None:
+    result = invoke("gate", results / "latest", "--json")
+    assert result.exit_code == Exit.NOT_CONFORMANT
+    assert len(json.loads(result.stdout)["findings"]) == 1
+    shown = invoke("gate", results / "latest")
+    assert shown.exit_code == Exit.NOT_CONFORMANT
+    assert "tiny/one" in shown.stdout
+
+
+def test_the_gate_asks_for_required_frameworks(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run", [check("s/first", "one")])
+    assert invoke("gate", run, "--require", "one", "--json").exit_code == Exit.OK
+    result = invoke("gate", run, "--require", "one, two", "--json")
+    assert result.exit_code == Exit.INCOMPLETE
+    assert json.loads(result.stdout)["findings"] == ["two: required, and not in the run"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [([Outcome.PASS], 0), ([Outcome.PASS, Outcome.FAIL], 1), ([Outcome.FAIL, Outcome.MISSING], 3), ([], 4)],
+)
+def test_the_gate_s_exit_code_is_the_answer(tmp_path: Path, outcomes: list[Outcome], code: int) -> None:
+    rows = [check(f"s/{i}", "one", outcome) for i, outcome in enumerate(outcomes)]
+    run = finished(tmp_path / "run", rows, frameworks=["one"])
+    assert invoke("gate", run, "--json").exit_code == code
+    assert invoke("gate", run, "-q").exit_code == code
+    assert (invoke("gate", run, "-q").stdout == "") is (code == 0)
+
+
+@pytest.mark.parametrize("command", [["gate"], ["report"], ["merge"], ["explain", "PROBLEM"]])
+def test_a_folder_that_is_no_run_is_told_by_every_command_that_reads_one(tmp_path: Path, command: list[str]) -> None:
+    result = invoke(command[0], tmp_path, *(["tiny/one"] if "PROBLEM" in command else []))
+    assert result.exit_code == Exit.USAGE
+    (message,) = result.stderr.splitlines()
+    assert message == f"crosscorrect: {tmp_path} is not a run folder: it has no run.json; 'crosscorrect run' makes one"
+
+
+def test_an_unfinished_run_is_not_judged(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run", [check()])
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps({**info, "finished": False}), encoding="utf-8")
+    result = invoke("gate", run)
+    assert result.exit_code == Exit.USAGE
+    assert "is not finished" in result.stderr
+
+
+def test_merging_prints_the_folder_of_the_merged_run(tmp_path: Path) -> None:
+    shards = [finished(tmp_path / "shards" / name, [check(framework=name)]) for name in ("one", "two")]
+    result = invoke("merge", *shards, "--require", "one,two", "--results", tmp_path / "results")
+    assert result.exit_code == Exit.OK
+    assert invoke("gate", result.stdout.strip(), "--require", "one,two", "--json").exit_code == Exit.OK
+    refused = invoke("merge", *shards, "--require", "one,two,three", "--results", tmp_path / "none")
+    assert refused.exit_code == Exit.INCOMPLETE
+    assert refused.stderr == "crosscorrect: no shard of three; run its environment first\n"
+    assert not (tmp_path / "none").exists()
+
+
+def test_explain_shows_inputs_both_values_in_decimal_and_hex_and_how_to_run_it_again(results: Path) -> None:
+    result = invoke("explain", results / "latest", "tiny/one", "-f", "Unwritten")
+    assert result.exit_code == Exit.OK
+    shown = result.stdout
+    assert shown.startswith("tiny/one\nIn [1]: First\nLook here.\n")
+    assert "x: float32 (3, 3)" in shown
+    assert "Unwritten eager cpu forward: fail (bound A), tier A" in shown
+    assert f"worst at (1,1): right 43.0 = {43.0.hex()}, returned 0.0 = 0x0.0p+0" in shown
+    assert "[37., 43.]" in shown
+    assert "[37.,  0.]" in shown
+    assert "again: crosscorrect run tiny.yaml -k 'tiny/one'" in shown
+
+
+def test_explain_shows_every_framework_unless_asked_for_one(results: Path) -> None:
+    shown = invoke("explain", results / "latest", "tiny/one").stdout
+    assert "numpy eager cpu forward: pass, tier A" in shown
+    assert "Unwritten eager cpu forward: fail" in shown
+    assert shown.count("x: float32 (3, 3)") == 1
+    assert "Unwritten" not in invoke("explain", results / "latest", "tiny/one", "-f", "numpy").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["tiny/onee"], "did you mean 'tiny/one'?"), (["tiny/one", "-f", "torch"], "no check of 'tiny/one' in torch")],
+)
+def test_explain_tells_what_is_not_in_the_run(results: Path, arguments: list[str], words: str) -> None:
+    result = invoke("explain", results / "latest", *arguments)
+    assert result.exit_code == Exit.USAGE
+    assert words in result.stderr
+
+
+def test_the_report_command_writes_the_report_s_files(results: Path) -> None:
+    result = invoke("report", results / "latest")
+    assert result.exit_code == Exit.OK
+    written = [Path(line) for line in result.stdout.split()]
+    assert {"report.html", "report.md", "junit.xml", "checks.csv"} <= {path.name for path in written}
+    assert all(path.stat().st_size for path in written)
+
+
+def test_cases_are_listed_with_their_source_and_every_problem_if_asked(suite: Path) -> None:
+    listed = invoke("cases", "list", suite).stdout.splitlines()
+    assert listed[0] == "tiny: tiny (2 cases, 2 problems)"
+    assert [line.split()[0] for line in listed[1:]] == ["one", "two"]
+    assert "In [1]" in listed[1]
+    assert invoke("cases", "list", "--problems", suite).stdout.splitlines()[1:] == ["  tiny/one", "  tiny/two"]
+
+
+def test_all_shipped_cases_are_listed_when_none_is_named() -> None:
+    result = invoke("cases", "list")
+    assert result.exit_code == Exit.OK
+    heads = [line.partition(":")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
+    assert heads == ["chapter", "problems", "kernels", "recovery"]
+
+
+def test_one_problem_is_shown_with_its_arrays() -> None:
+    first = invoke("cases", "list", "chapter", "--problems").stdout.splitlines()[1].strip()
+    result = invoke("cases", "show", first)
+    assert result.exit_code == Exit.OK
+    assert result.stdout.startswith(f"{first}\n")
+    assert "operation " in result.stdout
+    assert "x: float" in result.stdout
+
+
+def test_a_problem_that_is_not_there_is_told_with_the_nearest() -> None:
+    result = invoke("cases", "show", "chapter/worked-exampel")
+    assert result.exit_code == Exit.USAGE
+    assert "there is no problem chapter/worked-exampel; did you mean chapter/worked-example" in result.stderr
+
+
+def test_a_clean_file_is_clean(suite: Path) -> None:
+    result = invoke("cases", "lint", suite)
+    assert (result.exit_code, result.stdout) == (Exit.OK, "clean\n")
+
+
+def test_the_schema_is_printed_as_it_ships() -> None:
+    from importlib.resources import files
+
+    shipped = (files("crosscorrect_cases") / "suite.schema.json").read_text(encoding="utf-8")
+    assert invoke("cases", "schema").stdout == shipped
+
+
+def test_frameworks_are_listed_with_where_they_are_and_probing_tells_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    monkeypatch.setenv("COLUMNS", "200")
+    plain, probed = invoke("frameworks"), invoke("frameworks", "--probe")
+    for name in ("numpy", "mxnet", "torch", "tensorflow", "jax"):
+        assert name in plain.stdout
+    assert "this environment" in plain.stdout
+    assert f"numpy {np.__version__}" in probed.stdout
+
+
+def test_frameworks_refuses_interpreters_of_what_it_does_not_know() -> None:
+    assert invoke("frameworks", "--python", "torhc=/usr/bin/python3").exit_code == Exit.USAGE
+    assert invoke("frameworks", "--python", "torch").exit_code == Exit.USAGE
+
+
+def outside(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "crosscorrect", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=cwd)
+
+
+def test_as_a_process_it_has_the_same_exit_codes_and_messages(suite: Path, tmp_path: Path) -> None:
+    done = outside("run", suite, "-f", "numpy", "--no-report", cwd=tmp_path)
+    assert done.returncode == Exit.OK, done.stderr
+    assert (tmp_path / "results" / "latest" / "checks.parquet").is_file()
+    done = outside("run", "chaptr", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr == "crosscorrect: there is no suite chaptr; did you mean chapter, or the path of a YAML file\n"
+
+
+def test_it_tells_its_version(tmp_path: Path) -> None:
+    assert outside("--version", cwd=tmp_path).stdout == f"crosscorrect, version {__version__}\n"

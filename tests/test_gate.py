@@ -1,0 +1,140 @@
+"""The gate is strict both ways: what surprises it, what it exempts, and the exit code that follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import check, finished
+
+from crosscorrect import gate, store
+from crosscorrect.gate import Ruling
+from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
+
+PASS, FAIL, UNSUPPORTED, MISSING = Outcome.PASS, Outcome.FAIL, Outcome.UNSUPPORTED, Outcome.MISSING
+
+
+def ruled(tmp_path: Path, checks: list[Check], expect: str = "[]", executed: str = "{}", **info: Any) -> Ruling:
+    """What the gate says of a run of these checks under expectations written in YAML."""
+    folder = tmp_path / "expectations"
+    folder.mkdir()
+    text = f'crosscorrect: 1\nframework: fw\nversions: "<2"\nexpect: {expect}\nexecuted: {executed}\n'
+    (folder / "fw.yaml").write_text(text, encoding="utf-8")
+    return gate.rule(store.load(finished(tmp_path / "run", checks, **info)), folder)
+
+
+def entry(problems: str = "s/first", outcome: str = "unsupported", more: str = "") -> str:
+    return f"[{{problems: {problems}, outcome: {outcome}, reason: known{more}}}]"
+
+
+def only(ruling: Ruling) -> str:
+    (finding,) = ruling.findings
+    return finding
+
+
+def test_a_run_in_which_all_pass_is_as_expected(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first"), check("s/second")])
+    assert ruling == Ruling([], [], passed=2, expected=0, total=2)
+    assert ruling.exit is Exit.OK
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o not in (PASS, MISSING)])
+def test_whatever_is_not_a_pass_and_not_expected_fails_the_gate_and_is_told(tmp_path: Path, outcome: Outcome) -> None:
+    ruling = ruled(tmp_path, [check("s/first"), check("s/second", outcome=outcome, message="what happened")])
+    assert ruling.exit is Exit.NOT_CONFORMANT
+    assert only(ruling) == f"fw eager s/second forward: unexpected {outcome}: what happened"
+
+
+def test_the_reason_of_a_failure_is_told(tmp_path: Path) -> None:
+    row = check(outcome=FAIL, reason=Reason.BOUND_A, message="too far", direction=Direction.GRAD_BIAS)
+    assert only(ruled(tmp_path, [row])) == "fw eager s/first grad_bias: unexpected fail (bound A): too far"
+
+
+def test_what_is_expected_is_as_expected_and_counted_apart(tmp_path: Path) -> None:
+    rows = [check("s/first", outcome=UNSUPPORTED, message="has no such thing"), check("s/second")]
+    ruling = ruled(tmp_path, rows, entry(more=", message: no such"))
+    assert ruling == Ruling([], [], passed=1, expected=1, total=2)
+    assert ruling.exit is Exit.OK
+
+
+def test_an_expected_failure_that_passes_now_fails_the_gate(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first")], entry())
+    assert only(ruling) == "fw eager s/first forward: passes, but fw.yaml:4 expects unsupported; remove the entry"
+    assert ruling.exit is Exit.NOT_CONFORMANT
+
+
+def test_another_outcome_than_the_expected_one_fails_the_gate(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check(outcome=Outcome.CRASH, message="killed")], entry())
+    assert only(ruling) == "fw eager s/first forward: crash where fw.yaml:4 expects unsupported: killed"
+
+
+def test_another_message_than_the_expected_one_fails_the_gate(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check(outcome=UNSUPPORTED, message="other words")], entry(more=", message: no such"))
+    assert "the message is not the one fw.yaml:4 expects ('no such'): other words" in only(ruling)
+
+
+def test_an_entry_that_no_check_meets_is_stale(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first")], entry("s/gone*"))
+    assert only(ruling) == "fw.yaml:4: stale, no check is s/gone* any more; remove the entry"
+    assert ruling.exit is Exit.NOT_CONFORMANT
+
+
+@pytest.mark.parametrize(
+    "unasked", [entry("other/gone*"), entry("s/gone*", more=", modes: [compiled]"), entry("s/gone*", more=", devices: ['cuda:*']")]
+)
+def test_an_entry_about_what_was_not_run_is_not_stale(tmp_path: Path, unasked: str) -> None:
+    assert ruled(tmp_path, [check("s/first")], unasked).exit is Exit.OK
+
+
+def test_entries_for_other_versions_say_nothing(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first")], entry(), versions={"fw": "2.0"})
+    assert ruling.exit is Exit.OK
+
+
+def test_fewer_executed_checks_than_the_expectations_ask_for_fail_the_gate(tmp_path: Path) -> None:
+    rows = [check("s/first"), check("s/second", outcome=UNSUPPORTED)]
+    ruling = ruled(tmp_path, rows, entry("s/second"), "{s: {eager: 2, compiled: 9}, other: {eager: 9}}")
+    assert only(ruling) == "fw eager: 1 checks of suite s were executed, the expectations ask for 2"
+    assert ruling.exit is Exit.NOT_CONFORMANT
+
+
+def test_as_many_executed_checks_as_asked_for_and_more_are_as_expected(tmp_path: Path) -> None:
+    assert ruled(tmp_path, [check("s/first"), check("s/second")], executed="{s: {eager: 1}}").exit is Exit.OK
+
+
+def test_a_run_of_some_problems_is_not_asked_for_stale_entries_or_counts(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first")], entry("s/gone*"), "{s: {eager: 9}}", filter=["s/first"])
+    assert ruling.exit is Exit.OK
+
+
+def test_a_run_of_some_problems_is_still_asked_for_failures_and_fixes(tmp_path: Path) -> None:
+    rows = [check("s/first"), check("s/second", outcome=FAIL)]
+    assert len(ruled(tmp_path, rows, entry(), filter=["s/*"]).findings) == 2
+
+
+def test_a_framework_that_could_not_start_makes_the_run_incomplete_whatever_else(tmp_path: Path) -> None:
+    rows = [check("s/first", outcome=FAIL), check("s/second", outcome=MISSING, message="cannot start")]
+    ruling = ruled(tmp_path, rows)
+    assert ruling.missing == ["fw s/second: cannot start"]
+    assert ruling.exit is Exit.INCOMPLETE
+
+
+def test_a_run_of_nothing_but_missing_checks_is_incomplete(tmp_path: Path) -> None:
+    assert ruled(tmp_path, [check(outcome=MISSING)]).exit is Exit.INCOMPLETE
+
+
+def test_a_framework_that_was_asked_for_and_left_no_check_makes_the_run_incomplete(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check("s/first")], frameworks=["fw", "absent"])
+    assert ruling.missing == ["absent"]
+    assert only(ruling) == "absent: asked for, and no check of it in the run"
+    assert ruling.exit is Exit.INCOMPLETE
+
+
+def test_a_run_without_any_check_ran_nothing(tmp_path: Path) -> None:
+    assert ruled(tmp_path, [], frameworks=["fw"]).exit is Exit.NOTHING_RAN
+
+
+def test_every_framework_is_judged_by_its_own_expectations(tmp_path: Path) -> None:
+    rows = [check("s/first", "fw", UNSUPPORTED), check("s/first", "other", UNSUPPORTED)]
+    assert only(ruled(tmp_path, rows, entry())).startswith("other eager s/first")

@@ -1,0 +1,137 @@
+"""Names become adapters and interpreters, and each way that can go wrong is told with what to do instead."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from crosscorrect import registry
+from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.registry import GROUP, adapters, available, importable, locate, tox_python
+
+
+def distribution(site: Path, name: str, points: str) -> None:
+    """What an installed distribution leaves: its metadata with entry points."""
+    folder = site / f"{name}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+    (folder / "entry_points.txt").write_text(f"[{GROUP}]\n{points}\n", encoding="utf-8")
+
+
+def interpreter(path: Path) -> Path:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(sys.executable)
+    return path
+
+
+def test_the_five_adapters_of_this_repository_are_listed_and_numpy_is_first() -> None:
+    assert list(adapters()) == ["numpy", "jax", "mxnet", "tensorflow", "torch"]
+
+
+def test_another_distribution_s_adapter_is_listed_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution(tmp_path, "acme", "acme = acme_adapter:Acme")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert adapters()["acme"].value == "acme_adapter:Acme"
+    assert "acme" in available()
+
+
+def test_two_distributions_that_offer_one_name_are_refused_and_both_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(tmp_path, "acme", "same = acme_adapter:Acme")
+    distribution(tmp_path, "rival", "same = rival_adapter:Rival")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="an adapter named 'same': (acme and rival|rival and acme); uninstall one"):
+        adapters()
+
+
+def test_one_adapter_found_twice_on_the_path_is_one_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for site in ("a", "b"):
+        distribution(tmp_path / site, "acme", "acme = acme_adapter:Acme")
+        monkeypatch.syspath_prepend(tmp_path / site)
+    assert adapters()["acme"].value == "acme_adapter:Acme"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("torhc", "did you mean 'torch'?"), ("zzz", "known: numpy, jax, mxnet")])
+def test_an_unknown_framework_is_told_with_the_nearest_name_or_with_all(name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as told:
+        locate(name)
+    assert f"unknown framework {name!r}; {hint}" in str(told.value)
+
+
+def test_an_adapter_of_ours_starts_in_this_interpreter_with_the_packages_it_needs() -> None:
+    found = locate("numpy")
+    assert (found.python, found.found) == (Path(sys.executable), "current")
+    assert sorted(found.packages) == ["crosscorrect", "crosscorrect_adapters"]
+    assert all((Path(folder) / "__init__.py").is_file() for folder in found.packages.values())
+
+
+@pytest.mark.parametrize("written", ["/no/such/python", "no-such-python-at-all", "/tmp", ""])  # noqa: S108  a folder that is there
+def test_an_interpreter_that_is_not_there_is_told_with_the_option_that_names_one(written: str) -> None:
+    with pytest.raises(IncompleteError, match=r"framework 'torch': there is no interpreter at .*--python torch=PATH"):
+        locate("torch", {"torch": Path(written)})
+
+
+def test_a_given_interpreter_is_taken_as_it_is_written_not_as_what_it_links_to(tmp_path: Path) -> None:
+    """A virtual environment's python is a link; following it would leave the environment."""
+    python = interpreter(tmp_path / "venv" / "bin" / "python")
+    found = locate("torch", {"torch": python})
+    assert (found.python, found.found) == (python, "option")
+
+
+def test_tox_s_interpreter_is_found_from_a_folder_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = interpreter(tmp_path / ".tox" / "mxnet" / "bin" / "python")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    monkeypatch.setattr(registry, "importable", lambda _: False)
+    found = locate("mxnet")
+    assert (found.python, found.found) == (python, "tox")
+    assert available() == ["mxnet"]
+    assert tox_python("torch", below) is None
+
+
+def test_a_framework_that_can_be_imported_here_is_not_looked_for_in_tox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter(tmp_path / ".tox" / "numpy" / "bin" / "python")
+    monkeypatch.chdir(tmp_path)
+    assert locate("numpy").found == "current"
+
+
+def test_a_given_interpreter_comes_before_tox_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter(tmp_path / ".tox" / "mxnet" / "bin" / "python")
+    monkeypatch.chdir(tmp_path)
+    assert locate("mxnet", {"mxnet": Path(sys.executable)}).found == "option"
+
+
+def test_whether_a_framework_is_here_is_found_without_importing_it() -> None:
+    assert importable("numpy")
+    assert not importable("no_such_framework")
+    assert not importable("no.such.framework")
+
+
+def test_an_adapter_given_by_its_target_needs_no_entry_point() -> None:
+    found = locate("mine", targets={"mine": "mutants:FlippedKernel"})
+    assert found.target == "mutants:FlippedKernel"
+    assert found.packages["mutants"].endswith("mutants.py")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("no_such_module:Adapter", "no module named 'no_such_module' here"),
+        ("no_such_module.inner:Adapter", "no module named 'no_such_module' here"),
+        ("mutants", "write it as MODULE:CLASS"),
+        (":Adapter", "write it as MODULE:CLASS"),
+        ("mutants:", "write it as MODULE:CLASS"),
+        ("./mutants.py:FlippedKernel", "write it as MODULE:CLASS"),
+    ],
+)
+def test_a_target_that_cannot_be_found_is_told(target: str, words: str) -> None:
+    with pytest.raises(UsageError) as told:
+        locate("mine", targets={"mine": target})
+    assert f"the adapter {target!r} cannot be found" in str(told.value)
+    assert words in str(told.value)

@@ -1,0 +1,294 @@
+"""A run folder loses nothing it was given, is read as far as it came, and what is no run is told in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
+
+from crosscorrect import __version__, store
+from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
+from crosscorrect.model import SCHEMA_VERSION, Check, Direction, Outcome, TrainingStep
+
+INFO = {"frameworks": ["numpy"]}
+
+
+def check(case: str = "first", **changed: Any) -> Check:
+    fields: dict[str, Any] = {
+        "suite": "s", "case": case, "problem": f"s/{case}", "source": "In [1]", "title": "3×3", "operation": "corr2d",
+        "direction": Direction.FORWARD, "dtype": "float32", "framework": "numpy", "mode": "eager", "device": "cpu",
+        "arithmetic": "strict", "outcome": Outcome.PASS, "ratio": 0.25, "where": "1,1", "arrays": {"x": "abc"},
+    }  # fmt: skip
+    return Check(**{**fields, **changed})
+
+
+def begun(results: Path) -> tuple[Path, store.Segment]:
+    folder = store.create(results, "run", INFO)
+    return folder, store.Segment(folder)
+
+
+def write(segment: store.Segment, *checks: Check) -> None:
+    for row in checks:
+        segment.write("checks", store.check_record(row))
+
+
+def names(run: store.Run) -> list[str]:
+    return list(run.checks["case"])
+
+
+def test_an_unfinished_run_is_read_as_far_as_it_came(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    write(segment, check("first"))
+    assert names(store.load(folder)) == ["first"]
+    write(segment, check("second", outcome=Outcome.FAIL))
+    run = store.load(folder)
+    assert names(run) == ["first", "second"]
+    assert not run.info["finished"]
+    assert list(run.checks["outcome"]) == ["pass", "fail"]
+    segment.close()
+
+
+def test_a_run_that_has_just_begun_is_read_and_is_empty(tmp_path: Path) -> None:
+    run = store.load(store.create(tmp_path, "run", INFO))
+    for table in store.TABLES:
+        frame = getattr(run, table)
+        assert len(frame) == 0
+        assert list(frame.columns) == store.COLUMNS[table]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_last_line_torn_at_any_byte_is_dropped_and_what_came_before_is_kept(tmp_path: Path, sealed: bool) -> None:
+    folder, segment = begun(tmp_path / "whole")
+    write(segment, check("first"), check("second"), check("third", title="sum × ∑ 𝒙"))
+    segment.close()
+    log = next(folder.glob("segment-*.jsonl"))
+    content = log.read_bytes()
+    last = content[:-1].rindex(b"\n") + 1
+    cuts = [last, last + 1, content.index("×".encode(), last) + 1, content.rindex("𝒙".encode()) + 2, len(content) - 2]
+    for cut in cuts:
+        copy = tmp_path / str(cut)
+        shutil.copytree(folder, copy)
+        (copy / log.name).write_bytes(content[:cut])
+        if sealed:
+            store.seal(copy, {})
+        assert names(store.load(copy)) == ["first", "second"]
+
+
+@pytest.mark.parametrize("text", ["\u2028", "\u2029", "\x85", "\x0b\x0c\x1c\x1d\x1e", "\r\n", "\x00", "×∑𝒙", '"\\', "\ufeff"])
+def test_no_character_of_a_message_breaks_its_record(tmp_path: Path, text: str) -> None:
+    folder, segment = begun(tmp_path)
+    said = f"before{text}after"
+    write(segment, check(message=said), check("second"))
+    segment.close()
+    assert list(store.load(folder).checks["message"]) == [said, ""]
+    store.seal(folder, {})
+    assert list(store.load(folder).checks["message"]) == [said, ""]
+
+
+def test_a_segment_whose_writer_died_before_its_data_file_is_read(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    write(segment, check())
+    segment.close()
+    (folder / "segment-1-1.jsonl").write_bytes(b"")
+    assert names(store.load(folder)) == ["first"]
+
+
+def test_a_sealed_run_has_every_table_its_totals_and_no_segment(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    write(segment, check(), check("second", error=None, ratio=None))
+    step = TrainingStep("s/t", "numpy", "eager", "cpu", 0, 1.5, 1.25, 0.5, [1.0, 2.0], [1.0, 2.0], [0.0, 0.0], "1.5")
+    segment.write("training", {name: getattr(step, name) for name in store.COLUMNS["training"]})
+    segment.write("env", {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"})
+    segment.close()
+    before = store.load(folder)
+    store.seal(folder, {"totals": {"pass": 2}})
+    after = store.load(folder)
+    assert after.info["finished"] is True
+    assert after.info["totals"] == {"pass": 2}
+    assert after.info["schema"] == SCHEMA_VERSION
+    assert after.info["crosscorrect"] == __version__
+    for table in ("checks", "env"):
+        assert getattr(after, table).astype(object).fillna("").to_dict("records") == getattr(before, table).astype(
+            object
+        ).fillna("").to_dict("records")
+    assert list(after.training["weight"].iloc[0]) == [1.0, 2.0]
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*(f"{t}.parquet" for t in store.TABLES), "run.json"])
+
+
+def test_a_check_keeps_every_field_through_the_segment_and_the_parquet(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    row = check(error=2.0**-30, expected=0.1, got=-0.0, seconds=1e-9, stderr="tail", input_digest="d")
+    write(segment, row)
+    segment.close()
+    store.seal(folder, {})
+    record = store.load(folder).checks.to_dict("records")[0]
+    for name, value in store.check_record(row).items():
+        assert record[name] == value or (value is None and record[name] != record[name]) or record[name] is value, name
+    assert json.loads(record["arrays"]) == {"x": "abc"}
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.lists(
+        hnp.arrays(
+            st.sampled_from(["float32", "float64", "int8", "uint64", "float16", "bool"]),
+            hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+        ),
+        max_size=5,
+    )
+)
+def test_kept_arrays_come_back_bit_for_bit_before_and_after_the_seal(
+    tmp_path_factory: pytest.TempPathFactory, arrays: list[Any]
+) -> None:
+    folder, segment = begun(tmp_path_factory.mktemp("run"))
+    keys = [segment.keep(array) for array in arrays]
+    segment.close()
+    for sealed in (False, True):
+        if sealed:
+            store.seal(folder, {})
+        run = store.load(folder)
+        for key, array in zip(keys, arrays, strict=True):
+            kept = run.array(key)
+            assert kept is not None
+            assert (kept.dtype, kept.shape) == (array.dtype, array.shape)
+            assert kept.tobytes() == array.tobytes()
+
+
+def test_an_array_is_kept_once_however_often_and_from_wherever_it_is_given(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    array = np.arange(6.0).reshape(2, 3)
+    first = segment.keep(array)
+    assert segment.keep(np.asfortranarray(array)) == first
+    segment.keep(array.reshape(3, 2))
+    segment.close()
+    log = next(folder.glob("segment-*.jsonl"))
+    shutil.copy(log, folder / "segment-0-0.jsonl")  # another process that kept the same
+    shutil.copy(log.with_suffix(".bin"), folder / "segment-0-0.bin")
+    store.seal(folder, {})
+    run = store.load(folder)
+    assert len(run.arrays) == 2
+    assert run.array(first) is not None
+    assert run.array("0" * 32) is None
+
+
+def test_problems_and_environments_written_by_several_are_in_their_tables_once(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    row = {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"}
+    for _ in range(3):
+        segment.write("env", row)
+    write(segment, check(), check())  # two checks alike are two checks
+    segment.close()
+    run = store.load(folder)
+    assert (len(run.env), len(run.checks)) == (1, 2)
+
+
+def damage(folder: Path, how: str) -> None:
+    info = json.loads((folder / "run.json").read_text())
+    if how == "no run.json":
+        (folder / "run.json").unlink()
+    elif how == "not JSON":
+        (folder / "run.json").write_text("{")
+    elif how == "not UTF-8":
+        (folder / "run.json").write_bytes(b"\xff\xfe")
+    elif how == "a list":
+        (folder / "run.json").write_text("[]")
+    elif how == "no state":
+        del info["finished"]
+        (folder / "run.json").write_text(json.dumps(info))
+    elif how == "newer schema":
+        (folder / "run.json").write_text(json.dumps({**info, "schema": SCHEMA_VERSION + 1}))
+    elif how == "no table":
+        (folder / "checks.parquet").unlink()
+    elif how == "table cut short":
+        (folder / "checks.parquet").write_bytes((folder / "checks.parquet").read_bytes()[:-100])
+    elif how == "table overwritten":
+        (folder / "arrays.parquet").write_bytes(b"nothing of the kind")
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ("no run.json", UsageError, "is not a run folder"),
+        ("not JSON", UsageError, "cannot be read"),
+        ("not UTF-8", UsageError, "cannot be read"),
+        ("a list", UsageError, "is not what 'crosscorrect run' writes"),
+        ("no state", UsageError, "is not what 'crosscorrect run' writes"),
+        ("newer schema", UsageError, f"has schema {SCHEMA_VERSION + 1}; this crosscorrect reads {SCHEMA_VERSION}"),
+        ("no table", IncompleteError, "missing or damaged"),
+        ("table cut short", IncompleteError, "missing or damaged"),
+        ("table overwritten", IncompleteError, "missing or damaged"),
+    ],
+)
+def test_a_folder_that_is_no_whole_run_is_refused_by_its_name(
+    tmp_path: Path, how: str, kind: type[CrosscorrectError], words: str
+) -> None:
+    folder, segment = begun(tmp_path)
+    write(segment, check())
+    segment.close()
+    store.seal(folder, {})
+    damage(folder, how)
+    with pytest.raises(kind) as told:
+        store.load(folder)
+    assert words in str(told.value)
+    assert str(folder) in str(told.value)
+
+
+def test_a_folder_that_is_not_there_or_is_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("absent", "file"):
+        with pytest.raises(UsageError, match=name):
+            store.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\r=1", "=cmd|' /C calc'!A0"])
+def test_a_csv_cell_that_a_spreadsheet_would_run_is_made_inert(tmp_path: Path, cell: str) -> None:
+    folder, segment = begun(tmp_path)
+    write(segment, check(message=cell, title="plain = 1", got=-1.5))
+    segment.close()
+    written = store.write_csv(store.load(folder))
+    assert [path.name for path in written] == ["checks.csv", "problems.csv", "training.csv", "env.csv"]
+    with written[0].open(newline="", encoding="utf-8") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["message"] == f"'{cell}"
+    assert row["title"] == "plain = 1"
+    assert row["got"] == "-1.5"
+
+
+def test_latest_points_at_the_newest_run_and_a_shard_leaves_it_alone(tmp_path: Path) -> None:
+    store.create(tmp_path, "one", INFO)
+    store.create(tmp_path, "two", INFO)
+    store.create(tmp_path, "shard", INFO, latest=False)
+    assert os.readlink(tmp_path / "latest") == "two"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "one", "shard", "two"]
+
+
+@pytest.mark.parametrize("blocked", ["results", "latest", "run"])
+def test_a_results_folder_that_cannot_be_written_is_told_and_nothing_half_written_stays(
+    tmp_path: Path, blocked: str
+) -> None:
+    results = tmp_path / "results"
+    if blocked == "results":
+        results.write_text("a file")
+    elif blocked == "latest":
+        (results / "latest" / "mine").mkdir(parents=True)
+    else:
+        (results / "run" / "mine").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="cannot be written .*--results FOLDER"):
+        store.create(results, "run", INFO)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_run_ids_sort_by_time_and_differ() -> None:
+    first, second = store.new_run_id(), store.new_run_id()
+    assert first <= second
+    assert first.endswith(f"-{os.getpid()}")
+    assert "/" not in first
