@@ -1,6 +1,27 @@
 """crosscorrect tells, with evidence, whether deep-learning frameworks compute the same cross-correlation.
 
-Importing this package imports no framework, no NumPy and no pandas: it also runs inside every worker.
+Importing this package imports no framework, no NumPy and no pandas: it also runs inside every worker, on Python 3.8.
+The library is loaded when it is first asked for: ``crosscorrect.run``, ``crosscorrect.merge``, ``crosscorrect.load``.
 """
 
+from __future__ import annotations
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "run": "crosscorrect.api",
+    "merge": "crosscorrect.merge",
+    "load": "crosscorrect.store",
+    "Run": "crosscorrect.store",
+    "CrosscorrectError": "crosscorrect.errors",
+}
+
+__all__ = ["CrosscorrectError", "Run", "__version__", "load", "merge", "run"]  # noqa: F822  found by __getattr__
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'crosscorrect' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -95,7 +95,8 @@ class Segment:
         """Append one record of a kind: ``start``, ``checks``, ``training``, ``env``, ``arrays``."""
         line = json.dumps({"kind": kind, **record}, separators=(",", ":"), ensure_ascii=False) + "\n"
         with self._lock:
-            os.write(self._log, line.encode("utf-8", "backslashreplace"))
+            # a lone surrogate, from some framework's message, has no UTF-8: it becomes a question mark
+            os.write(self._log, line.encode("utf-8", "replace"))
 
     def keep(self, array: Array) -> str:
         """Append an array unless it is there already; return its digest."""

@@ -32,16 +32,11 @@ pytestmark = pytest.mark.filterwarnings("default")  # a framework's own warnings
 REFUSALS: dict[str, dict[str, str]] = {}
 """Per adapter: ``geometry/call/dtype`` -> words of the reason. Another refusal, or one of these computed, fails."""
 
-SWAPPED = "graph mode infers the shape of a dilated 3-D convolution with the dilations of H and W exchanged"
 WRONG = "float64 Deconvolution with stride and dilation both above 1 returns wrong numbers; float32 is right"
 DEFECTS: dict[str, dict[str, str]] = {
     "mxnet": {
         "transposed, dilation, stride/forward/float64": WRONG,
         "transposed line, groups/forward/float64": WRONG,
-    },
-    "tensorflow": {
-        "cube, dilation/forward/float64": SWAPPED,
-        "cube, dilation/gradients/float64": SWAPPED,
     },
 }
 """Per adapter: the framework's own errors, each confirmed without the adapter. One that is gone fails, too."""

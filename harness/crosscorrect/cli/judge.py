@@ -69,17 +69,18 @@ def run(
         )
     ruling = rule(finished, expectations)
     if with_report:
-        _write_report(finished)
+        _write_report(finished, expectations)
     _conclude(finished, ruling, quiet=quiet, as_json=as_json)
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
-def report(folder: Path) -> None:
+@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+def report(folder: Path, expectations: Path | None) -> None:
     """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest)."""
     from crosscorrect import store
 
-    for path in _write_report(store.load(folder)):
+    for path in _write_report(store.load(folder), expectations):
         click.echo(str(path))
 
 
@@ -116,10 +117,10 @@ def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
     click.echo(str(merged.folder))
 
 
-def _write_report(finished: Run) -> list[Path]:
+def _write_report(finished: Run, expectations: Path | None) -> list[Path]:
     from crosscorrect_reports import write
 
-    return write(finished)
+    return write(finished, expectations)
 
 
 def _conclude(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
