@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from made_runs import check, finished
 
 from crosscorrect import store
 
@@ -38,8 +37,14 @@ class Mutant(NumpyAdapter):
 """
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _tables_are_read_once_before(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pytester forgets what a test imports, and pyarrow cannot be imported twice."""
+    store.load(finished(tmp_path_factory.mktemp("any") / "run", [check()]))
+
+
 @pytest.fixture(autouse=True)
-def project(pytester: pytest.Pytester) -> None:
+def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project with one suite, one YAML file that is none, and an adapter that loses the last element."""
     pytester.path.joinpath("small.yaml").write_text(SUITE, encoding="utf-8")
     pytester.path.joinpath("other.yaml").write_text("services: [a, b]\n", encoding="utf-8")
@@ -50,93 +55,32 @@ def project(pytester: pytest.Pytester) -> None:
     metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: mutant\nVersion: 1.0\n", encoding="utf-8")
     points = "[crosscorrect.adapters]\nmutant = mutant:Mutant\n"
     metadata.joinpath("entry_points.txt").write_text(points, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(site))
 
 
 def run(pytester: pytest.Pytester, *arguments: object, framework: str = "numpy") -> pytest.RunResult:
-    site = pytester.path / "site"
-    os.environ["PYTHONPATH"] = str(site)  # pytester restores the environment
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "--crosscorrect", framework, *arguments)
+    """A pytest session of its own; without hypothesis' plugin, whose import takes longer than all the rest."""
+    quick = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    return pytester.runpytest_subprocess(*quick, *(["--crosscorrect", framework] if framework else []), *arguments)
 
 
-@pytest.fixture(autouse=True)
-def _own_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", "")
-
-
-def passed(result: pytest.RunResult) -> list[str]:
-    return re.findall(r"::(\S+)\[\w+-eager\] PASSED", result.stdout.str())
-
-
-def test_each_problem_that_is_about_the_framework_is_an_item(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-v")
-    assert result.ret == 0
-    assert passed(result) == ITEMS
-
-
-def test_k_and_markers_choose_items(pytester: pytest.Pytester) -> None:
-    assert passed(run(pytester, "-v", "-k", "third")) == ITEMS[2:]
-    assert passed(run(pytester, "-v", "--strict-markers", "-m", "conv2d or float64")) == [ITEMS[1], ITEMS[3]]
-
-
-def test_without_the_option_no_yaml_file_is_collected(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-
-
-def test_a_failing_check_is_told_with_the_right_value_and_the_returned_one_and_x_stops_there(
+def test_items_pass_and_fail_as_their_checks_do_and_are_in_the_junit_file_and_in_the_shard(
     pytester: pytest.Pytester,
 ) -> None:
-    result = run(pytester, "-x", "--junit-xml", "junit.xml", framework="mutant")
+    result = run(pytester, "-v", "--junit-xml", "junit.xml", "--crosscorrect-shard", "shard", framework="mutant")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(failed=1)
-    said = "mutant eager small/first forward: unexpected fail (exactness): 1 of 4 elements are wrong; "
-    result.stdout.fnmatch_lines([f"{said}at (1, 1) 43 is right and 0 was returned"])
-    assert "pytest_plugin.py" not in result.stdout.str()
-    (case,) = ET.parse(pytester.path / "junit.xml").iter("testcase")  # noqa: S314  written by pytest a moment ago
-    assert case.attrib["name"] == "first[mutant-eager]"
-    assert "43 is right and 0 was returned" in (case.find("failure").text or "")  # type: ignore[union-attr]
-
-
-def test_junit_holds_every_item(pytester: pytest.Pytester) -> None:
-    run(pytester, "--junit-xml", "junit.xml")
-    cases = ET.parse(pytester.path / "junit.xml").iter("testcase")  # noqa: S314  written by pytest a moment ago
-    assert [case.attrib["name"] for case in cases] == [f"{name}[numpy-eager]" for name in ITEMS]
-
-
-def expectations(pytester: pytest.Pytester, framework: str, problems: str, outcome: str = "fail") -> str:
-    folder = pytester.path / "expectations"
-    folder.mkdir()
-    text = (
-        f"crosscorrect: 1\nframework: {framework}\nversions: ''\n"
-        f"expect:\n  - {{problems: '{problems}', outcome: {outcome}, reason: a known loss}}\n"
-    )
-    folder.joinpath("own.yaml").write_text(text, encoding="utf-8")
-    return f"--crosscorrect-expectations={folder}"
-
-
-def test_a_failure_that_is_expected_is_an_xfail_with_its_reason(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-rx", expectations(pytester, "mutant", "small/*r*d*"), "-k", "third", framework="mutant")
-    assert result.ret == 0
-    result.assert_outcomes(xfailed=2)
-    result.stdout.fnmatch_lines(["XFAIL *third@dtype=float32* - a known loss"])
-
-
-def test_an_expected_failure_that_passes_fails(pytester: pytest.Pytester) -> None:
-    result = run(pytester, expectations(pytester, "numpy", "small/first"), "-k", "first")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*small/first forward: passes, but own.yaml:5 expects fail; remove the entry"])
-
-
-def test_another_outcome_than_the_expected_one_fails(pytester: pytest.Pytester) -> None:
-    result = run(pytester, expectations(pytester, "mutant", "small/first", "unsupported"), "-k", "first", framework="mutant")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*small/first forward: fail where own.yaml:5 expects unsupported*"])
-
-
-def test_the_shard_holds_every_row_and_is_sealed(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "--crosscorrect-shard", "shard", framework="mutant")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"crosscorrect: the rows of this run are in {pytester.path / 'shard'}"])
+    said = result.stdout.str()
+    words = ["FAILED", "PASSED", "FAILED", "FAILED"]
+    assert re.findall(r"::(\S+)\[mutant-eager\] (\w+)", said) == list(zip(ITEMS, words, strict=True))
+    told = "mutant eager small/first forward: unexpected fail (exactness): 1 of 4 elements are wrong; "
+    assert f"\n{told}at (1, 1) 43 is right and 0 was returned\n" in said
+    assert "pytest_plugin.py" not in said
+    cases = list(ET.parse(pytester.path / "junit.xml").iter("testcase"))  # noqa: S314  written by pytest a moment ago
+    assert [case.attrib["name"] for case in cases] == [f"{name}[mutant-eager]" for name in ITEMS]
+    failures = ["".join(failure.text or "" for failure in case.iter("failure")) for case in cases]
+    assert "43 is right and 0 was returned" in failures[0]
+    assert not failures[1]
+    assert f"crosscorrect: the rows of this run are in {pytester.path / 'shard'}" in said
     shard = store.load(pytester.path / "shard")
     assert shard.info["finished"]
     assert shard.info["totals"] == {"fail": 3, "pass": 2}
@@ -145,9 +89,39 @@ def test_the_shard_holds_every_row_and_is_sealed(pytester: pytest.Pytester) -> N
     assert not (pytester.path / "latest").exists()
 
 
-def test_a_selection_is_written_down_as_one(pytester: pytest.Pytester) -> None:
-    run(pytester, "--crosscorrect-shard", "shard", "-k", "first")
-    assert store.load(pytester.path / "shard").info["filter"] == ["pytest selection"]
+@pytest.mark.parametrize(("option", "wanted"), [("-k", "third"), ("-m", "float64 or conv2d")])
+def test_k_and_markers_choose_items(pytester: pytest.Pytester, option: str, wanted: str) -> None:
+    result = run(pytester, "--collect-only", "-q", "--strict-markers", option, wanted)
+    chosen = ITEMS[2:] if option == "-k" else [ITEMS[1], ITEMS[3]]
+    assert re.findall(r"::(\S+)\[numpy-eager\]", result.stdout.str()) == chosen
+
+
+def test_without_the_option_no_yaml_file_is_collected(pytester: pytest.Pytester) -> None:
+    assert run(pytester, framework="").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_x_stops_at_the_first_failure(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-x", framework="mutant")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=1)
+
+
+def test_an_expected_failure_is_an_xfail_and_one_that_passes_or_ends_otherwise_is_a_failure(
+    pytester: pytest.Pytester,
+) -> None:
+    folder = pytester.path / "expectations"
+    folder.mkdir()
+    entries = [("small/first", "unsupported"), ("small/second", "fail"), ("small/third*", "fail")]
+    lines = [f"  - {{problems: '{p}', outcome: {o}, reason: a known loss}}\n" for p, o in entries]
+    text = "crosscorrect: 1\nframework: mutant\nversions: ''\nexpect:\n" + "".join(lines)
+    folder.joinpath("own.yaml").write_text(text, encoding="utf-8")
+    result = run(pytester, "-rx", "--crosscorrect-expectations", folder, framework="mutant")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=2, xfailed=2)
+    said = result.stdout.str()
+    assert "small/first forward: fail where own.yaml:5 expects unsupported" in said
+    assert "small/second forward: passes, but own.yaml:6 expects fail; remove the entry" in said
+    assert re.search(r"XFAIL .*third@dtype=float32.* - a known loss", said)
 
 
 def test_two_xdist_workers_leave_one_sealed_shard_with_all_rows(pytester: pytest.Pytester) -> None:
@@ -158,14 +132,19 @@ def test_two_xdist_workers_leave_one_sealed_shard_with_all_rows(pytester: pytest
     assert shard.info["finished"]
     assert sorted(shard.checks["problem"]) == sorted(f"small/{name}" for name in [*ITEMS, "second"])
     assert shard.info["filter"] == []
-    assert list(shard.env[shard.env["section"] == "version"]["framework"]) == ["mutant"] * 2  # numpy and its BLAS, once
+    assert not shard.env.drop(columns="value").duplicated()[shard.env["section"] == "version"].any()
     assert not list((pytester.path / "shard").glob("segment-*"))
 
 
-def test_an_earlier_shard_is_replaced_and_any_other_folder_is_left_alone(pytester: pytest.Pytester) -> None:
+def test_a_selection_is_written_down_as_one_and_replaces_an_earlier_shard(pytester: pytest.Pytester) -> None:
+    finished(pytester.path / "shard", [check()])
     run(pytester, "--crosscorrect-shard", "shard", "-k", "first")
-    run(pytester, "--crosscorrect-shard", "shard", "-k", "second")
-    assert set(store.load(pytester.path / "shard").checks["case"]) == {"second"}
+    shard = store.load(pytester.path / "shard")
+    assert list(shard.checks["problem"]) == ["small/first"]
+    assert shard.info["filter"] == ["pytest selection"]
+
+
+def test_a_folder_that_is_no_run_is_not_replaced(pytester: pytest.Pytester) -> None:
     mine = pytester.path / "mine"
     mine.mkdir()
     mine.joinpath("notes").write_text("keep", encoding="utf-8")
@@ -175,19 +154,16 @@ def test_an_earlier_shard_is_replaced_and_any_other_folder_is_left_alone(pyteste
     assert mine.joinpath("notes").read_text(encoding="utf-8") == "keep"
 
 
-@pytest.mark.parametrize("shard", [True, False])
-def test_a_defect_in_a_suite_is_a_collection_error_with_file_and_line(pytester: pytest.Pytester, shard: bool) -> None:
+def test_a_defect_in_a_suite_is_a_collection_error_with_file_and_line(pytester: pytest.Pytester) -> None:
     bad = pytester.path / "bad.yaml"
     bad.write_text("crosscorrect: 1\nsuite: bad\ncases:\n  - {id: one, opration: corr2d}\n", encoding="utf-8")
-    result = run(pytester, *(["--crosscorrect-shard", "shard"] if shard else []))
+    result = run(pytester, "--crosscorrect-shard", "shard")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"{bad}:4: one.opration: this key has no meaning here; did you mean operation?"])
     said = result.stdout.str() + result.stderr.str()
     assert "Traceback" not in said
     assert "INTERNALERROR" not in said
-    if shard:
-        assert json.loads((pytester.path / "shard" / "run.json").read_text())["finished"]
 
 
 def test_an_unknown_framework_is_a_usage_error_with_the_nearest_name(pytester: pytest.Pytester) -> None:
@@ -213,6 +189,6 @@ def test_a_framework_that_cannot_be_imported_ends_the_session_with_three(pyteste
 
 
 def test_a_mode_that_is_not_offered_is_skipped_and_says_so(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-rs", "--crosscorrect-mode", "all", str(Path("small.yaml")))
-    result.assert_outcomes(passed=4, skipped=5)
+    result = run(pytester, "-rs", "--crosscorrect-mode", "all", "-k", "first or only", "small.yaml")
+    result.assert_outcomes(passed=1, skipped=2, deselected=6)
     result.stdout.fnmatch_lines(["SKIPPED * numpy does not offer mode compiled here"])

@@ -176,7 +176,7 @@ class JaxAdapter:
             raise Unsupported(f"the gradient of a function of {x.dtype} has dtype float0: JAX gives it no values")
         return Grads(dx, dw, db)
 
-    def train(  # noqa: PLR0917  the protocol's signature
+    def train(
         self,
         x: Any,
         y: Any,
