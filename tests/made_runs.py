@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from crosscorrect import store
 from crosscorrect.model import Check, Direction, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import numpy as np
 
 
 def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Outcome.PASS, **changed: Any) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +10,11 @@ from crosscorrect import expectations
 from crosscorrect.errors import CaseError
 from crosscorrect.expectations import Entry
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 HEAD = "crosscorrect: 1\nframework: fw\n"
+ANY = f"{HEAD}versions: ''\n"
 ENTRY = "  - {problems: s/*, outcome: fail, reason: known}\n"
 
 
@@ -88,16 +92,18 @@ def test_the_first_entry_that_speaks_of_a_check_counts(tmp_path: Path) -> None:
         ("crosscorrect: 1\nframework: [\n", 3, "framework", "this is not YAML"),
         ("- a list\n", 1, "", "is not of type 'object'"),
         (f"{HEAD}expect: []\n", 1, "", "'versions' is a required property"),
-        (f"{HEAD}versions: ''\nexpect: []\nexpected: []\n", 1, "", "'expected' was unexpected"),
+        (f"{ANY}expect: []\nexpected: []\n", 1, "", "'expected' was unexpected"),
         (f"{HEAD}versions: 2\nexpect: []\n", 3, "versions", "2 is not of type 'string'"),
-        (f"{HEAD}versions: 'two'\nexpect: []\n", 3, "versions", "this is no version range (got 'two'); write it as '>=2.0,<3'"),
-        (f"{HEAD}versions: ''\nexpect:\n{ENTRY}  - {{problems: s/a, outcome: fail}}\n", 6, "expect.1", "'reason' is a required"),
-        (f"{HEAD}versions: ''\nexpect:\n  - problems: s/a\n    outcome: pass\n    reason: r\n", 6, "expect.0.outcome", "'pass'"),
-        (f"{HEAD}versions: ''\nexpect:\n  - {{problems: '*', outcome: fail, reason: r}}\n", 5, "expect.0.problems", "does not match"),
-        (f"{HEAD}versions: ''\nexpect: []\nexecuted: {{s: {{eager: -1}}}}\n", 5, "executed.s.eager", "-1 is less than"),
+        (f"{HEAD}versions: two\nexpect: []\n", 3, "versions", "no version range (got 'two'); write it as '>=2.0,<3'"),
+        (f"{ANY}expect:\n{ENTRY}  - {{problems: s/a, outcome: fail}}\n", 6, "expect.1", "'reason' is a required"),
+        (f"{ANY}expect:\n  - problems: s/a\n    outcome: pass\n    reason: r\n", 6, "expect.0.outcome", "'pass'"),
+        (f"{ANY}expect:\n  - {{problems: x, outcome: fail, reason: r}}\n", 5, "expect.0.problems", "does not match"),
+        (f"{ANY}expect: []\nexecuted: {{s: {{eager: -1}}}}\n", 5, "executed.s.eager", "-1 is less than"),
     ],
-)  # fmt: skip
-def test_a_defect_is_one_error_with_file_line_and_key(tmp_path: Path, text: str, line: int, key: str, words: str) -> None:
+)
+def test_a_defect_is_one_error_with_file_line_and_key(
+    tmp_path: Path, text: str, line: int, key: str, words: str
+) -> None:
     written(tmp_path, text)
     for read in (lambda: expectations.load("fw", "1", tmp_path), lambda: expectations.check_folder(tmp_path)):
         with pytest.raises(CaseError) as told:
@@ -109,7 +115,7 @@ def test_a_defect_is_one_error_with_file_line_and_key(tmp_path: Path, text: str,
 
 def test_a_defect_in_the_file_of_another_framework_is_told_too(tmp_path: Path) -> None:
     written(tmp_path, "framework: other\n", "other.yaml")
-    with pytest.raises(CaseError, match="other.yaml"):
+    with pytest.raises(CaseError, match=r"other\.yaml"):
         expectations.load("fw", "1", tmp_path)
 
 
@@ -120,7 +126,9 @@ def test_the_expectations_that_ship_are_clean_and_name_problems_that_exist() -> 
     known = [p.id for path in shipped_suites().values() for p in load_suite(path).problems()]
     for name in ("numpy", "mxnet", "torch", "tensorflow", "jax"):
         for found in expectations.load(name, "", expectations.shipped_folder()).entries:
-            assert any(found.covers(p, d, m, "cpu") for p in known for d in DIRECTIONS for m in ("eager", "compiled")), found
+            assert any(
+                found.covers(p, d, m, "cpu") for p in known for d in DIRECTIONS for m in ("eager", "compiled")
+            ), found
 
 
 DIRECTIONS = ("forward", "grad_input", "grad_weight", "grad_bias", "train")

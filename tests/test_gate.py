@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_runs import check, finished
 
 from crosscorrect import gate, store
 from crosscorrect.gate import Ruling
 from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
+from made_runs import check, finished
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASS, FAIL, UNSUPPORTED, MISSING = Outcome.PASS, Outcome.FAIL, Outcome.UNSUPPORTED, Outcome.MISSING
 
@@ -81,7 +83,12 @@ def test_an_entry_that_no_check_meets_is_stale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "unasked", [entry("other/gone*"), entry("s/gone*", more=", modes: [compiled]"), entry("s/gone*", more=", devices: ['cuda:*']")]
+    "unasked",
+    [
+        entry("other/gone*"),
+        entry("s/gone*", more=", modes: [compiled]"),
+        entry("s/gone*", more=", devices: ['cuda:*']"),
+    ],
 )
 def test_an_entry_about_what_was_not_run_is_not_stale(tmp_path: Path, unasked: str) -> None:
     assert ruled(tmp_path, [check("s/first")], unasked).exit is Exit.OK

@@ -9,11 +9,13 @@ from hypothesis import assume, given, settings, strategies as st
 
 from crosscorrect.geometry import PADDING_WORDS, Geometry
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, max_examples=60)
 
 
 @st.composite
-def geometries(draw: st.DrawFn, *, words: bool = True, transposed: bool = False) -> tuple[Geometry, list[int], list[int]]:
+def geometries(
+    draw: st.DrawFn, *, words: bool = True, transposed: bool = False
+) -> tuple[Geometry, list[int], list[int]]:
     """A geometry of one to three axes with an image and a kernel for it."""
     rank = draw(st.integers(1, 3))
 
@@ -92,7 +94,9 @@ def test_a_transposed_size_is_that_of_scattering_the_kernel_and_cutting_the_pads
     drawn: tuple[Geometry, list[int], list[int]],
 ) -> None:
     geometry, image, kernel = drawn
-    axes = zip(image, kernel, geometry.stride, geometry.dilation, geometry.padding, geometry.output_padding, strict=True)
+    axes = zip(
+        image, kernel, geometry.stride, geometry.dilation, geometry.padding, geometry.output_padding, strict=True
+    )
     for size, (n, k, s, d, pad, extra) in zip(geometry.output_size(image, kernel), axes, strict=True):
         touched = {i * s + j * d for i in range(n) for j in range(k)}
         assert size == max(touched) + 1 - sum(pad) + extra

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,9 @@ from crosscorrect.model import Direction, Outcome, Reason, Verdict
 from crosscorrect.oracle import Reference
 from crosscorrect.problem import Problem
 from crosscorrect.trajectory import trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Array = np.ndarray[Any, Any]
 FORWARD = Direction.FORWARD
@@ -39,7 +41,8 @@ def problem(x: Any = X, w: Any = W, expect: Mapping[str, Any] | None = None, **c
     output = tuple(n - k + 1 for n, k in zip(image, kernel, strict=True))
     made = Problem(
         id="s/c", suite="s", case="c", source="", title="", note="", operation="corr2d", dtype="float32",
-        directions=(FORWARD,), arrays={"x": x, "w": w}, shapes={"x": image, "w": kernel, "output": output}, expect=expect,
+        directions=(FORWARD,), arrays={"x": x, "w": w}, expect=expect,
+        shapes={"x": image, "w": kernel, "output": output},
     )  # fmt: skip
     return replace(made, **changed)
 
@@ -109,7 +112,9 @@ def test_integers_are_judged_exactly_and_the_worst_element_is_told() -> None:
 
 @unhurried
 @given(st.integers(0, 3), st.integers(0, 3), st.booleans())
-def test_real_data_are_judged_by_the_bound_just_inside_passes_and_just_outside_fails(i: int, j: int, over: bool) -> None:
+def test_real_data_are_judged_by_the_bound_just_inside_passes_and_just_outside_fails(
+    i: int, j: int, over: bool
+) -> None:
     asked = problem(REAL, KERNEL)
     inputs = asked.inputs()
     reference = operations.references(asked, inputs)[FORWARD]
@@ -174,11 +179,11 @@ def test_a_wrong_answer_on_data_that_prove_nothing_is_a_failure_all_the_same() -
 
 def test_gradient_elements_that_no_tap_reaches_are_no_reason_for_mistrust() -> None:
     """A stride longer than the kernel leaves most of an input gradient zero by definition."""
-    geometry = Geometry(stride=(4, 4))
     x, w = {"fill": "normal", "shape": [1, 1, 9, 9]}, {"fill": "normal", "shape": [1, 1, 1, 1]}
     dy = {"fill": "normal", "shape": [1, 1, 3, 3]}
     asked = problem(
-        x, w, arrays={"x": x, "w": w, "dy": dy}, operation="conv2d", geometry=geometry, directions=(Direction.GRAD_INPUT,),
+        x, w, arrays={"x": x, "w": w, "dy": dy}, operation="conv2d", geometry=Geometry(stride=(4, 4)),
+        directions=(Direction.GRAD_INPUT,),
         shapes={"x": (1, 1, 9, 9), "w": (1, 1, 1, 1), "dy": (1, 1, 3, 3), "output": (1, 1, 3, 3)},
     )  # fmt: skip
     inputs = asked.inputs()
@@ -213,7 +218,8 @@ def training(expect: Mapping[str, Any] | None = None) -> Problem:
     edge = {"picture": "edge", "size": [6, 8]}
     settings = {"lr": 0.03, "steps": STEPS, "layer": "custom", "start_own": False}
     return problem(
-        np.ones((6, 8)).tolist(), [[1, -1]], expect, operation="train", directions=(Direction.TRAIN,), settings=settings,
+        np.ones((6, 8)).tolist(), [[1, -1]], expect,
+        operation="train", directions=(Direction.TRAIN,), settings=settings,
         arrays={"x": edge, "w": [[1, -1]], "start": [[0.0068339, 0.01299825]]},
         shapes={"x": (6, 8), "w": (1, 2), "start": (1, 2), "output": (6, 7)},
     )  # fmt: skip
@@ -271,7 +277,10 @@ def test_a_malformed_history_is_told_by_its_name(losses: Any, weights: Any, reas
 
 @pytest.mark.parametrize(
     ("expect", "label"),
-    [({"losses": {2: "4.948"}}, "loss after step 2 prints as 4.949"), ({"weight": ["0.1", "9.9"]}, "weight 0 prints as 0.8")],
+    [
+        ({"losses": {2: "4.948"}}, "loss after step 2 prints as 4.949"),
+        ({"weight": ["0.1", "9.9"]}, "weight 0 prints as 0.8"),
+    ],
 )
 def test_a_printed_number_that_does_not_come_out_digit_for_digit_fails(expect: Any, label: str) -> None:
     verdict = trained(training(expect))

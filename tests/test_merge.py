@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made_runs import check, finished
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
@@ -17,8 +14,15 @@ from crosscorrect.merge import merge
 from crosscorrect.model import Outcome
 from crosscorrect.suite import load_suite, shipped_suites
 from crosscorrect.worker.wire import digest
+from made_runs import check, finished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 PROBLEMS = ("s/first", "s/second")
+SPOILED = ["unfinished", "version", "suite", "arithmetic", "filter", "problems", "modes", "devices", "inputs", "twice"]
+SPOILED += ["table", "run.json", "schema"]
 
 
 def shard(tmp_path: Path, framework: str, **info: Any) -> Path:
@@ -37,7 +41,8 @@ def test_two_shards_that_belong_together_become_one_finished_run(tmp_path: Path)
     assert merged.info["frameworks"] == ["one", "two"]
     assert merged.info["totals"] == {"pass": 4}
     assert {key: merged.info[key] for key in ("suites", "problems", "modes", "devices", "arithmetic", "filter")} == {
-        key: store.read_info(shards[0])[key] for key in ("suites", "problems", "modes", "devices", "arithmetic", "filter")
+        key: store.read_info(shards[0])[key]
+        for key in ("suites", "problems", "modes", "devices", "arithmetic", "filter")
     }
     assert sorted(zip(merged.checks["framework"], merged.checks["problem"], strict=True)) == [
         (name, problem) for name in ("one", "two") for problem in PROBLEMS
@@ -50,7 +55,8 @@ def test_two_shards_that_belong_together_become_one_finished_run(tmp_path: Path)
 def test_the_arrays_of_every_shard_are_in_the_merged_run_once(tmp_path: Path) -> None:
     shared, own = np.zeros(3), {"one": np.ones(2), "two": np.full(2, 2.0)}
     shards = [
-        finished(tmp_path / "shards" / name, [check(framework=name)], arrays=[shared, array]) for name, array in own.items()
+        finished(tmp_path / "shards" / name, [check(framework=name)], arrays=[shared, array])
+        for name, array in own.items()
     ]
     merged = merge(shards, [], tmp_path / "results")
     assert len(merged.arrays) == 3
@@ -107,7 +113,7 @@ def of_a_newer_schema(two: Path) -> None:
         (without_run_json, UsageError, "is not a run folder"),
         (of_a_newer_schema, UsageError, "has schema 99"),
     ],
-    ids=str,
+    ids=SPOILED,
 )
 def test_a_shard_that_does_not_belong_is_refused_by_name_and_nothing_is_written(
     tmp_path: Path, spoil: Callable[[Path], None], kind: type[CrosscorrectError], words: str

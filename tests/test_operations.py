@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ from crosscorrect.model import Direction
 from crosscorrect.problem import OPERATIONS, Problem
 from crosscorrect.suite import load_suite, shipped_suites
 from crosscorrect.worker.loop import VERBS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array = np.ndarray[Any, Any]
 
@@ -105,7 +107,9 @@ def test_the_gradient_references_are_the_adjoint_of_the_forward_reference(tmp_pa
 
 
 @pytest.mark.parametrize("spelling", LOOPS)
-def test_differentiating_the_loop_asks_for_both_gradients_in_the_image_s_own_axes(tmp_path: Path, spelling: str) -> None:
+def test_differentiating_the_loop_asks_for_both_gradients_in_the_image_s_own_axes(
+    tmp_path: Path, spelling: str
+) -> None:
     problem = made(tmp_path, f"operation: differentiate, loop: {spelling}, {PAIR}")
     inputs = problem.inputs()
     (call,) = operations.calls(problem, inputs)
@@ -149,7 +153,9 @@ def test_where_the_framework_starts_no_start_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_given_is_what_is_learnt(tmp_path: Path) -> None:
-    keys = f"{TRAIN}, train: {{lr: 0.03, steps: 2, layer: custom, start: [[0, 0]], target: {{fill: constant, value: 5}}}}"
+    keys = (
+        f"{TRAIN}, train: {{lr: 0.03, steps: 2, layer: custom, start: [[0, 0]], target: {{fill: constant, value: 5}}}}"
+    )
     problem = made(tmp_path, keys)
     (call,) = operations.calls(problem, problem.inputs())
     assert np.array_equal(call.arrays["y"], np.full((6, 7), 5))

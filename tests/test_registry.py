@@ -43,7 +43,7 @@ def test_two_distributions_that_offer_one_name_are_refused_and_both_are_named(
     distribution(tmp_path, "acme", "same = acme_adapter:Acme")
     distribution(tmp_path, "rival", "same = rival_adapter:Rival")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match="an adapter named 'same': (acme and rival|rival and acme); uninstall one"):
+    with pytest.raises(UsageError, match=r"an adapter named 'same': (acme and rival|rival and acme); uninstall one"):
         adapters()
 
 

@@ -82,7 +82,9 @@ def test_a_last_line_torn_at_any_byte_is_dropped_and_what_came_before_is_kept(tm
         assert names(store.load(copy)) == ["first", "second"]
 
 
-@pytest.mark.parametrize("text", ["\u2028", "\u2029", "\x85", "\x0b\x0c\x1c\x1d\x1e", "\r\n", "\x00", "×∑𝒙", '"\\', "\ufeff"])
+@pytest.mark.parametrize(
+    "text", ["\u2028", "\u2029", "\x85", "\x0b\x0c\x1c\x1d\x1e", "\r\n", "\x00", "×∑𝒙", '"\\', "\ufeff"]
+)
 def test_no_character_of_a_message_breaks_its_record(tmp_path: Path, text: str) -> None:
     folder, segment = begun(tmp_path)
     said = f"before{text}after"
@@ -266,7 +268,7 @@ def test_latest_points_at_the_newest_run_and_a_shard_leaves_it_alone(tmp_path: P
     store.create(tmp_path, "one", INFO)
     store.create(tmp_path, "two", INFO)
     store.create(tmp_path, "shard", INFO, latest=False)
-    assert os.readlink(tmp_path / "latest") == "two"
+    assert (tmp_path / "latest").readlink() == Path("two")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "one", "shard", "two"]
 
 
@@ -282,7 +284,7 @@ def test_a_results_folder_that_cannot_be_written_is_told_and_nothing_half_writte
     else:
         (results / "run" / "mine").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match="cannot be written .*--results FOLDER"):
+    with pytest.raises(UsageError, match=r"cannot be written .*--results FOLDER"):
         store.create(results, "run", INFO)
     assert sorted(tmp_path.rglob("*")) == before
 

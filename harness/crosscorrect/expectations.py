@@ -80,7 +80,7 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
             continue
         for index, entry in enumerate(document.value["expect"]):
             line = document.line(["expect", index])
-            lists = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
+            lists: dict[str, Any] = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
             rest = {key: entry[key] for key in ("problems", "outcome", "reason", "message", "url") if key in entry}
             entries.append(Entry(place=f"{path.name}:{line}", **rest, **lists))
         executed.update(document.value.get("executed", {}))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crosscorrect.engine import Lane
     from crosscorrect.expectations import Expectations
     from crosscorrect.problem import Problem
-    from crosscorrect.store import Segment
+    from crosscorrect.store import Run, Segment
     from crosscorrect.suite import Suite
 
 STATE = pytest.StashKey["_State"]()
@@ -104,8 +104,9 @@ class _State:
         self._lane: Lane | None = None
         self._segment: Segment | None = None
         self._expected: Expectations | None = None
-        self.begun_elsewhere = hasattr(config, "workerinput")
-        given = config.workerinput["crosscorrect_shard"] if self.begun_elsewhere else config.getoption("--crosscorrect-shard")
+        told = getattr(config, "workerinput", None)  # what an xdist worker hears from where the session began
+        self.begun_elsewhere = told is not None
+        given = config.getoption("--crosscorrect-shard") if told is None else told["crosscorrect_shard"]
         self.shard = Path(given).absolute() if given else None
         if self.shard is not None and not self.begun_elsewhere:
             self._begin()
@@ -160,19 +161,24 @@ class _State:
             self._scratch.cleanup()
         if self.shard is not None and not self.begun_elsewhere:
             ran = store.load(self.shard)
-            store.write_info(self.shard, {**ran.info, **self._describe(session.config.args, set(ran.problems["problem"]))})
+            store.write_info(self.shard, {**ran.info, **self._describe(session.config.args, ran)})
             store.seal(self.shard, {"totals": ran.checks["outcome"].value_counts().to_dict()})
 
-    def _describe(self, arguments: list[str], ran: set[str]) -> dict[str, Any]:
+    def _describe(self, arguments: list[str], ran: Run) -> dict[str, Any]:
         """What ``run.json`` says. Under xdist this process collects nothing, so it reads the suites again."""
         from crosscorrect import api
+        from crosscorrect.engine import Plan
 
-        names = {problem.partition("/")[0] for problem in ran}
+        done = set(ran.problems["problem"])
+        names = {problem.partition("/")[0] for problem in done}
         suites = [s for s in _readable(_suite_files(arguments)) if s.name in names]
         problems = [problem for suite in suites for problem in suite.problems()]
-        whole = {p.id for p in problems if not p.only or self.name in p.only}
-        described = api.describe(api.Plan(problems, [self.framework], self.plan_modes, (self.device,)), suites)
-        return {**described, "filter": [] if whole <= ran else ["pytest selection"]}
+        offered = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "modes")]["value"]
+        modes = set(self.plan_modes) or {mode for value in offered for mode in value.split(", ")}
+        about = [p for p in problems if not p.only or self.name in p.only]
+        whole = {p.id for p in about if not p.modes or modes & set(p.modes)}
+        described = api.describe(Plan(problems, [self.framework], self.plan_modes, (self.device,)), suites)
+        return {**described, "filter": [] if whole <= done else ["pytest selection"]}
 
 
 class SuiteFile(pytest.File):

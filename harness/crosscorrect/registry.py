@@ -55,7 +55,7 @@ def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str,
     """The framework of this name, ready to start: ``--python`` first, then tox's environment, then this interpreter.
 
     ``targets`` maps names to ``module:attribute`` of adapters that are not installed as entry points. Raises
-    UsageError for an unknown name or a target that cannot be found, IncompleteError for an interpreter that is not there.
+    UsageError for an unknown name or a target that cannot be found, IncompleteError for an absent interpreter.
     """
     target = (targets or {}).get(name) or known(name).value
     chosen = (pythons or {}).get(name)

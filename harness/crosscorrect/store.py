@@ -50,10 +50,11 @@ def new_run_id() -> str:
 def create(results: Path, run_id: str, info: Mapping[str, Any], *, latest: bool = True) -> Path:
     """Make ``results/<run_id>`` with its ``run.json`` and, if wanted, point ``results/latest`` at it. Raises UsageError."""
     folder, link = results / run_id, results / f".latest-{os.getpid()}"
+    own = {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False}
     try:
         folder.mkdir(parents=True)
         try:
-            write_info(folder, {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False, **info})
+            write_info(folder, {**own, **info})
             if latest:
                 link.symlink_to(run_id)
                 link.replace(results / "latest")

@@ -145,7 +145,8 @@ def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _dtype(name: Any) -> np.dtype[Any]:
     if name not in DTYPES:
         raise ValueError(f"dtype {name!r}")
-    return np.dtype(name)
+    found: np.dtype[Any] = np.dtype(name)
+    return found
 
 
 def _size(dtype: np.dtype[Any], shape: Tuple[int, ...]) -> int:
