@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from crosscorrect import api, store
-from crosscorrect.engine import Lane, Plan
+from crosscorrect.engine import Lane
 from crosscorrect.model import Check
+from crosscorrect.plan import Plan
 from crosscorrect.registry import Framework, locate
 from crosscorrect.suite import find_suites, load_suite
 from crosscorrect.worker.loop import Server
+
 
 class InProcess:
     """A worker without a process: the same calls, the same server, no pipes."""
@@ -46,7 +48,9 @@ class Lanes(Lane):
 def solve(tmp_path: Path) -> Callable[..., list[Check]]:
     """Solve suites with an adapter class in this process; the rows."""
 
-    def solved(adapter_class: Any, suites: Iterable[str | Path] = ("chapter",), only: tuple[str, ...] = ()) -> list[Check]:
+    def solved(
+        adapter_class: Any, suites: Iterable[str | Path] = ("chapter",), only: tuple[str, ...] = ()
+    ) -> list[Check]:
         problems = api.select([load_suite(path) for path in find_suites([str(s) for s in suites])], only)
         framework = Framework("numpy", "in process", Path(sys.executable), "current")
         folder = store.create(tmp_path, store.new_run_id(), {"frameworks": ["numpy"]})

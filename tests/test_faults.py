@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from crosscorrect import api, store
-from crosscorrect.engine import Greeting
 from crosscorrect.errors import IncompleteError
 from crosscorrect.model import Check
+from crosscorrect.plan import Greeting
 from crosscorrect.process import Worker, WorkerLost
 from crosscorrect.registry import Framework
 
@@ -81,7 +81,9 @@ def test_a_worker_stopped_from_outside_is_a_timeout(mutant: Callable[[str], Fram
     with Worker(locate("numpy")) as worker:
         os.kill(worker.pid, signal.SIGSTOP)
         with pytest.raises(WorkerLost) as lost:
-            worker.ask({"verb": "corr2d", "mode": "eager", "device": "cpu", "arithmetic": "strict", "settings": {}}, {}, 1.0)
+            worker.ask(
+                {"verb": "corr2d", "mode": "eager", "device": "cpu", "arithmetic": "strict", "settings": {}}, {}, 1.0
+            )
     assert lost.value.kind == "timeout"
     assert not worker.alive
 

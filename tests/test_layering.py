@@ -74,7 +74,9 @@ def test_cases_are_data_and_import_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("crosscorrect_reports"), ids=str)
 def test_reports_import_no_framework_no_adapter_and_no_engine(path: Path) -> None:
     assert not tops(path) & (FRAMEWORKS | {"crosscorrect_adapters"})
-    assert not {"crosscorrect.engine", "crosscorrect.process", "crosscorrect.api", "crosscorrect.cli"} & set(imports(path))
+    assert not {"crosscorrect.engine", "crosscorrect.process", "crosscorrect.api", "crosscorrect.cli"} & set(
+        imports(path)
+    )
 
 
 def travelling_modules() -> list[Path]:
@@ -97,7 +99,10 @@ def test_what_runs_in_a_framework_environment_parses_as_python_3_8(path: Path) -
 def imported_by(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(*sorted(sys.modules))"],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import mutants
 import pytest
 
+import mutants
 from crosscorrect.model import Check, Direction, Outcome, Reason
 from crosscorrect_adapters.numpy import NumpyAdapter
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def resize(image: Array, pads: Sequence[Sequence[int]]) -> Array:
     """Add (begin, end) zeros per spatial axis of ``(N, C, *space)``; a negative count takes elements off."""
     grown = np.pad(image, [(0, 0), (0, 0), *((max(b, 0), max(e, 0)) for b, e in pads)])
-    inside = [slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(pads, grown.shape[2:])]  # noqa: B905  Python 3.8
+    inside = [slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(pads, grown.shape[2:])]
     return grown[(slice(None), slice(None), *inside)]
 
 
@@ -34,7 +34,7 @@ def correlate(image: Array, w: Array, geometry: Geometry) -> Array:
     Raises ValueError where the dilated kernel is larger than the image.
     """
     spans, groups, batch = geometry.spans(w.shape[2:]), geometry.groups, len(image)
-    size = [(n - span) // step + 1 for n, span, step in zip(image.shape[2:], spans, geometry.stride)]  # noqa: B905  Python 3.8
+    size = [(n - span) // step + 1 for n, span, step in zip(image.shape[2:], spans, geometry.stride)]
     if min(size) < 1:
         raise ValueError(f"kernel of extent {spans} does not fit the padded image {image.shape[2:]}")
     y = np.zeros((batch, groups, len(w) // groups, prod(size)), w.dtype)
@@ -51,7 +51,7 @@ def scatter(dy: Array, w: Array, geometry: Geometry) -> Array:
     The result ``(N, C, *space)`` ends at the last element that the kernel reached, ``(output - 1) * stride + span``.
     """
     spans, groups, batch, size = geometry.spans(w.shape[2:]), geometry.groups, len(dy), dy.shape[2:]
-    space = [(n - 1) * step + span for n, step, span in zip(size, geometry.stride, spans)]  # noqa: B905  Python 3.8
+    space = [(n - 1) * step + span for n, step, span in zip(size, geometry.stride, spans)]
     image = np.zeros((batch, groups * w.shape[1], *space), w.dtype)
     kernel = w.reshape(groups, -1, *w.shape[1:])
     flat = dy.reshape(batch, groups, len(w) // groups, -1)
@@ -77,6 +77,6 @@ def _taps(
 ) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Yield each tap as an index of a ``(groups, O, C, *kernel)`` array, and of the image elements that it meets."""
     for tap in product(*(range(k) for k in kernel)):
-        starts = [t * d for t, d in zip(tap, geometry.dilation)]  # noqa: B905  Python 3.8
-        inside = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, output, geometry.stride)]  # noqa: B905  Python 3.8
+        starts = [t * d for t, d in zip(tap, geometry.dilation)]
+        inside = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, output, geometry.stride)]
         yield (*[slice(None)] * 3, *tap), (slice(None), slice(None), *inside)

@@ -29,10 +29,10 @@ def spell(geometry: Geometry, image: tuple[int, ...], kernel: tuple[int, ...]) -
     none = (0,) * geometry.rank
     if geometry.transposed:
         # "output padding must be smaller than either stride or dilation"
-        small = all(extra < max(s, d) for extra, s, d in zip(more, geometry.stride, geometry.dilation))  # noqa: B905  Python 3.8
+        small = all(extra < max(s, d) for extra, s, d in zip(more, geometry.stride, geometry.dilation))
         if even is not None and small:
             return stride, even, tuple(more), *rest, None
-        cropped = [(-begin, extra - end) for (begin, end), extra in zip(pads, more)]  # noqa: B905  Python 3.8
+        cropped = [(-begin, extra - end) for (begin, end), extra in zip(pads, more)]
         return stride, none, none, *rest, _flat(cropped)
     if geometry.padding == "valid":
         return stride, "valid", *rest, None

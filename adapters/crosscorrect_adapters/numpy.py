@@ -108,7 +108,7 @@ class NumpyAdapter:
         """Zero-pad and correlate; transposed: spread, then take the padding off and append ``output_padding``."""
         pads = geometry.pads(x.shape[2:], w.shape[2:])
         if geometry.transposed:
-            ends = [(-begin, more - end) for (begin, end), more in zip(pads, geometry.output_padding)]  # noqa: B905  Python 3.8
+            ends = [(-begin, more - end) for (begin, end), more in zip(pads, geometry.output_padding)]
             y = resize(scatter(x, w, geometry), ends)
         else:
             y = correlate(resize(x, pads), w, geometry)
@@ -119,15 +119,15 @@ class NumpyAdapter:
         pads = geometry.pads(x.shape[2:], w.shape[2:])
         db = None if b is None else dy.sum(axis=(0, *range(2, dy.ndim)), dtype=dy.dtype)
         if geometry.transposed:
-            ends = [(begin, end - more) for (begin, end), more in zip(pads, geometry.output_padding)]  # noqa: B905  Python 3.8
+            ends = [(begin, end - more) for (begin, end), more in zip(pads, geometry.output_padding)]
             image = resize(dy, ends)
             return Grads(correlate(image, w, geometry), kernel_gradient(image, x, w.shape, geometry), db)
         full = scatter(dy, w, geometry)
         # a stride that does not divide leaves image elements at the end that no window reached: their gradient is zero
-        ends = [(-begin, n + begin - m) for (begin, _), n, m in zip(pads, x.shape[2:], full.shape[2:])]  # noqa: B905  Python 3.8
+        ends = [(-begin, n + begin - m) for (begin, _), n, m in zip(pads, x.shape[2:], full.shape[2:])]
         return Grads(resize(full, ends), kernel_gradient(resize(x, pads), dy, w.shape, geometry), db)
 
-    def train(  # noqa: PLR0917  the protocol's signature
+    def train(
         self,
         x: Array,
         y: Array,

@@ -116,7 +116,7 @@ class TensorflowAdapter:
             raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
         return Grads(*self._run(("grads", geometry), ops.ways(ops.gradients, geometry), x, w, b, dy))
 
-    def train(  # noqa: PLR0917  the protocol's own signature
+    def train(
         self,
         x: Any,
         y: Any,
@@ -147,7 +147,7 @@ class TensorflowAdapter:
             def step() -> Any:
                 with tf.GradientTape() as tape:
                     loss = tf.reduce_sum((model(x, training=True) - y) ** 2)
-                for variable, gradient in zip(trained, tape.gradient(loss, trained)):  # noqa: B905  Python 3.8
+                for variable, gradient in zip(trained, tape.gradient(loss, trained)):
                     variable.assign_sub(lr * gradient)
                 return loss
 

@@ -112,7 +112,7 @@ class TorchAdapter:
         except NotImplementedError as error:
             raise Unsupported(str(error)) from error
 
-    def train(  # noqa: PLR0917  the protocol's signature
+    def train(
         self,
         x: Any,
         y: Any,

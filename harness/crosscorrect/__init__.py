@@ -1,7 +1,7 @@
 """crosscorrect tells, with evidence, whether deep-learning frameworks compute the same cross-correlation.
 
 Importing this package imports no framework, no NumPy and no pandas: it also runs inside every worker, on Python 3.8.
-The library is loaded when it is first asked for: ``crosscorrect.run``, ``crosscorrect.merge``, ``crosscorrect.load``.
+The library is loaded when it is first asked for: ``crosscorrect.run``, ``crosscorrect.shards``, ``crosscorrect.load``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "run": "crosscorrect.api",
-    "merge": "crosscorrect.merge",
+    "merge": "crosscorrect.shards",
     "load": "crosscorrect.store",
     "Run": "crosscorrect.store",
     "CrosscorrectError": "crosscorrect.errors",
 }
 
-__all__ = ["CrosscorrectError", "Run", "__version__", "load", "merge", "run"]  # noqa: F822  found by __getattr__
+__all__ = ["CrosscorrectError", "Run", "__version__", "load", "merge", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -88,53 +88,42 @@ class Adapter(Protocol):
     @classmethod
     def identity(cls) -> Identity:
         """Name, versions, devices, modes and dtypes on this machine."""
-        ...
 
     def arithmetic(self, kind: str) -> None:
         """Set the numeric contract, one of ``ARITHMETICS``; ``strict`` is IEEE at the dtype of the tensors."""
-        ...
 
     def put(self, array: Array) -> Any:
         """Copy a NumPy array to the device with its dtype kept, sharing no memory with it."""
-        ...
 
     def get(self, tensor: Any) -> Array:
         """Wait for a tensor and copy it to NumPy with its dtype kept."""
-        ...
 
     def sync(self, *tensors: Any) -> None:
         """Wait until these tensors, or without arguments all pending work, are computed; raise late errors."""
-        ...
 
     def corr2d(self, x: Any, k: Any) -> Any:
         """The chapter's double loop (In [1]) in the framework's own tensors: ``(H, W), (h, w) -> (H-h+1, W-w+1)``."""
-        ...
 
     def Conv2D(self, kernel_size: Tuple[int, int]) -> Any:  # noqa: N802  the chapter's own name
         """The chapter's custom layer (In [3]) as a real layer of the framework, its forward built on ``corr2d``.
 
         Trainable parameters ``weight`` of shape ``kernel_size`` and scalar ``bias`` of shape ``(1,)``.
         """
-        ...
 
     def layer(self, x: Any, w: Any, b: Any) -> Any:
         """``Conv2D(w.shape)`` with its parameters set to ``w`` and ``b`` of shape ``(1,)``, applied to ``(H, W)``."""
-        ...
 
     def matmul(self, a: Any, b: Any) -> Any:
         """The framework's matrix product ``(m, k), (k, n) -> (m, n)`` (Problem 3)."""
-        ...
 
     def conv2d(self, x: Any, w: Any, b: Optional[Any], geometry: Geometry) -> Any:
         """The built-in operator: ``(N, C, *space), (O, C / groups, *kernel), (O,) or None -> (N, O, *output)``.
 
         Any geometry: 1, 2 or 3 axes, every padding, dilation, groups, transposed (kernel ``(C, O / groups, *kernel)``).
         """
-        ...
 
     def grads(self, x: Any, w: Any, b: Optional[Any], dy: Any, geometry: Geometry) -> Grads:
         """Gradients of ``sum(conv2d(x, w, b) * dy)`` by the framework's own automatic differentiation."""
-        ...
 
     def train(
         self,
@@ -154,7 +143,6 @@ class Adapter(Protocol):
         initialisation starts. Without ``b0`` a builtin layer has no bias that takes part, and a custom layer's
         bias stays zero and is not updated.
         """
-        ...
 
     def differentiate_corr2d(self, x: Any, k: Any, dy: Any, loop: str) -> Optional[Tuple[Any, Any]]:
         """What automatic differentiation makes of the double loop (Problem 2): gradients of ``sum(corr2d * dy)``.
@@ -164,4 +152,3 @@ class Adapter(Protocol):
         ``(dx, dk)``, or None where the framework answers, without any error, that there is no gradient. The
         framework's exception passes through unchanged: it is the answer.
         """
-        ...

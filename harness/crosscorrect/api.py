@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import store
-from crosscorrect.engine import Greeting, Plan, execute
+from crosscorrect.engine import execute
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import Check
+from crosscorrect.plan import Greeting, Plan
 from crosscorrect.registry import available, known, locate
 from crosscorrect.suite import Suite, find_suites, load_suite
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import judge, operations
+from crosscorrect import judge, operations, rows
 from crosscorrect.errors import IncompleteError
-from crosscorrect.model import Check, Direction, Outcome, TrainingStep, Verdict
-from crosscorrect.process import Worker, WorkerLost, switches
+from crosscorrect.model import Check, Direction, Outcome, Verdict
+from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
+from crosscorrect.process import Worker, WorkerLost
 from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -27,70 +26,6 @@ if TYPE_CHECKING:
     from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
-
-CACHED_PROBLEMS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run is asked to do. ``modes`` empty means every mode that each framework offers.
-
-    ``limit`` in seconds replaces every problem's own when given.
-    """
-
-    problems: Sequence[Problem]
-    frameworks: Sequence[Framework]
-    modes: tuple[str, ...] = ("eager",)
-    devices: tuple[str, ...] = ("cpu",)
-    arithmetic: str = "strict"
-    limit: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """A framework has started, or failed to: then ``hello`` is None and ``message`` says why."""
-
-    framework: str
-    hello: dict[str, Any] | None
-    message: str = ""
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A problem with everything that is the same for all frameworks: inputs, calls, their digests, references."""
-
-    problem: Problem
-    inputs: dict[str, Array]
-    calls: list[operations.Call]
-    sent: list[dict[str, str]]
-    references: operations.References
-
-
-class Preparation:
-    """Prepares each problem once and shares it between the lanes; keeps the most recent ones only."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[str, tuple[threading.Lock, list[Prepared]]] = OrderedDict()
-
-    def get(self, problem: Problem) -> Prepared:
-        with self._lock:
-            entry = self._entries.setdefault(problem.id, (threading.Lock(), []))
-            self._entries.move_to_end(problem.id)
-            while len(self._entries) > CACHED_PROBLEMS:
-                self._entries.popitem(last=False)
-        lock, made = entry
-        with lock:
-            if not made:
-                made.append(_prepare(problem))
-        return made[0]
-
-
-def _prepare(problem: Problem) -> Prepared:
-    inputs = problem.inputs()
-    calls = operations.calls(problem, inputs)
-    sent = [{name: digest(array) for name, array in call.arrays.items()} for call in calls]
-    return Prepared(problem, inputs, calls, sent, operations.references(problem, inputs))
 
 
 def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
@@ -179,12 +114,12 @@ class Lane:
             return
         hello = self.worker.hello
         self.modes = self.plan.modes or tuple(hello["modes"])
-        self.refused = {m: _refusal(hello, m) for m in self.modes if m not in hello["modes"]}
+        self.refused = {m: rows.refusal(hello, m) for m in self.modes if m not in hello["modes"]}
         absent = [d for d in self.plan.devices if d not in hello["devices"]]
         if absent:
             offered = ", ".join(hello["devices"])
             self.missing = f"framework {self.framework.name!r} sees no device {absent[0]!r} here, only {offered}"
-        for record in _environment_rows(self.framework, hello):
+        for record in rows.environment(self.framework, hello):
             self.segment.write("env", record)
         self.emit(Greeting(self.framework.name, None if self.missing else hello, self.missing))
 
@@ -200,10 +135,10 @@ class Lane:
         self.segment.write("problems", problem_record(problem))
         if problem.isolate:
             self.close()
-        rows = [row for index in range(len(prepared.calls)) for row in self._one(prepared, index, mode, device)]
+        checks = [c for index in range(len(prepared.calls)) for c in self._one(prepared, index, mode, device)]
         if problem.isolate:
             self.close()
-        return rows
+        return checks
 
     def _ready(self) -> Worker | None:
         """The live worker, started again if it was lost; None, with ``missing`` set, where it cannot be."""
@@ -219,53 +154,57 @@ class Lane:
     def _one(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
         """One call in one mode on one device: its rows."""
         problem, call, sent = prepared.problem, prepared.calls[index], prepared.sent[index]
-        blank = _blank(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
+        blank = rows.blank(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
         worker = self._ready()
         if worker is None or mode in self.refused:
             verdict = Verdict(Outcome.MISSING, message=self.missing)
             if worker is not None:
                 verdict = Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
-            return self._record([_row(blank, d, verdict) for d in call.answers.values()])
+            return self._record([rows.judged(blank, d, verdict) for d in call.answers.values()])
         place = {"problem": problem.id, "framework": self.framework.name, "mode": mode, "device": device}
         self.segment.write("start", {**place, "verb": call.verb})
         begin = time.perf_counter()
-        header = {"verb": call.verb, "mode": mode, "device": device, "arithmetic": self.plan.arithmetic,
-                  "problem": problem.id, "settings": call.settings}
+        header = {**place, "verb": call.verb, "arithmetic": self.plan.arithmetic, "settings": call.settings}
         try:
             reply, results = worker.ask(header, call.arrays, self.plan.limit or problem.limit)
         except WorkerLost as lost:
             self.close()
             verdict = Verdict(Outcome(lost.kind), message=lost.message)
             blank = replace(blank, total_seconds=time.perf_counter() - begin, stderr=lost.stderr)
-            return self._record([_row(blank, d, verdict) for d in call.answers.values()])
+            return self._record([rows.judged(blank, d, verdict) for d in call.answers.values()])
         verdicts, trained = _verdicts(prepared, call, sent, reply, results)
         blank = replace(blank, seconds=reply.get("seconds"), total_seconds=time.perf_counter() - begin)
         if reply["outcome"] == "raised":
             blank = replace(blank, stderr=reply["traceback"] + worker.printed())
-        rows = []
-        for name, direction in call.answers.items():
-            row = _row(blank, direction, verdicts[direction])
-            shown = {"output": results.get(name), "weights": results.get("weights") if trained else None}
-            reference = prepared.references.get(direction)
-            shown["reference"] = None if reference is None else reference.value
-            rows.append(self._with_arrays(row, {**call.arrays, **shown}, problem.show))
         if trained is not None:
-            for step in _training_steps(place, problem, results, trained):
+            for step in rows.training_steps(place, problem, results, trained):
                 self.segment.write("training", asdict(step))
-        return self._record(rows)
+        return self._record(
+            [
+                self._with_arrays(rows.judged(blank, direction, verdicts[direction]), prepared, call, results, name)
+                for name, direction in call.answers.items()
+            ]
+        )
 
-    def _with_arrays(self, row: Check, arrays: dict[str, Array | None], show: bool) -> Check:
+    def _with_arrays(
+        self, row: Check, prepared: Prepared, call: operations.Call, results: dict[str, Array], name: str
+    ) -> Check:
+        """The row with the digests of the arrays that are kept with it."""
+        show = prepared.problem.show
         limit = KEEP_ON_FAILURE if show or row.outcome is not Outcome.PASS else KEEP_ALWAYS
-        present = {name: array for name, array in arrays.items() if array is not None}
-        kept = {name: self.segment.keep(array) for name, array in present.items() if array.nbytes <= limit}
+        reference = prepared.references.get(row.direction)
+        answers = {"output": results.get(name), "weights": results.get("weights")}
+        answers["reference"] = None if reference is None else reference.value
+        present = {key: array for key, array in {**call.arrays, **answers}.items() if array is not None}
+        kept = {key: self.segment.keep(array) for key, array in present.items() if array.nbytes <= limit}
         output = present.get("output")
         return replace(row, arrays=kept, output_digest="" if output is None else digest(output))
 
-    def _record(self, rows: list[Check]) -> list[Check]:
-        for row in rows:
-            self.segment.write("checks", check_record(row))
-            self.emit(row)
-        return rows
+    def _record(self, checks: list[Check]) -> list[Check]:
+        for check in checks:
+            self.segment.write("checks", check_record(check))
+            self.emit(check)
+        return checks
 
 
 def _verdicts(
@@ -311,81 +250,3 @@ def _training_verdict(
         return {Direction.TRAIN: Verdict(Outcome.ERROR, message=message)}, None
     reference = operations.training_reference(problem, inputs, start.reshape(inputs["w"].shape), inputs.get("bias"))
     return {Direction.TRAIN: judge.judge_training(problem, results["losses"], weights, biases, reference)}, reference
-
-
-def _training_steps(
-    place: dict[str, str], problem: Problem, results: dict[str, Array], reference: Trajectory
-) -> Iterator[TrainingStep]:
-    printed = {int(step): digits for step, digits in (problem.expect or {}).get("losses", {}).items()}
-    losses = results["losses"].ravel()
-    for step, weight in enumerate(results["weights"][: len(reference.weights)]):
-        has_loss = step < min(len(losses), len(reference.losses))
-        yield TrainingStep(
-            problem=place["problem"],
-            framework=place["framework"],
-            mode=place["mode"],
-            device=place["device"],
-            step=step,
-            loss=float(losses[step]) if has_loss else None,
-            loss_reference=float(reference.losses[step]) if has_loss else None,
-            loss_bound=float(reference.loss_bounds[step]) if has_loss else None,
-            weight=[float(v) for v in weight.ravel()],
-            weight_reference=[float(v) for v in reference.weights[step].ravel()],
-            weight_bound=[float(v) for v in reference.weight_bounds[step].ravel()],
-            printed=printed.get(step + 1, ""),
-        )
-
-
-def _blank(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Check:
-    sealed = hashlib.sha256("|".join(f"{n}:{d}" for n, d in sorted(sent.items())).encode()).hexdigest()[:32]
-    return Check(
-        suite=problem.suite,
-        case=problem.case,
-        problem=problem.id,
-        source=problem.source,
-        title=problem.title,
-        operation=problem.operation,
-        direction=Direction.FORWARD,
-        dtype=problem.dtype,
-        framework=framework,
-        mode=mode,
-        device=device,
-        arithmetic=arithmetic,
-        outcome=Outcome.MISSING,
-        input_digest=sealed,
-    )
-
-
-def _row(blank: Check, direction: Direction, verdict: Verdict) -> Check:
-    return replace(
-        blank,
-        direction=direction,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        message=verdict.message,
-        tier=verdict.tier,
-        error=verdict.error,
-        ratio=verdict.ratio,
-        where="" if verdict.where is None else ",".join(map(str, verdict.where)),
-        expected=verdict.expected,
-        got=verdict.got,
-    )
-
-
-def _refusal(hello: dict[str, Any], mode: str) -> str:
-    notes = [note for note in hello["notes"] if mode in note]
-    return "; ".join(notes) or f"mode {mode} is not offered here"
-
-
-def _environment_rows(framework: Framework, hello: dict[str, Any]) -> Iterator[dict[str, str]]:
-    sections = {
-        "version": hello["versions"],
-        "interpreter": {"python": hello["python"], "numpy": hello["numpy"], "found": framework.found},
-        "offer": {name: ", ".join(hello[name]) for name in ("devices", "modes", "dtypes")},
-        "start": {"import_seconds": f"{hello['import_seconds']:.3f}"},
-        "note": {str(i): note for i, note in enumerate(hello["notes"])},
-        "switch": switches(),
-    }
-    for section, items in sections.items():
-        for key, value in items.items():
-            yield {"framework": framework.name, "section": section, "key": key, "value": str(value)}

@@ -26,8 +26,16 @@ class UsageError(CrosscorrectError):
 class CaseError(UsageError):
     """A defect in a case file, told as ``file:line: key: problem (got value); remedy``."""
 
-    def __init__(self, problem: str, *, file: Path | str, line: int | None = None, key: str = "", value: object = None,
-                 remedy: str = "") -> None:
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: Path | str,
+        line: int | None = None,
+        key: str = "",
+        value: object = None,
+        remedy: str = "",
+    ) -> None:
         place = f"{file}:{line}" if line is not None else str(file)
         shown = "" if value is None else f" (got {_short(value)})"
         hint = f"; {remedy}" if remedy else ""

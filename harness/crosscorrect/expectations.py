@@ -101,8 +101,13 @@ def _checked(path: Path) -> yamlfile.Document:
     if worst is not None:
         keys = list(worst.absolute_path)
         key = ".".join(map(str, keys))
-        raise CaseError(worst.message, file=path, line=document.line(keys), key=key,
-                        remedy="see expectations.schema.json for the keys and their values")
+        raise CaseError(
+            worst.message,
+            file=path,
+            line=document.line(keys),
+            key=key,
+            remedy="see expectations.schema.json for the keys and their values",
+        )
     return document
 
 
@@ -111,8 +116,14 @@ def _applies(document: yamlfile.Document, version: str) -> bool:
     try:
         return Version(version) in SpecifierSet(wanted, prereleases=True)
     except InvalidSpecifier:
-        raise CaseError("this is no version range", file=document.path, line=document.line(["versions"]), key="versions",
-                        value=wanted, remedy="write it as '>=2.0,<3'") from None
+        raise CaseError(
+            "this is no version range",
+            file=document.path,
+            line=document.line(["versions"]),
+            key="versions",
+            value=wanted,
+            remedy="write it as '>=2.0,<3'",
+        ) from None
     except InvalidVersion:
         return not wanted  # a framework with a version of its own style: only unlimited expectations speak of it
 

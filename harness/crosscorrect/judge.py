@@ -134,8 +134,17 @@ def _at_first_step(name: str, got: Array, expected: Array, bound: Array) -> Verd
         if verdict.outcome is not Outcome.PASS:
             where = (step, *(verdict.where or (0,))[1:])
             label = f"the {name} leaves the rounding envelope at step {step + 1 if name == 'loss' else step}: "
-            return Verdict(verdict.outcome, verdict.reason, label + verdict.message, "A", verdict.error, verdict.ratio,
-                           where, verdict.expected, verdict.got)
+            return Verdict(
+                verdict.outcome,
+                verdict.reason,
+                label + verdict.message,
+                "A",
+                verdict.error,
+                verdict.ratio,
+                where,
+                verdict.expected,
+                verdict.got,
+            )
     raise AssertionError("a history that is outside as a whole is outside at some step")
 
 

@@ -51,9 +51,7 @@ def references(problem: Problem, inputs: dict[str, Array]) -> References:
 def training_reference(problem: Problem, inputs: dict[str, Array], start: Array, bias: Array | None) -> Trajectory:
     """The float64 trajectory of a training problem from this start, with its rounding envelope."""
     settings = problem.settings
-    return trajectory(
-        inputs["x"], target(inputs), start, bias, settings["lr"], settings["steps"], problem.dtype
-    )
+    return trajectory(inputs["x"], target(inputs), start, bias, settings["lr"], settings["steps"], problem.dtype)
 
 
 def target(inputs: dict[str, Array]) -> Array:

@@ -35,8 +35,24 @@ STACK_GRACE = 0.5
 STDERR_TAIL = 16 * 1024
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-SWITCHES = ("OMP_", "MKL_", "KMP_", "OPENBLAS_", "DNNL_", "ONEDNN_", "MXNET_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_",
-            "KERAS_", "CUDA_", "CUDNN_", "NVIDIA_")
+SWITCHES = (
+    "OMP_",
+    "MKL_",
+    "KMP_",
+    "OPENBLAS_",
+    "DNNL_",
+    "ONEDNN_",
+    "MXNET_",
+    "TORCH",
+    "PYTORCH_",
+    "TF_",
+    "XLA_",
+    "JAX_",
+    "KERAS_",
+    "CUDA_",
+    "CUDNN_",
+    "NVIDIA_",
+)
 
 
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
@@ -207,7 +223,9 @@ class Worker:
             return WorkerLost("crash", "the worker closed its channel and went on running", self._tail.text(wait=1))
         self.kill()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        return WorkerLost("crash", f"the worker was {how}" if code < 0 else f"the worker {how}", self._tail.text(wait=1))
+        return WorkerLost(
+            "crash", f"the worker was {how}" if code < 0 else f"the worker {how}", self._tail.text(wait=1)
+        )
 
     def kill(self) -> None:
         """End the process and its whole group at once; whoever waits for an answer then learns of its death."""

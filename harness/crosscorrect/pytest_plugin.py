@@ -123,7 +123,8 @@ class _State:
     def lane(self) -> Lane:
         """The lane of this process, started when the first item needs it."""
         from crosscorrect import store
-        from crosscorrect.engine import Lane, Plan
+        from crosscorrect.engine import Lane
+        from crosscorrect.plan import Plan
 
         if self._lane is None:
             if self.shard is None:
@@ -167,7 +168,7 @@ class _State:
     def _describe(self, arguments: list[str], ran: Run) -> dict[str, Any]:
         """What ``run.json`` says. Under xdist this process collects nothing, so it reads the suites again."""
         from crosscorrect import api
-        from crosscorrect.engine import Plan
+        from crosscorrect.plan import Plan
 
         done = set(ran.problems["problem"])
         names = {problem.partition("/")[0] for problem in done}

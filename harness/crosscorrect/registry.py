@@ -36,7 +36,9 @@ def adapters() -> dict[str, EntryPoint]:
     for point in entry_points(group=GROUP):
         if point.name in found and found[point.name].value != point.value:
             both = f"{_provider(found[point.name])} and {_provider(point)}"
-            raise UsageError(f"two installed distributions offer an adapter named {point.name!r}: {both}; uninstall one")
+            raise UsageError(
+                f"two installed distributions offer an adapter named {point.name!r}: {both}; uninstall one"
+            )
         found[point.name] = point
     return dict(sorted(found.items(), key=lambda item: (item[0] != "numpy", item[0])))
 
@@ -108,7 +110,9 @@ def _packages(target: str) -> dict[str, str]:
         spec = importlib.util.find_spec(top)
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
             raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")
-        locations[top] = str(list(spec.submodule_search_locations)[0]) if spec.submodule_search_locations else str(spec.origin)
+        locations[top] = (
+            str(list(spec.submodule_search_locations)[0]) if spec.submodule_search_locations else str(spec.origin)
+        )
     return locations
 
 

@@ -30,8 +30,21 @@ if TYPE_CHECKING:
 TABLES = ("checks", "problems", "training", "env", "arrays")
 COLUMNS = {
     "checks": [f.name for f in fields(Check)],
-    "problems": ["problem", "suite", "case", "source", "title", "note", "operation", "dtype", "show", "geometry", "settings",
-                 "arrays", "expect"],
+    "problems": [
+        "problem",
+        "suite",
+        "case",
+        "source",
+        "title",
+        "note",
+        "operation",
+        "dtype",
+        "show",
+        "geometry",
+        "settings",
+        "arrays",
+        "expect",
+    ],
     "training": [f.name for f in fields(TrainingStep)],
     "env": ["framework", "section", "key", "value"],
     "arrays": ["digest", "dtype", "shape", "data"],

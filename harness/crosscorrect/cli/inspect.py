@@ -13,6 +13,7 @@ from crosscorrect.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+
     from crosscorrect.store import Run
 
 SMALL = 200
@@ -72,11 +73,14 @@ def _show_inputs(loaded: Run, row: dict[str, Any], shown: set[str]) -> None:
 
 def _show_check(loaded: Run, row: dict[str, Any]) -> None:
     arrays = json.loads(row["arrays"])
-    click.echo(f"\n{row['framework']} {row['mode']} {row['device']} {row['direction']}: {row['outcome']}"
-               + (f" ({row['reason']})" if row["reason"] else "") + (f", tier {row['tier']}" if row["tier"] else ""))
+    click.echo(
+        f"\n{row['framework']} {row['mode']} {row['device']} {row['direction']}: {row['outcome']}"
+        + (f" ({row['reason']})" if row["reason"] else "")
+        + (f", tier {row['tier']}" if row["tier"] else "")
+    )
     if row["message"]:
         click.echo(f"  {row['message']}")
-    if row["ratio"] == row["ratio"] and row["ratio"] is not None:  # noqa: PLR0124  a missing number is NaN
+    if row["ratio"] == row["ratio"] and row["ratio"] is not None:
         click.echo(f"  largest error {row['error']:.3g}, error over bound {row['ratio']:.3g}")
     if row["where"]:
         click.echo(f"  worst at ({row['where']}): right {_both(row['expected'])}, returned {_both(row['got'])}")
@@ -166,7 +170,9 @@ def schema() -> None:
 
 
 @click.command()
-@click.option("--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter.")
+@click.option(
+    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter."
+)
 @click.option("--probe", is_flag=True, help="Start each one and ask for versions, devices and modes.")
 def frameworks(pythons: dict[str, str], probe: bool) -> None:
     """List the adapters and where their frameworks are; without --probe nothing is imported."""

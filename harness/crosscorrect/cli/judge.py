@@ -24,27 +24,67 @@ RUN_FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
-@click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here.")
-@click.option("--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter.")
-@click.option("--adapter", "targets", multiple=True, callback=pairs, metavar="NAME=MODULE:CLASS",
-              help="An adapter that is not installed as an entry point.")
-@click.option("-m", "--mode", type=click.Choice([*MODES, "all"]), default="eager", show_default=True,
-              help="How frameworks execute; all: every mode each one offers.")
+@click.option(
+    "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here."
+)
+@click.option(
+    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter."
+)
+@click.option(
+    "--adapter",
+    "targets",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=MODULE:CLASS",
+    help="An adapter that is not installed as an entry point.",
+)
+@click.option(
+    "-m",
+    "--mode",
+    type=click.Choice([*MODES, "all"]),
+    default="eager",
+    show_default=True,
+    help="How frameworks execute; all: every mode each one offers.",
+)
 @click.option("-d", "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="DEVICE")
-@click.option("--arithmetic", type=click.Choice(ARITHMETICS), default="strict", show_default=True,
-              help="The numeric contract that results are judged by.")
-@click.option("-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat.")
-@click.option("--limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-              help="Time limit of one call, in place of the cases' own.")
+@click.option(
+    "--arithmetic",
+    type=click.Choice(ARITHMETICS),
+    default="strict",
+    show_default=True,
+    help="The numeric contract that results are judged by.",
+)
+@click.option(
+    "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit of one call, in place of the cases' own.",
+)
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
-@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+@click.option(
+    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
+)
 @click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def run(
-    suites: tuple[str, ...], names: tuple[str, ...], pythons: dict[str, str], targets: dict[str, str], mode: str,
-    devices: tuple[str, ...], arithmetic: str, only: tuple[str, ...], limit: float | None, results: Path,
-    expectations: Path | None, with_report: bool, quiet: bool, as_json: bool,
+    suites: tuple[str, ...],
+    names: tuple[str, ...],
+    pythons: dict[str, str],
+    targets: dict[str, str],
+    mode: str,
+    devices: tuple[str, ...],
+    arithmetic: str,
+    only: tuple[str, ...],
+    limit: float | None,
+    results: Path,
+    expectations: Path | None,
+    with_report: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run suites of cases through frameworks and judge every result.
 
@@ -63,8 +103,16 @@ def run(
     progress = _Progress(silent=quiet or as_json)
     with progress:
         finished = api.run(
-            suites or api.SHIPPED, names or None, modes=() if mode == "all" else (mode,), devices=devices,
-            arithmetic=arithmetic, pythons=pythons, adapters=targets, only=only, limit=limit, results=results,
+            suites or api.SHIPPED,
+            names or None,
+            modes=() if mode == "all" else (mode,),
+            devices=devices,
+            arithmetic=arithmetic,
+            pythons=pythons,
+            adapters=targets,
+            only=only,
+            limit=limit,
+            results=results,
             on_event=progress.hear,
         )
     ruling = rule(finished, expectations)
@@ -75,7 +123,9 @@ def run(
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
-@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+@click.option(
+    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
+)
 def report(folder: Path, expectations: Path | None) -> None:
     """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest)."""
     from crosscorrect import store
@@ -86,7 +136,9 @@ def report(folder: Path, expectations: Path | None) -> None:
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
-@click.option("--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own.")
+@click.option(
+    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
+)
 @click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
@@ -111,7 +163,7 @@ def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where the merged run goes.")
 def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
     """Join the shards that separate environments left into one run; refuse missing, stale or mismatched ones."""
-    from crosscorrect.merge import merge as join
+    from crosscorrect.shards import merge as join
 
     merged = join(shards, [n.strip() for n in require.split(",") if n.strip()], results)
     click.echo(str(merged.folder))
@@ -125,12 +177,20 @@ def _write_report(finished: Run, expectations: Path | None) -> list[Path]:
 
 def _conclude(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
     if as_json:
-        said = {"run": str(finished.folder), "exit": int(ruling.exit), "total": ruling.total, "passed": ruling.passed,
-                "expected": ruling.expected, "findings": ruling.findings, "missing": ruling.missing}
+        said = {
+            "run": str(finished.folder),
+            "exit": int(ruling.exit),
+            "total": ruling.total,
+            "passed": ruling.passed,
+            "expected": ruling.expected,
+            "findings": ruling.findings,
+            "missing": ruling.missing,
+        }
         click.echo(json.dumps(said, indent=1))
     elif not quiet or ruling.exit:
-        from crosscorrect_reports.terminal import summary
         from rich.console import Console
+
+        from crosscorrect_reports.terminal import summary
 
         Console().print(summary(finished, ruling))
     sys.exit(ruling.exit)
@@ -157,8 +217,13 @@ class _Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(),
-                   TextColumn("{task.fields[said]}", markup=False))
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[said]}", markup=False),
+        )
         self._progress = Progress(*columns, console=Console(stderr=True))
         self._progress.start()
 

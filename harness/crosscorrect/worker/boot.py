@@ -5,36 +5,45 @@ Run as ``PYTHON boot.py CONFIG`` by the controller. CONFIG is JSON: the two pipe
 controller's installation, so a user's own environment is tested as it is, with nothing installed into it.
 """
 
+from __future__ import annotations
+
 import importlib.abc
+import importlib.machinery
 import importlib.util
 import json
 import os
 import sys
+from typing import Any
 
 
 class TravellingFinder(importlib.abc.MetaPathFinder):
     """Finds the packages that came with the controller; everything else is this interpreter's own."""
 
-    def __init__(self, packages):  # type: ignore[no-untyped-def]  # runs before typing is worth importing
+    def __init__(self, packages: Any) -> None:
         self._packages = packages
 
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002  the protocol's own
         location = self._packages.get(name)
         if location is None:
             return None
         if os.path.isdir(location):
             init = os.path.join(location, "__init__.py")
+            if not os.path.exists(init):  # a namespace package: nothing to execute, only a place to look in
+                spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+                spec.submodule_search_locations = [location]
+                return spec
             return importlib.util.spec_from_file_location(name, init, submodule_search_locations=[location])
         return importlib.util.spec_from_file_location(name, location)
 
 
-def main():  # type: ignore[no-untyped-def]
+def main() -> None:
+    """Read the configuration, let the packages in, serve."""
     config = json.loads(sys.argv[1])
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, TravellingFinder(config["packages"]))
-    from crosscorrect.worker import loop
+    from crosscorrect.worker import loop  # noqa: PLC0415  it can be found only now
 
     loop.main(config)
 

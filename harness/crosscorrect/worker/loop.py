@@ -177,7 +177,9 @@ def main(config: Named) -> None:
         adapter_class = getattr(importlib.import_module(module), attribute)
         identity = adapter_class.identity()
     except BaseException as error:  # noqa: BLE001  a worker that cannot start must say why, whatever it was
-        channel.send({"type": "failed", "exception": _name(type(error)), "message": _bounded(str(error), MESSAGE_LIMIT)})
+        channel.send(
+            {"type": "failed", "exception": _name(type(error)), "message": _bounded(str(error), MESSAGE_LIMIT)}
+        )
         traceback.print_exc()
         return
     channel.send(

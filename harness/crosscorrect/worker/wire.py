@@ -24,7 +24,22 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 1 << 33
 SMALL = 1 << 15
 DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
 )
 
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
@@ -61,7 +76,9 @@ class Channel:
         os.close(self._read_fd)
         os.close(self._write_fd)
 
-    def send(self, header: Mapping[str, Any], arrays: Optional[Arrays] = None, deadline: Optional[float] = None) -> None:
+    def send(
+        self, header: Mapping[str, Any], arrays: Optional[Arrays] = None, deadline: Optional[float] = None
+    ) -> None:
         """Send one frame. Raises BrokenPipeError when the other side is gone, TimeoutError past the deadline."""
         parts, described = [], []
         for name, array in (arrays or {}).items():

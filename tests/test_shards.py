@@ -10,8 +10,8 @@ import pytest
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
-from crosscorrect.merge import merge
 from crosscorrect.model import Outcome
+from crosscorrect.shards import merge
 from crosscorrect.suite import load_suite, shipped_suites
 from crosscorrect.worker.wire import digest
 from made_runs import check, finished

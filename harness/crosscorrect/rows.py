@@ -1,0 +1,104 @@
+"""From verdicts to the rows of a run: checks, training steps, environments."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect.model import Check, Direction, Outcome, TrainingStep, Verdict
+from crosscorrect.process import switches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from crosscorrect.problem import Problem
+    from crosscorrect.registry import Framework
+    from crosscorrect.trajectory import Trajectory
+
+    Array = np.ndarray[Any, Any]
+
+
+def training_steps(
+    place: dict[str, str], problem: Problem, results: dict[str, Array], reference: Trajectory
+) -> Iterator[TrainingStep]:
+    """The rows of the ``training`` table for one training run; ``place`` says which."""
+    printed = {int(step): digits for step, digits in (problem.expect or {}).get("losses", {}).items()}
+    losses = results["losses"].ravel()
+    for step, weight in enumerate(results["weights"][: len(reference.weights)]):
+        has_loss = step < min(len(losses), len(reference.losses))
+        yield TrainingStep(
+            problem=place["problem"],
+            framework=place["framework"],
+            mode=place["mode"],
+            device=place["device"],
+            step=step,
+            loss=float(losses[step]) if has_loss else None,
+            loss_reference=float(reference.losses[step]) if has_loss else None,
+            loss_bound=float(reference.loss_bounds[step]) if has_loss else None,
+            weight=[float(v) for v in weight.ravel()],
+            weight_reference=[float(v) for v in reference.weights[step].ravel()],
+            weight_bound=[float(v) for v in reference.weight_bounds[step].ravel()],
+            printed=printed.get(step + 1, ""),
+        )
+
+
+def blank(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Check:
+    """A check before its verdict: where it stands in the run; ``sent`` are the digests of the arrays of its call."""
+    sealed = hashlib.sha256("|".join(f"{n}:{d}" for n, d in sorted(sent.items())).encode()).hexdigest()[:32]
+    return Check(
+        suite=problem.suite,
+        case=problem.case,
+        problem=problem.id,
+        source=problem.source,
+        title=problem.title,
+        operation=problem.operation,
+        direction=Direction.FORWARD,
+        dtype=problem.dtype,
+        framework=framework,
+        mode=mode,
+        device=device,
+        arithmetic=arithmetic,
+        outcome=Outcome.MISSING,
+        input_digest=sealed,
+    )
+
+
+def judged(blank: Check, direction: Direction, verdict: Verdict) -> Check:
+    """A blank check with its direction and verdict filled in."""
+    return replace(
+        blank,
+        direction=direction,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        message=verdict.message,
+        tier=verdict.tier,
+        error=verdict.error,
+        ratio=verdict.ratio,
+        where="" if verdict.where is None else ",".join(map(str, verdict.where)),
+        expected=verdict.expected,
+        got=verdict.got,
+    )
+
+
+def refusal(hello: dict[str, Any], mode: str) -> str:
+    """Why a framework does not offer a mode, in its adapter's words where it has any."""
+    notes = [note for note in hello["notes"] if mode in note]
+    return "; ".join(notes) or f"mode {mode} is not offered here"
+
+
+def environment(framework: Framework, hello: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """The rows of the ``env`` table that a worker's hello gives."""
+    sections = {
+        "version": hello["versions"],
+        "interpreter": {"python": hello["python"], "numpy": hello["numpy"], "found": framework.found},
+        "offer": {name: ", ".join(hello[name]) for name in ("devices", "modes", "dtypes")},
+        "start": {"import_seconds": f"{hello['import_seconds']:.3f}"},
+        "note": {str(i): note for i, note in enumerate(hello["notes"])},
+        "switch": switches(),
+    }
+    for section, items in sections.items():
+        for key, value in items.items():
+            yield {"framework": framework.name, "section": section, "key": key, "value": str(value)}
