@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from crosscorrect import api, store
 from crosscorrect.engine import Lane
-from crosscorrect.model import Check
 from crosscorrect.plan import Plan
 from crosscorrect.registry import Framework, locate
 from crosscorrect.suite import find_suites, load_suite
 from crosscorrect.worker.loop import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from crosscorrect.model import Check
 
 
 class InProcess:
@@ -27,7 +30,7 @@ class InProcess:
         self.hello = {"modes": list(identity.modes), "devices": list(identity.devices)}
         self.alive = True
 
-    def ask(self, call: dict[str, Any], arrays: dict[str, Any], limit: float) -> Any:
+    def ask(self, call: dict[str, Any], arrays: dict[str, Any], limit: float) -> Any:  # noqa: ARG002  as Worker.ask
         return self._server.answer({**call, "nonce": 0}, {name: a.copy() for name, a in arrays.items()})
 
     def printed(self) -> str:
@@ -75,8 +78,8 @@ crosscorrect: 1
 suite: small
 title: Three problems
 cases:
-  - {id: first, source: test, title: First, operation: corr2d, x: [[0, 1, 2], [3, 4, 5], [6, 7, 8]], w: [[0, 1], [2, 3]],
-     expect: [[19, 25], [37, 43]]}
+  - {id: first, source: test, title: First, operation: corr2d, x: [[0, 1, 2], [3, 4, 5], [6, 7, 8]],
+     w: [[0, 1], [2, 3]], expect: [[19, 25], [37, 43]]}
   - {id: second, source: test, title: Second, operation: conv2d, x: {fill: normal, shape: [2, 3, 7, 6]},
      w: {fill: normal, shape: [4, 3, 3, 2]}, b: [1, 2, 3, 4], directions: [forward, grad_input, grad_weight, grad_bias]}
   - {id: third, source: test, title: Third, operation: corr2d, x: [[1, 2, 4]], w: [[1, -1]], expect: [[-1, -2]]}

@@ -1,4 +1,4 @@
-"""Wrong adapters, each wrong in one way that frameworks and ports of frameworks really are; the harness must catch all."""
+"""Wrong adapters, each wrong in a way that frameworks and ports of frameworks really are; the harness catches all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect.adapter import Grads, Trained
 from crosscorrect_adapters.numpy import NumpyAdapter
+
+if TYPE_CHECKING:
+    from crosscorrect.adapter import Grads, Trained
 
 
 def flipped(k: Any) -> Any:

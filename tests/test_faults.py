@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +16,11 @@ from crosscorrect.errors import IncompleteError
 from crosscorrect.model import Check
 from crosscorrect.plan import Greeting
 from crosscorrect.process import Worker, WorkerLost
-from crosscorrect.registry import Framework
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crosscorrect.registry import Framework
 
 Outcomes = dict[str, set[str]]
 
@@ -75,7 +79,7 @@ def children() -> list[int]:
     return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
-def test_a_worker_stopped_from_outside_is_a_timeout(mutant: Callable[[str], Framework]) -> None:
+def test_a_worker_stopped_from_outside_is_a_timeout() -> None:
     from crosscorrect.registry import locate
 
     with Worker(locate("numpy")) as worker:
@@ -121,7 +125,7 @@ def test_an_adapter_that_does_not_exist_is_told_in_one_sentence(mutant: Callable
 
 
 def test_closing_a_run_early_ends_its_workers(small_suite: Path, tmp_path: Path) -> None:
-    class Enough(Exception):
+    class Enough(Exception):  # noqa: N818  nothing is wrong: the listener has heard enough
         pass
 
     def stop(_: object, event: object) -> None:

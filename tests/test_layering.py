@@ -111,7 +111,12 @@ def test_importing_crosscorrect_imports_no_framework_no_numpy_and_no_pandas() ->
     assert not imported_by("import crosscorrect") & (FRAMEWORKS | {"numpy", "pandas", "click"})
 
 
-HELP = "from click.testing import CliRunner; from crosscorrect.cli import main; r = CliRunner().invoke(main, {!r}); assert r.exit_code == 0, r.output"
+HELP = """
+from click.testing import CliRunner
+from crosscorrect.cli import main
+r = CliRunner().invoke(main, {!r})
+assert r.exit_code == 0, r.output
+"""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["cases", "--help"]])

@@ -6,6 +6,8 @@ The library is loaded when it is first asked for: ``crosscorrect.run``, ``crossc
 
 from __future__ import annotations
 
+import importlib
+
 __version__ = "0.1.0"
 
 _PUBLIC = {
@@ -22,6 +24,4 @@ __all__ = ["CrosscorrectError", "Run", "__version__", "load", "merge", "run"]
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'crosscorrect' has no attribute {name!r}")
-    import importlib
-
     return getattr(importlib.import_module(_PUBLIC[name]), name)

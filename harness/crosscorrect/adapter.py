@@ -1,8 +1,9 @@
 """The adapter protocol: what one module per framework offers so that the harness can question it.
 
 This module travels to every worker, so it is plain Python 3.8 and imports NumPy for its types only.
-An adapter keeps to a fixed layout at this boundary: activations ``(N, C, *space)``, kernels ``(O, I / groups, *space)``,
-never flipped. It transposes where it must, and the cost shows there. It holds no policy, no timing, no comparison.
+An adapter keeps to a fixed layout at this boundary: activations ``(N, C, *space)`` and kernels
+``(O, I / groups, *space)``, never flipped. It transposes where it must, and the cost shows there. It holds no policy,
+no timing, no comparison.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LAYERS = ("builtin", "custom")
 LOOPS = ("literal", "idiomatic", "stacked")
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818  it is a claim about the framework, not an error
     """The framework has no way to express this request: a claim, listed in the expectations and re-tested.
 
     The reason is in the framework's own words where it has any. Raise it only after trying the detours that

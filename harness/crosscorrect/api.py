@@ -38,14 +38,15 @@ def run(
     results: Path | str = "results",
     on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
 ) -> store.Run:
-    """Run suites through frameworks and return the finished run: frames ``checks``, ``problems``, ``training``, ``env``.
+    """Run suites through frameworks and return the finished run.
 
-    ``suites`` are names of shipped suites or paths. ``frameworks`` default to all that are to be had here; ``pythons``
-    maps a framework to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is
-    not installed as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems
-    whose id matches one of these shell patterns. ``limit`` is the time limit of a call in seconds, in place of the
-    cases' own. ``on_event`` hears None once at the start, then every greeting and check as it happens. Raises UsageError and CaseError for a
-    request that cannot be meant, before anything is started or written.
+    Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths.
+    ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework to the interpreter it lives in,
+    ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed as an entry point. ``modes``
+    empty means every mode a framework offers. ``only`` keeps the problems whose id matches one of these shell patterns.
+    ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``on_event`` hears None once at the
+    start, then every greeting and check as it happens. Raises UsageError and CaseError for a request that cannot be
+    meant, before anything is started or written.
     """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     problems = select(loaded, only)

@@ -1,4 +1,4 @@
-"""The run itself: every problem through every framework's worker, each answer judged at once and written down as a row."""
+"""The run itself: every problem through every framework's worker, each answer judged at once and written as a row."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class Lane:
         """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
         try:
             self.greet()
-            for problem in self.plan.problems:
+            # a problem of its own process costs the next one a start, so those come last
+            for problem in sorted(self.plan.problems, key=lambda p: p.isolate):
                 for device, mode in self.places(problem):
                     if self.stop.is_set():
                         return

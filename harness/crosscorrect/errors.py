@@ -8,9 +8,12 @@ CrosscorrectError
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class CrosscorrectError(Exception):

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import expectations
-from crosscorrect.expectations import Expectations
 from crosscorrect.model import Exit, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from crosscorrect.expectations import Expectations
     from crosscorrect.store import Run
 
 Row = dict[str, Any]

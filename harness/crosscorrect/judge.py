@@ -1,4 +1,4 @@
-"""From an output and its reference to a verdict: shape, dtype, non-finite values, exactness, bounds; no fixed tolerance."""
+"""From output and reference to verdict: shape, dtype, non-finite values, exactness, bounds; no fixed tolerance."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _written(problem: Problem, direction: Direction) -> Array | None:
 
 
 def _generated(problem: Problem) -> bool:
-    """Whether the data come from a generator, so that a suspicious output proves nothing; worked examples are exempt."""
+    """Whether the data are generated, so that a suspicious output proves nothing; worked examples are exempt."""
     specs: Sequence[Any] = list(problem.arrays.values())
     written = bool(problem.expect and "output" in problem.expect)
     return not written and any(isinstance(spec, dict) and "fill" in spec for spec in specs)

@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 class Outcome(StrEnum):
     """What became of one check. Only ``PASS`` is a pass."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  the outcome of a check, no password
     FAIL = "fail"
     UNSUPPORTED = "unsupported"
     ERROR = "error"
@@ -72,7 +72,8 @@ class Verdict:
 
     ``error`` is the largest absolute error and ``ratio`` the largest error over its bound (above 1: outside;
     infinite where the bound is zero); both are None where nothing could be compared. ``where`` is the index of
-    the worst element, ``expected`` and ``got`` its two values, ``tier`` the bounds that judged: ``A``, ``C``, ``literal``…
+    the worst element, ``expected`` and ``got`` its two values, ``tier`` the bounds that judged: ``A``, ``C``,
+    ``literal``…
     """
 
     outcome: Outcome

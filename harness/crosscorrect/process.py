@@ -162,8 +162,9 @@ class Worker:
             hello, _ = self._channel.receive(time.monotonic() + BOOT_LIMIT)
         except (EOFError, TimeoutError, ProtocolError) as error:
             self.kill()
+            printed = self._tail.text(wait=1)[-500:]
             raise IncompleteError(
-                f"framework {name!r}: {python} ended without a word ({error}); it printed: {self._tail.text(wait=1)[-500:]}"
+                f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}"
             ) from None
         if hello.get("type") == "failed":
             raise IncompleteError(
@@ -186,27 +187,30 @@ class Worker:
     def ask(
         self, call: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], limit: float
     ) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-        """Send one call and wait at most ``limit`` seconds for its reply. Raises WorkerLost; the worker is then gone."""
+        """Send one call, wait at most ``limit`` seconds for its reply. Raises WorkerLost; the worker is then gone."""
         self._nonce += 1
         self._tail.clear()
         deadline = time.monotonic() + limit
         try:
             self._channel.send({**call, "type": "call", "nonce": self._nonce}, arrays, deadline)
             reply, results = self._channel.receive(deadline)
-            if reply.get("type") != "reply" or reply.get("nonce") != self._nonce:
-                raise ProtocolError(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
         except TimeoutError:
             raise self._timed_out(limit) from None
         except (EOFError, BrokenPipeError):
             raise self._crashed() from None
         except ProtocolError as error:
-            self.kill()
-            raise WorkerLost("crash", f"the worker broke the protocol: {error}", self._tail.text(wait=1)) from None
+            raise self._broke_protocol(str(error)) from None
+        if reply.get("type") != "reply" or reply.get("nonce") != self._nonce:
+            raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
         return reply, results
 
     def printed(self) -> str:
         """The tail of what the worker printed since the last call began."""
         return self._tail.text()
+
+    def _broke_protocol(self, how: str) -> WorkerLost:
+        self.kill()
+        return WorkerLost("crash", f"the worker broke the protocol: {how}", self._tail.text(wait=1))
 
     def _timed_out(self, limit: float) -> WorkerLost:
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
 """pytest collects YAML suites as items: ``pytest --crosscorrect torch cases/`` with -k, -x, JUnit and xdist as usual.
 
 Each item is one problem in one mode of one framework. It passes when every check is as the committed expectations say,
-is an expected failure (xfail) where they list one, and fails otherwise, also when a listed failure passes. The rows go to
-a run folder that ``crosscorrect merge`` and ``report`` read. Without ``--crosscorrect`` the plugin does nothing.
+is an expected failure (xfail) where they list one, and fails otherwise, also when a listed failure passes. The rows go
+to a run folder that ``crosscorrect merge`` and ``report`` read. Without ``--crosscorrect`` the plugin does nothing.
 """
 
 from __future__ import annotations
@@ -109,16 +109,15 @@ class _State:
         given = config.getoption("--crosscorrect-shard") if told is None else told["crosscorrect_shard"]
         self.shard = Path(given).absolute() if given else None
         if self.shard is not None and not self.begun_elsewhere:
-            self._begin()
+            self._begin(self.shard)
 
-    def _begin(self) -> None:
+    def _begin(self, shard: Path) -> None:
         from crosscorrect import store
 
-        assert self.shard is not None
-        if self.shard.exists():
-            store.read_info(self.shard)  # only a run folder is ever replaced
-            shutil.rmtree(self.shard)
-        store.create(self.shard.parent, self.shard.name, {"frameworks": [self.name]}, latest=False)
+        if shard.exists():
+            store.read_info(shard)  # only a run folder is ever replaced
+            shutil.rmtree(shard)
+        store.create(shard.parent, shard.name, {"frameworks": [self.name]}, latest=False)
 
     def lane(self) -> Lane:
         """The lane of this process, started when the first item needs it."""

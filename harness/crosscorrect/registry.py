@@ -1,4 +1,4 @@
-"""Which adapters there are and where their frameworks live: names to targets and interpreters, importing none of them."""
+"""Which adapters there are and where their frameworks live: names to targets and interpreters; none is imported."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _packages(target: str) -> dict[str, str]:
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
             raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")
         locations[top] = (
-            str(list(spec.submodule_search_locations)[0]) if spec.submodule_search_locations else str(spec.origin)
+            str(next(iter(spec.submodule_search_locations))) if spec.submodule_search_locations else str(spec.origin)
         )
     return locations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import __version__, store
@@ -11,6 +10,7 @@ from crosscorrect.suite import load_suite, shipped_suites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 AGREED = ("suites", "arithmetic", "filter", "problems", "modes", "devices")
 """What every shard's ``run.json`` must say alike."""

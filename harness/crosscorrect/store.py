@@ -61,7 +61,7 @@ def new_run_id() -> str:
 
 
 def create(results: Path, run_id: str, info: Mapping[str, Any], *, latest: bool = True) -> Path:
-    """Make ``results/<run_id>`` with its ``run.json`` and, if wanted, point ``results/latest`` at it. Raises UsageError."""
+    """Make ``results/<run_id>`` with its ``run.json``; point ``results/latest`` at it if wanted. Raises UsageError."""
     folder, link = results / run_id, results / f".latest-{os.getpid()}"
     own = {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False}
     try:

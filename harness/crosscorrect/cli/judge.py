@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -94,7 +94,7 @@ def run(
     crosscorrect run                                    everything, in every framework there is here
     crosscorrect run chapter -f torch                   one suite, one framework
     crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
-    """
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api
     from crosscorrect.expectations import check_folder
     from crosscorrect.gate import rule
@@ -205,7 +205,7 @@ class _Progress:
         self._bars: dict[str, Any] = {}
         self._outcomes: dict[str, Counter[str]] = {}
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -29,15 +29,15 @@ Tensors = Mapping[str, Any]
 Named = Dict[str, Any]
 
 
-def _corr2d(adapter: Any, t: Tensors, settings: Named) -> Named:
+def _corr2d(adapter: Any, t: Tensors, _settings: Named) -> Named:
     return {"output": adapter.corr2d(t["x"], t["w"])}
 
 
-def _layer(adapter: Any, t: Tensors, settings: Named) -> Named:
+def _layer(adapter: Any, t: Tensors, _settings: Named) -> Named:
     return {"output": adapter.layer(t["x"], t["w"], t["b"])}
 
 
-def _matmul(adapter: Any, t: Tensors, settings: Named) -> Named:
+def _matmul(adapter: Any, t: Tensors, _settings: Named) -> Named:
     return {"output": adapter.matmul(t["a"], t["b"])}
 
 
@@ -115,7 +115,7 @@ class Server:
             reply["outcome"] = "answer"
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a framework raises is its answer
             reply.update(
                 outcome="raised",
                 exception=_name(type(error)),

@@ -1,7 +1,7 @@
 """The private channel between controller and worker: frames of a JSON header and raw array bytes over two pipes.
 
-A frame is ``magic | header length | payload length | header (JSON) | payload``. Arrays lie in the payload, one after the
-other; the header tells each one's name, dtype and shape. Nothing is ever pickled or evaluated. This module travels
+A frame is ``magic | header length | payload length | header (JSON) | payload``. Arrays lie in the payload, one after
+the other; the header tells each one's name, dtype and shape. Nothing is ever pickled or evaluated. This module travels
 to every worker: Python 3.8, NumPy 1.17 and the standard library.
 """
 
