@@ -1,8 +1,8 @@
 """Measure what crosscorrect adds to a framework's own time: ``python docs/measure/overhead.py NAME [PYTHON]``.
 
-Every problem of the chapter is solved twice in one worker, so that imports and compilations are over; the second pass is
-measured. A problem's overhead is the wall time of all it took (inputs, references, transport, verdict, rows on disk) less
-the seconds that the framework itself spent. The stages are timed apart, to show where it goes.
+Every problem of the chapter is solved twice in one worker, so that imports and compilations are over; the second pass
+is measured. A problem's overhead is the wall time of all it took (inputs, references, transport, verdict, rows on
+disk) less the seconds that the framework itself spent. The stages are timed apart, to show where it goes.
 """
 
 from __future__ import annotations
@@ -48,12 +48,18 @@ def main(name: str, python: str | None = None) -> None:
         lane.close()
         segment.close()
     print(f"{name}, {len(problems)} problems of the chapter, milliseconds per problem")
-    for label, values in {"framework": own, "added": added, "  inputs and references": prepared,
-                          "  transport and verdict": asked}.items():
+    for label, values in {
+        "framework": own,
+        "added": added,
+        "  inputs and references": prepared,
+        "  transport and verdict": asked,
+    }.items():
         milliseconds = sorted(1000 * v for v in values)
         ninety = milliseconds[int(0.9 * len(milliseconds))]
-        print(f"{label:<26} median {statistics.median(milliseconds):7.3f}   mean {statistics.fmean(milliseconds):7.3f}"
-              f"   90% {ninety:7.3f}")
+        print(
+            f"{label:<26} median {statistics.median(milliseconds):7.3f}   mean {statistics.fmean(milliseconds):7.3f}"
+            f"   90% {ninety:7.3f}"
+        )
 
 
 if __name__ == "__main__":
