@@ -163,3 +163,10 @@ def test_checks_that_did_not_pass_stay_what_they_were(tmp_path: Path) -> None:
     failed = merged.checks[merged.checks["outcome"] == "fail"].to_dict("records")
     assert [(r["framework"], r["problem"], r["message"]) for r in failed] == [("two", "s/first", "why")]
     assert json.loads(failed[0]["arrays"]) == {}
+
+
+def test_a_shard_whose_framework_never_started_is_refused_by_name(tmp_path: Path) -> None:
+    empty = finished(tmp_path / "shards" / "two", [], frameworks=["two"])
+    with pytest.raises(IncompleteError, match=r"holds no check of two; run its environment again"):
+        merge([shard(tmp_path, "one"), empty], [], tmp_path / "results")
+    assert not (tmp_path / "results").exists()

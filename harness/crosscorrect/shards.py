@@ -42,6 +42,9 @@ def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> stor
 def _check_whole(run: store.Run) -> None:
     if not run.info["finished"]:
         raise IncompleteError(f"the shard {run.folder} is not finished; run its environment again")
+    if run.checks.empty:
+        names = ", ".join(run.info["frameworks"])
+        raise IncompleteError(f"the shard {run.folder} holds no check of {names}; run its environment again")
 
 
 def _check_current(run: store.Run) -> None:
