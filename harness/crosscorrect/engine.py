@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import judge, operations, rows
-from crosscorrect.errors import IncompleteError
+from crosscorrect.errors import CrosscorrectError, IncompleteError
 from crosscorrect.model import Check, Direction, Outcome, Verdict
 from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
 from crosscorrect.process import Worker, WorkerLost
-from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record
+from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record, row_record
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Lane:
     emit: Callable[[Any], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
+    upcoming: Problem | None = None
     modes: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
     missing: str = ""
@@ -80,7 +82,8 @@ class Lane:
         try:
             self.greet()
             # a problem of its own process costs the next one a start, so those come last
-            for problem in sorted(self.plan.problems, key=lambda p: p.isolate):
+            ordered = sorted(self.plan.problems, key=lambda p: p.isolate)
+            for problem, self.upcoming in zip(ordered, [*ordered[1:], None], strict=True):
                 for device, mode in self.places(problem):
                     if self.stop.is_set():
                         return
@@ -133,7 +136,8 @@ class Lane:
     def solve(self, problem: Problem, mode: str, device: str) -> list[Check]:
         """Every call of one problem in one mode on one device, judged and written down."""
         prepared = self.preparation.get(problem)
-        self.segment.write("problems", problem_record(problem))
+        if self.segment.first(problem.id):
+            self.segment.write("problems", problem_record(problem))
         if problem.isolate:
             self.close()
         checks = [c for index in range(len(prepared.calls)) for c in self._one(prepared, index, mode, device)]
@@ -155,51 +159,69 @@ class Lane:
     def _one(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
         """One call in one mode on one device: its rows."""
         problem, call, sent = prepared.problem, prepared.calls[index], prepared.sent[index]
-        blank = rows.blank(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
+        where = rows.place(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
         worker = self._ready()
         if worker is None or mode in self.refused:
             verdict = Verdict(Outcome.MISSING, message=self.missing)
             if worker is not None:
                 verdict = Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
-            return self._record([rows.judged(blank, d, verdict) for d in call.answers.values()])
-        place = {"problem": problem.id, "framework": self.framework.name, "mode": mode, "device": device}
-        self.segment.write("start", {**place, "verb": call.verb})
+            return self._record([rows.judged(where, d, verdict) for d in call.answers.values()])
+        header = {name: where[name] for name in ("problem", "framework", "mode", "device", "arithmetic")}
+        header["verb"] = call.verb
+        self.segment.write("start", header)
         begin = time.perf_counter()
-        header = {**place, "verb": call.verb, "arithmetic": self.plan.arithmetic, "settings": call.settings}
         try:
-            reply, results = worker.ask(header, call.arrays, self.plan.limit or problem.limit)
+            asked = {**header, "settings": call.settings}
+            reply, results = worker.ask(asked, call.arrays, self.plan.limit or problem.limit, self._look_ahead)
         except WorkerLost as lost:
             self.close()
             verdict = Verdict(Outcome(lost.kind), message=lost.message)
-            blank = replace(blank, total_seconds=time.perf_counter() - begin, stderr=lost.stderr)
-            return self._record([rows.judged(blank, d, verdict) for d in call.answers.values()])
+            rest: dict[str, Any] = {"total_seconds": time.perf_counter() - begin, "stderr": lost.stderr}
+            return self._record([rows.judged(where, d, verdict, **rest) for d in call.answers.values()])
         verdicts, trained = _verdicts(prepared, call, sent, reply, results)
-        blank = replace(blank, seconds=reply.get("seconds"), total_seconds=time.perf_counter() - begin)
+        rest = {name: reply.get(name) for name in ("seconds", "transfer_seconds")}
+        rest["total_seconds"] = time.perf_counter() - begin
         if reply["outcome"] == "raised":
-            blank = replace(blank, stderr=reply["traceback"] + worker.printed())
+            rest["stderr"] = reply["traceback"] + worker.printed()
         if trained is not None:
-            for step in rows.training_steps(place, problem, results, trained):
-                self.segment.write("training", asdict(step))
-        return self._record(
-            [
-                self._with_arrays(rows.judged(blank, direction, verdicts[direction]), prepared, call, results, name)
-                for name, direction in call.answers.items()
-            ]
-        )
+            for step in rows.training_steps(where, problem, results, trained):
+                self.segment.write("training", row_record(step))
+        checks = []
+        for name, direction in call.answers.items():
+            kept = self._keep(prepared, index, results, name, direction, verdicts[direction])
+            checks.append(rows.judged(where, direction, verdicts[direction], **rest, **kept))
+        return self._record(checks)
 
-    def _with_arrays(
-        self, row: Check, prepared: Prepared, call: operations.Call, results: dict[str, Array], name: str
-    ) -> Check:
-        """The row with the digests of the arrays that are kept with it."""
-        show = prepared.problem.show
-        limit = KEEP_ON_FAILURE if show or row.outcome is not Outcome.PASS else KEEP_ALWAYS
-        reference = prepared.references.get(row.direction)
-        answers = {"output": results.get(name), "weights": results.get("weights")}
-        answers["reference"] = None if reference is None else reference.value
-        present = {key: array for key, array in {**call.arrays, **answers}.items() if array is not None}
-        kept = {key: self.segment.keep(array) for key, array in present.items() if array.nbytes <= limit}
-        output = present.get("output")
-        return replace(row, arrays=kept, output_digest="" if output is None else digest(output))
+    def _look_ahead(self) -> None:
+        """Make the next problem ready while the framework works on this one; its own turn tells what is wrong with it."""
+        if self.upcoming is not None:
+            with contextlib.suppress(CrosscorrectError):
+                self.preparation.get(self.upcoming)
+
+    def _keep(
+        self,
+        prepared: Prepared,
+        index: int,
+        results: dict[str, Array],
+        name: str,
+        direction: Direction,
+        verdict: Verdict,
+    ) -> dict[str, Any]:
+        """Keep the arrays that go with a row, as far as they are small or tell of a failure; their columns."""
+        show = prepared.problem.show or verdict.outcome is not Outcome.PASS
+        limit = KEEP_ON_FAILURE if show else KEEP_ALWAYS
+        digests = dict(prepared.sent[index])
+        arrays = {**prepared.calls[index].arrays, "output": results.get(name), "weights": results.get("weights")}
+        if arrays["output"] is not None:
+            digests["output"] = digest(arrays["output"])
+        reference = prepared.references.get(direction)
+        arrays["reference"] = None if reference is None else reference.value
+        kept = {
+            key: self.segment.keep(array, digests.get(key))
+            for key, array in arrays.items()
+            if array is not None and array.nbytes <= limit
+        }
+        return {"arrays": kept, "output_digest": digests.get("output", "")}
 
     def _record(self, checks: list[Check]) -> list[Check]:
         for check in checks:

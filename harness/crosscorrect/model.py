@@ -91,8 +91,8 @@ class Verdict:
 class Check:
     """One row of the ``checks`` table: problem × direction × framework × mode × device and its verdict.
 
-    ``seconds`` is the framework's own time for the call that gave this output, ``total_seconds`` the time from
-    sending it to its verdict; a call that answers several directions carries its times on each. ``arrays`` maps
+    ``seconds`` is the framework's own time for the call that gave this output, ``transfer_seconds`` its time for moving
+    the arrays in and out, ``total_seconds`` the time from sending the call to its verdict; a call that answers several directions carries its times on each. ``arrays`` maps
     names (``x``, ``w``, ``output``, ``reference``…) to the digests of arrays kept in the run. ``stderr`` is the tail of
     what the worker printed, kept for an error, crash or timeout.
     """
@@ -121,6 +121,7 @@ class Check:
     input_digest: str = ""
     output_digest: str = ""
     seconds: float | None = None
+    transfer_seconds: float | None = None
     total_seconds: float | None = None
     arrays: dict[str, str] = field(default_factory=dict)
     stderr: str = ""

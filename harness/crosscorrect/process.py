@@ -20,7 +20,7 @@ from crosscorrect.worker import boot
 from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -185,14 +185,23 @@ class Worker:
         return self._process.poll() is None
 
     def ask(
-        self, call: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], limit: float
+        self,
+        call: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray[Any, Any]],
+        limit: float,
+        meanwhile: Callable[[], object] | None = None,
     ) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-        """Send one call, wait at most ``limit`` seconds for its reply. Raises WorkerLost; the worker is then gone."""
+        """Send one call, do ``meanwhile``, wait for the reply at most ``limit`` seconds in all.
+
+        Raises WorkerLost; the worker is then gone.
+        """
         self._nonce += 1
         self._tail.clear()
         deadline = time.monotonic() + limit
         try:
             self._channel.send({**call, "type": "call", "nonce": self._nonce}, arrays, deadline)
+            if meanwhile is not None:
+                meanwhile()
             reply, results = self._channel.receive(deadline)
         except TimeoutError:
             raise self._timed_out(limit) from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.model import Check, Direction, Outcome, TrainingStep, Verdict
+from crosscorrect.model import Check, TrainingStep
 from crosscorrect.process import switches
 
 if TYPE_CHECKING:
@@ -14,26 +13,28 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from crosscorrect.model import Direction, Verdict
     from crosscorrect.problem import Problem
     from crosscorrect.registry import Framework
     from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
+    Place = dict[str, Any]
 
 
 def training_steps(
-    place: dict[str, str], problem: Problem, results: dict[str, Array], reference: Trajectory
+    where: Place, problem: Problem, results: dict[str, Array], reference: Trajectory
 ) -> Iterator[TrainingStep]:
-    """The rows of the ``training`` table for one training run; ``place`` says which."""
+    """The rows of the ``training`` table for one training run; ``where`` says which."""
     printed = {int(step): digits for step, digits in (problem.expect or {}).get("losses", {}).items()}
     losses = results["losses"].ravel()
     for step, weight in enumerate(results["weights"][: len(reference.weights)]):
         has_loss = step < min(len(losses), len(reference.losses))
         yield TrainingStep(
-            problem=place["problem"],
-            framework=place["framework"],
-            mode=place["mode"],
-            device=place["device"],
+            problem=where["problem"],
+            framework=where["framework"],
+            mode=where["mode"],
+            device=where["device"],
             step=step,
             loss=float(losses[step]) if has_loss else None,
             loss_reference=float(reference.losses[step]) if has_loss else None,
@@ -45,31 +46,29 @@ def training_steps(
         )
 
 
-def blank(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Check:
-    """A check before its verdict: where it stands in the run; ``sent`` are the digests of the arrays of its call."""
+def place(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Place:
+    """The columns that say where a check stands in the run; ``sent`` are the digests of the arrays of its call."""
     sealed = hashlib.sha256("|".join(f"{n}:{d}" for n, d in sorted(sent.items())).encode()).hexdigest()[:32]
+    return {
+        "suite": problem.suite,
+        "case": problem.case,
+        "problem": problem.id,
+        "source": problem.source,
+        "title": problem.title,
+        "operation": problem.operation,
+        "dtype": problem.dtype,
+        "framework": framework,
+        "mode": mode,
+        "device": device,
+        "arithmetic": arithmetic,
+        "input_digest": sealed,
+    }
+
+
+def judged(where: Place, direction: Direction, verdict: Verdict, **rest: Any) -> Check:
+    """The row of one direction; ``rest`` are the columns that are neither place nor verdict (times, arrays, stderr)."""
     return Check(
-        suite=problem.suite,
-        case=problem.case,
-        problem=problem.id,
-        source=problem.source,
-        title=problem.title,
-        operation=problem.operation,
-        direction=Direction.FORWARD,
-        dtype=problem.dtype,
-        framework=framework,
-        mode=mode,
-        device=device,
-        arithmetic=arithmetic,
-        outcome=Outcome.MISSING,
-        input_digest=sealed,
-    )
-
-
-def judged(blank: Check, direction: Direction, verdict: Verdict) -> Check:
-    """A blank check with its direction and verdict filled in."""
-    return replace(
-        blank,
+        **where,
         direction=direction,
         outcome=verdict.outcome,
         reason=verdict.reason,
@@ -80,6 +79,7 @@ def judged(blank: Check, direction: Direction, verdict: Verdict) -> Check:
         where="" if verdict.where is None else ",".join(map(str, verdict.where)),
         expected=verdict.expected,
         got=verdict.got,
+        **rest,
     )
 
 

@@ -55,6 +55,9 @@ KEEP_ON_FAILURE = 4 * 1024 * 1024
 """Arrays up to this many bytes are kept with a check that did not pass, or whose case asks to be shown."""
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def new_run_id() -> str:
     """A folder name that sorts by time and does not collide: UTC time and process id."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")[:-4] + f"-{os.getpid()}"
@@ -102,19 +105,27 @@ class Segment:
         self._log = os.open(stem.with_suffix(".jsonl"), flags, 0o644)
         self._data = os.open(stem.with_suffix(".bin"), flags, 0o644)
         self._kept: set[str] = set()
+        self._seen: set[str] = set()
         self._offset = 0
         self._lock = threading.Lock()
 
     def write(self, kind: str, record: Mapping[str, Any]) -> None:
         """Append one record of a kind: ``start``, ``checks``, ``training``, ``env``, ``arrays``."""
-        line = json.dumps({"kind": kind, **record}, separators=(",", ":"), ensure_ascii=False) + "\n"
+        line = _encode({"kind": kind, **record}) + "\n"
         with self._lock:
             # a lone surrogate, from some framework's message, has no UTF-8: it becomes a question mark
             os.write(self._log, line.encode("utf-8", "replace"))
 
-    def keep(self, array: Array) -> str:
-        """Append an array unless it is there already; return its digest."""
-        name = digest(array)
+    def first(self, key: str) -> bool:
+        """Whether this is the first time that this key is asked about."""
+        with self._lock:
+            known = key in self._seen
+            self._seen.add(key)
+            return not known
+
+    def keep(self, array: Array, known: str | None = None) -> str:
+        """Append an array unless it is there already; return its digest, which may be ``known``."""
+        name = known or digest(array)
         with self._lock:
             if name in self._kept:
                 return name
@@ -131,6 +142,11 @@ class Segment:
         for fd in (self._data, self._log):
             os.fsync(fd)
             os.close(fd)
+
+
+def row_record(row: TrainingStep) -> dict[str, Any]:
+    """A training step as a mapping of JSON values."""
+    return {name: getattr(row, name) for name in COLUMNS["training"]}
 
 
 def check_record(check: Check) -> dict[str, Any]:

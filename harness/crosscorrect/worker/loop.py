@@ -105,14 +105,16 @@ class Server:
         results: Dict[str, Any] = {}
         try:
             adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
+            start = time.perf_counter()
             tensors = {name: adapter.put(array) for name, array in arrays.items()}
             adapter.sync()
             begin = time.perf_counter()
             named = VERBS[call["verb"]](adapter, tensors, call["settings"])
             adapter.sync(*_leaves(named))
-            reply["seconds"] = time.perf_counter() - begin
+            end = time.perf_counter()
             results = {name: _crossing(name, _to_numpy(adapter, value, name)) for name, value in named.items()}
-            reply["outcome"] = "answer"
+            transfer = begin - start + time.perf_counter() - end
+            reply.update(outcome="answer", seconds=end - begin, transfer_seconds=transfer)
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a framework raises is its answer

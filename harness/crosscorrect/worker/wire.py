@@ -23,24 +23,13 @@ PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 1 << 33
 SMALL = 1 << 15
-DTYPES = frozenset(
-    [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    ]
+AHEAD = 1 << 16
+DTYPES = tuple(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()  # noqa: SIM905
 )
+_NAMES = {np.dtype(name).newbyteorder("<"): name for name in DTYPES}
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -52,7 +41,7 @@ class ProtocolError(Exception):
 def digest(array: np.ndarray[Any, Any]) -> str:
     """The first 128 bits of the SHA-256 of an array's dtype, shape and little-endian C-order bytes, in hex."""
     data = _plain(array)
-    seal = hashlib.sha256(f"{data.dtype.name}|{np.shape(array)}|".encode())
+    seal = hashlib.sha256(f"{_NAMES.get(data.dtype) or data.dtype.name}|{np.shape(array)}|".encode())
     seal.update(data.data if data.size else b"")
     return seal.hexdigest()[:32]
 
@@ -62,6 +51,7 @@ class Channel:
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         self._read_fd, self._write_fd = read_fd, write_fd
+        self._ahead = b""
         self._readable = select.poll()
         self._readable.register(read_fd, select.POLLIN)
         self._writable = select.poll()
@@ -82,13 +72,13 @@ class Channel:
         """Send one frame. Raises BrokenPipeError when the other side is gone, TimeoutError past the deadline."""
         parts, described = [], []
         for name, array in (arrays or {}).items():
-            if array.dtype.name not in DTYPES:
-                raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
             data = _plain(array)
-            described.append([name, data.dtype.name, list(array.shape)])
+            if data.dtype not in _NAMES:
+                raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
+            described.append([name, _NAMES[data.dtype], list(array.shape)])
             if data.size:
                 parts.append(data.data.cast("B"))
-        body = json.dumps({**header, "arrays": described}, separators=(",", ":")).encode()
+        body = _encode({**header, "arrays": described}).encode()
         if len(body) > MAX_HEADER:
             raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
         total = sum(part.nbytes for part in parts)
@@ -133,13 +123,19 @@ class Channel:
                 continue
 
     def _read(self, size: int, deadline: Optional[float]) -> memoryview:
-        # One private, writable buffer per frame: arrays are views of it, so nothing is copied twice, and its start
+        # One private, writable buffer per frame part: arrays are views of it, so nothing is copied twice, and its start
         # is aligned for every dtype only because NumPy tolerates unaligned views; adapters copy on ``put``.
         buffer = memoryview(bytearray(size))
-        done = 0
+        done = min(size, len(self._ahead))
+        buffer[:done], self._ahead = self._ahead[:done], self._ahead[done:]
         while done < size:
             self._wait(self._readable, deadline)
-            got = os.readv(self._read_fd, [buffer[done:]])
+            if size - done >= AHEAD:
+                got = os.readv(self._read_fd, [buffer[done:]])
+            else:  # a small frame is there whole: one read takes all of its parts
+                chunk = os.read(self._read_fd, AHEAD)
+                got = min(len(chunk), size - done)
+                buffer[done : done + got], self._ahead = chunk[:got], chunk[got:]
             if not got:
                 raise EOFError("the other side closed the channel")
             done += got
@@ -149,13 +145,14 @@ class Channel:
     def _wait(poll: select.poll, deadline: Optional[float]) -> None:
         if deadline is None:
             return
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError("no answer before the deadline")
 
 
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The same values in C order, little-endian; a 0-d array comes out with one axis."""
+    if isinstance(array, np.ndarray) and array.ndim and array.flags.c_contiguous and array.dtype in _NAMES:
+        return array
     return np.ascontiguousarray(array, np.asarray(array).dtype.newbyteorder("<"))
 
 
