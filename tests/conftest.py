@@ -30,7 +30,7 @@ class InProcess:
         self.hello = {"modes": list(identity.modes), "devices": list(identity.devices)}
         self.alive = True
 
-    def ask(self, call: dict[str, Any], arrays: dict[str, Any], *_: Any) -> Any:  # noqa: ARG002  as Worker.ask
+    def ask(self, call: dict[str, Any], arrays: dict[str, Any], *_: Any) -> Any:
         return self._server.answer({**call, "nonce": 0}, {name: a.copy() for name, a in arrays.items()})
 
     def printed(self) -> str:

@@ -91,10 +91,11 @@ class Verdict:
 class Check:
     """One row of the ``checks`` table: problem × direction × framework × mode × device and its verdict.
 
-    ``seconds`` is the framework's own time for the call that gave this output, ``transfer_seconds`` its time for moving
-    the arrays in and out, ``total_seconds`` the time from sending the call to its verdict; a call that answers several directions carries its times on each. ``arrays`` maps
-    names (``x``, ``w``, ``output``, ``reference``…) to the digests of arrays kept in the run. ``stderr`` is the tail of
-    what the worker printed, kept for an error, crash or timeout.
+    ``seconds`` is the framework's own time for the call that gave this output, ``transfer_seconds`` its time for
+    moving the arrays in and out, ``total_seconds`` the time from sending the call to its verdict; a call that answers
+    several directions carries its times on each. ``arrays`` maps names (``x``, ``w``, ``output``, ``reference``…) to
+    the digests of arrays kept in the run. ``stderr`` is the tail of what the worker printed, kept for an error, crash
+    or timeout.
     """
 
     suite: str

@@ -201,7 +201,9 @@ class Worker:
         try:
             self._channel.send({**call, "type": "call", "nonce": self._nonce}, arrays, deadline)
             if meanwhile is not None:
+                begin = time.monotonic()
                 meanwhile()
+                deadline += time.monotonic() - begin  # time the controller took is not held against the worker
             reply, results = self._channel.receive(deadline)
         except TimeoutError:
             raise self._timed_out(limit) from None

@@ -145,7 +145,8 @@ class Channel:
     def _wait(poll: select.poll, deadline: Optional[float]) -> None:
         if deadline is None:
             return
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
             raise TimeoutError("no answer before the deadline")
 
 
