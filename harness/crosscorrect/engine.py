@@ -193,7 +193,7 @@ class Lane:
         return self._record(checks)
 
     def _look_ahead(self) -> None:
-        """Make the next problem ready while the framework works on this one; its own turn tells what is wrong with it."""
+        """Make the next problem ready while the framework works; what is wrong with it, its own turn tells."""
         if self.upcoming is not None:
             with contextlib.suppress(CrosscorrectError):
                 self.preparation.get(self.upcoming)
