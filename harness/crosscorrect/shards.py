@@ -63,7 +63,10 @@ def _check_current(run: store.Run) -> None:
 
 def _check_alike(first: store.Run, run: store.Run) -> None:
     for key in AGREED:
-        if run.info.get(key) != first.info.get(key):
+        said, other = run.info.get(key), first.info.get(key)
+        if key == "suites":  # in whatever order they were given
+            said, other = ({suite["name"]: suite["digest"] for suite in suites or ()} for suites in (said, other))
+        if said != other:
             raise IncompleteError(f"the shards {first.folder} and {run.folder} do not belong together: other {key}")
 
 
