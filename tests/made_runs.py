@@ -36,9 +36,10 @@ def finished(
     checks: Iterable[Check],
     versions: Mapping[str, str] | None = None,
     arrays: Iterable[np.ndarray[Any, Any]] = (),
+    env: Iterable[Mapping[str, str]] = (),
     **info: Any,
 ) -> Path:
-    """A finished run folder of these checks and arrays; ``info`` changes what ``run.json`` says.
+    """A finished run folder of these checks, arrays and rows of ``env``; ``info`` changes what ``run.json`` says.
 
     ``versions`` maps frameworks to theirs.
     """
@@ -54,6 +55,8 @@ def finished(
     for framework in frameworks:
         version = (versions or {}).get(framework, "1.2.3")
         segment.write("env", {"framework": framework, "section": "version", "key": framework, "value": version})
+    for record in env:
+        segment.write("env", record)
     for problem in dict.fromkeys(row.problem for row in rows):
         segment.write("problems", problem_row(problem))
     for row in rows:

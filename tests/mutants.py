@@ -209,3 +209,9 @@ class BrokenInstall(NumpyAdapter):
     @classmethod
     def identity(cls) -> Any:
         raise ImportError("libbroken.so.1: cannot open shared object file")
+
+
+class OnlyDouble(NumpyAdapter):
+    @classmethod
+    def identity(cls) -> Any:
+        return replace(super().identity(), dtypes=("float64",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crosscorrect import api, store
-from crosscorrect.errors import IncompleteError
+from crosscorrect.errors import CaseError, IncompleteError
 from crosscorrect.model import Check
 from crosscorrect.plan import Greeting
 from crosscorrect.process import Worker, WorkerLost
@@ -165,3 +165,44 @@ def test_no_worker_outlives_a_killed_controller(tmp_path: Path, small_suite: Pat
             return
         time.sleep(0.05)
     pytest.fail(f"worker {pid} outlived its controller")
+
+
+def test_a_run_that_is_given_up_blames_no_problem_for_it(small_suite: Path, tmp_path: Path) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def stop(_: object, event: object) -> None:
+        if isinstance(event, Greeting):
+            time.sleep(1.0)  # the worker hangs in its first problem by now
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        api.run(
+            [small_suite], ["Hangs"], adapters={"Hangs": "mutants:Hangs"}, results=tmp_path / "results", on_event=stop
+        )
+    assert store.load(tmp_path / "results" / "latest").checks.empty
+
+
+def test_one_absent_device_leaves_the_others_to_run(small_suite: Path, tmp_path: Path) -> None:
+    finished = api.run([small_suite], ["numpy"], devices=("cpu", "cuda:7"), results=tmp_path / "results")
+    outcomes = finished.checks.groupby("device")["outcome"].agg(set).to_dict()
+    assert outcomes == {"cpu": {"pass"}, "cuda:7": {"missing"}}
+
+
+def test_a_dtype_that_an_adapter_does_not_offer_is_unsupported(small_suite: Path, tmp_path: Path) -> None:
+    finished = run(small_suite, "OnlyDouble", tmp_path)
+    assert set(finished.checks["outcome"]) == {"unsupported"}
+    assert finished.checks["message"].str.contains("float32 is not among the dtypes").all()
+
+
+def test_a_value_that_its_dtype_cannot_hold_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    suite = tmp_path / "late.yaml"
+    suite.write_text(
+        "crosscorrect: 1\nsuite: late\ntitle: Late\ncases:\n"
+        "  - {id: a, source: s, title: t, operation: corr2d, x: [[1, 2]], w: [[1]]}\n"
+        "  - {id: b, source: s, title: t, operation: corr2d, x: [[300, 2]], w: [[1]], dtype: int8}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(CaseError, match=r"late\.yaml:6"):
+        api.run([suite], ["numpy"], results=tmp_path / "results")
+    assert not (tmp_path / "results").exists()

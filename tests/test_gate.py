@@ -145,3 +145,32 @@ def test_a_run_without_any_check_ran_nothing(tmp_path: Path) -> None:
 def test_every_framework_is_judged_by_its_own_expectations(tmp_path: Path) -> None:
     rows = [check("s/first", "fw", UNSUPPORTED), check("s/first", "other", UNSUPPORTED)]
     assert only(ruled(tmp_path, rows, entry())).startswith("other eager s/first")
+
+
+COMPILED = "{s: {eager: 1, compiled: 1}}"
+
+
+def offer(modes: str, note: str = "") -> list[dict[str, str]]:
+    rows = [{"framework": "fw", "section": "offer", "key": "modes", "value": modes}]
+    return rows + ([{"framework": "fw", "section": "note", "key": "0", "value": note}] if note else [])
+
+
+def test_a_mode_that_was_asked_for_and_left_no_check_fails_the_gate(tmp_path: Path) -> None:
+    ruling = ruled(tmp_path, [check()], executed=COMPILED, modes=[], env=offer("eager, compiled"))
+    assert only(ruling) == "fw compiled: 0 checks of suite s were executed, the expectations ask for 1"
+
+
+def test_a_mode_that_is_no_longer_offered_without_a_word_fails_the_gate(tmp_path: Path) -> None:
+    assert ruled(tmp_path, [check()], executed=COMPILED, modes=[], env=offer("eager")).exit is Exit.NOT_CONFORMANT
+
+
+def test_a_mode_that_this_machine_cannot_offer_is_noted_with_the_reason(tmp_path: Path) -> None:
+    lack = "mode compiled is not offered: no compiler"
+    ruling = ruled(tmp_path, [check()], executed=COMPILED, modes=[], env=offer("eager", lack))
+    assert ruling.exit is Exit.OK
+    assert len(ruling.notes) == 1
+    assert ruling.notes[0].endswith(lack)
+
+
+def test_a_mode_that_was_not_asked_for_is_not_missed(tmp_path: Path) -> None:
+    assert ruled(tmp_path, [check()], executed=COMPILED, modes=["eager"]).exit is Exit.OK

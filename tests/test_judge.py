@@ -146,12 +146,6 @@ def test_a_literal_expectation_is_judged_first_and_is_itself_put_to_the_test() -
     assert judged(problem(expect={"output": Y})).outcome is Outcome.PASS
 
 
-def test_a_stated_shape_that_the_output_does_not_have_is_told() -> None:
-    verdict = judged(problem(expect={"shape": [4, 4]}))
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAIL, Reason.SHAPE)
-    assert "the source states (4, 4)" in verdict.message
-
-
 def test_generated_data_that_prove_nothing_are_mistrusted_and_not_passed() -> None:
     constant = {"fill": "constant", "value": 1, "shape": [5, 6]}
     verdict = judged(problem(constant, W))
@@ -205,6 +199,30 @@ def test_without_a_sound_bound_nothing_is_claimed() -> None:
     inputs = {"x": value}
     verdict = judge(problem(), FORWARD, inputs, value.astype(np.float32), reference)
     assert verdict.outcome is Outcome.UNBOUNDED
+
+
+def test_an_answer_that_may_overflow_is_unbounded_and_not_a_failure() -> None:
+    asked = problem([[300.0, 1.0]], [[300.0]], dtype="float16")
+    with np.errstate(over="ignore"):  # 90000 has no float16: infinity is the right answer
+        assert judged(asked).outcome is Outcome.UNBOUNDED
+
+
+def test_beside_an_element_without_a_bound_a_wrong_one_still_fails() -> None:
+    value = np.array([[0.5, 0.5]])
+    reference = Reference(value, value, np.array([[2**24, 2]], np.int64))
+    verdict = judge(problem(), FORWARD, {"x": value}, np.array([[np.inf, 0.75]], np.float32), reference)
+    assert (verdict.outcome, verdict.reason, verdict.where) == (Outcome.FAIL, Reason.BOUND_A, (0, 1))
+
+
+def test_a_training_without_a_sound_envelope_is_unbounded_whatever_it_returns() -> None:
+    asked = training()
+    inputs = asked.inputs()
+    own = operations.training_reference(asked, inputs, inputs["start"], None)
+    loose = replace(own, loss_bounds=np.full_like(own.loss_bounds, np.inf))
+    garbage = np.ones(STEPS, np.float32)
+    verdict = judge_training(asked, garbage, own.weights.astype(np.float32), np.zeros(0), loose)
+    assert verdict.outcome is Outcome.UNBOUNDED
+    assert "loss history" in verdict.message
 
 
 def test_a_gradient_of_none_is_a_refusal_in_so_many_words() -> None:

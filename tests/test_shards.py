@@ -170,3 +170,14 @@ def test_a_shard_whose_framework_never_started_is_refused_by_name(tmp_path: Path
     with pytest.raises(IncompleteError, match=r"holds no check of two; run its environment again"):
         merge([shard(tmp_path, "one"), empty], [], tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_shard_of_another_harness_or_adapter_is_stale(tmp_path: Path) -> None:
+    from crosscorrect.registry import locate
+    from crosscorrect.sources import fingerprint
+
+    good = shard(tmp_path, "numpy", sources={"numpy": fingerprint(locate("numpy").packages)})
+    assert merge([good], ["numpy"], tmp_path / "results").info["sources"] == store.read_info(good)["sources"]
+    tell(good, sources={"numpy": "0" * 64})
+    with pytest.raises(IncompleteError, match=r"stale: the harness or the adapter of 'numpy' has changed"):
+        merge([good], ["numpy"], tmp_path / "results")

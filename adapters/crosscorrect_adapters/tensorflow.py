@@ -128,6 +128,8 @@ class TensorflowAdapter:
         kernel_size: Sequence[int],
     ) -> Trained:
         """Train ``keras.layers.Conv2D`` or ``Corr2DLayer``; compiled, a step is a tf.function."""
+        if w0 is None:  # Keras draws the seed of its initialisers from Python's generator: a run again starts the same
+            keras.utils.set_random_seed(0)
         builtin = layer == "builtin"
         with self._device:
             if builtin:  # Keras' CPU convolution wants channels last; its kernel is (h, w, in, out)

@@ -47,7 +47,9 @@ class TorchAdapter:
         devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         if len(devices) > 1:
             versions.update({"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())})
-        modes, notes = (("eager",), (obstacle(),)) if obstacle() else (("eager", "compiled"), ())
+        lack = obstacle()
+        modes = ("eager",) if lack else ("eager", "compiled")
+        notes = (f"mode compiled is not offered: {lack}",) if lack else ()
         floats = ("float16", "float32", "float64", "complex64", "complex128")
         dtypes = (*floats, "int8", "uint8", "int16", "int32", "int64")
         return Identity("torch", versions, tuple(devices), modes, dtypes, notes)

@@ -43,7 +43,7 @@ class Identity:
 
     ``versions`` maps component to version (the framework, then its convolution backends: oneDNN, cuDNN, XLA…);
     ``devices`` lists ``cpu``, ``cuda:0``…; ``modes`` is a subset of ``MODES``; ``dtypes`` are NumPy names;
-    ``notes`` are sentences for a person, e.g. why a mode is not offered here.
+    ``notes`` are sentences for a person; one that begins ``mode compiled is not offered:`` says why.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,19 +14,19 @@ from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import Check
 from crosscorrect.plan import Greeting, Plan
 from crosscorrect.registry import available, known, locate
+from crosscorrect.sources import fingerprint
 from crosscorrect.suite import Suite, find_suites, load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from crosscorrect.problem import Problem
-
-SHIPPED = ("chapter", "problems", "kernels", "recovery")
-"""The suites that a plain ``run`` takes."""
+CHECKED_ELEMENTS = 2**16
+"""Problems of up to this many array elements have their written values checked before a run starts."""
 
 
 def run(
-    suites: Iterable[str | Path] = SHIPPED,
+    suites: Iterable[str | Path] = (),
     frameworks: Iterable[str] | None = None,
     *,
     modes: Iterable[str] = ("eager",),
@@ -40,13 +41,14 @@ def run(
 ) -> store.Run:
     """Run suites through frameworks and return the finished run.
 
-    Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths.
-    ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework to the interpreter it lives in,
+    Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths;
+    none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework to the interpreter it lives in,
     ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed as an entry point. ``modes``
     empty means every mode a framework offers. ``only`` keeps the problems whose id matches one of these shell patterns.
     ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``on_event`` hears None once at the
     start, then every greeting and check as it happens. Raises UsageError and CaseError for a request that cannot be
-    meant, before anything is started or written.
+    meant, before anything is started or written; an array too large to be built beforehand may still raise CaseError
+    when its turn comes, and what was judged until then stays in the unfinished run folder.
     """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     problems = select(loaded, only)
@@ -58,6 +60,7 @@ def run(
         arithmetic=arithmetic,
         limit=limit,
     )
+    _check_values(problems)
     folder = store.create(Path(results), store.new_run_id(), describe(plan, loaded, only))
     segment = store.Segment(folder)
     outcomes: Counter[str] = Counter()
@@ -86,6 +89,14 @@ def select(suites: Iterable[Suite], only: Sequence[str]) -> list[Problem]:
     return chosen
 
 
+def _check_values(problems: Iterable[Problem]) -> None:
+    """Build the small arrays that are written out in a case file once, so that a wrong one is told before the run."""
+    for problem in problems:
+        written = any(not (isinstance(spec, dict) and "fill" in spec) for spec in problem.arrays.values())
+        if written and sum(map(math.prod, problem.shapes.values())) <= CHECKED_ELEMENTS:
+            problem.inputs()
+
+
 def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> dict[str, Any]:
     """What ``run.json`` says of a plan."""
     names = [framework.name for framework in plan.frameworks]
@@ -97,6 +108,7 @@ def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> d
         "devices": list(plan.devices),
         "arithmetic": plan.arithmetic,
         "filter": list(only),
+        "sources": {framework.name: fingerprint(framework.packages) for framework in plan.frameworks},
     }
 
 

@@ -72,11 +72,6 @@ def floating(dtype: str) -> Format:
         raise ValueError(f"no rounding bound for dtype {dtype!r}; known: {', '.join(FORMATS)}") from None
 
 
-def unit_roundoff(dtype: str) -> float:
-    """``2**-p``, the largest relative error of one rounding to nearest."""
-    return floating(dtype).u
-
-
 def gamma(n: Number, u: float) -> Floats:
     """``n u / (1 - n u)``, infinite from ``n u = 1`` on, where no bound holds (Higham, lemma 3.1)."""
     nu = np.asarray(n, np.float64) * u

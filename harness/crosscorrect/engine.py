@@ -74,7 +74,9 @@ class Lane:
     worker: Worker | None = None
     upcoming: Problem | None = None
     modes: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
     missing: str = ""
 
     def run(self) -> None:
@@ -118,14 +120,17 @@ class Lane:
             return
         hello = self.worker.hello
         self.modes = self.plan.modes or tuple(hello["modes"])
+        self.dtypes = tuple(hello["dtypes"])
         self.refused = {m: rows.refusal(hello, m) for m in self.modes if m not in hello["modes"]}
-        absent = [d for d in self.plan.devices if d not in hello["devices"]]
-        if absent:
-            offered = ", ".join(hello["devices"])
-            self.missing = f"framework {self.framework.name!r} sees no device {absent[0]!r} here, only {offered}"
+        offered = ", ".join(hello["devices"])
+        self.absent = {
+            device: f"framework {self.framework.name!r} sees no device {device!r} here, only {offered}"
+            for device in self.plan.devices
+            if device not in hello["devices"]
+        }
         for record in rows.environment(self.framework, hello):
             self.segment.write("env", record)
-        self.emit(Greeting(self.framework.name, None if self.missing else hello, self.missing))
+        self.emit(Greeting(self.framework.name, hello, "; ".join(self.absent.values())))
 
     def places(self, problem: Problem) -> list[tuple[str, str]]:
         """The (device, mode) pairs in which a problem is to run; none where the case is about other frameworks."""
@@ -161,11 +166,10 @@ class Lane:
         problem, call, sent = prepared.problem, prepared.calls[index], prepared.sent[index]
         where = rows.place(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
         worker = self._ready()
-        if worker is None or mode in self.refused:
-            verdict = Verdict(Outcome.MISSING, message=self.missing)
-            if worker is not None:
-                verdict = Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
-            return self._record([rows.judged(where, d, verdict) for d in call.answers.values()])
+        standing = self._standing(prepared.problem, mode, device)
+        if worker is None or standing is not None:
+            standing = standing or Verdict(Outcome.MISSING, message=self.missing)
+            return self._record([rows.judged(where, d, standing) for d in call.answers.values()])
         header = {name: where[name] for name in ("problem", "framework", "mode", "device", "arithmetic")}
         header["verb"] = call.verb
         self.segment.write("start", header)
@@ -174,6 +178,8 @@ class Lane:
             asked = {**header, "settings": call.settings}
             reply, results = worker.ask(asked, call.arrays, self.plan.limit or problem.limit, self._look_ahead)
         except WorkerLost as lost:
+            if self.stop.is_set():
+                return []  # the run is given up, and the worker was killed for that
             self.close()
             verdict = Verdict(Outcome(lost.kind), message=lost.message)
             rest: dict[str, Any] = {"total_seconds": time.perf_counter() - begin, "stderr": lost.stderr}
@@ -191,6 +197,16 @@ class Lane:
             kept = self._keep(prepared, index, results, name, direction, verdicts[direction])
             checks.append(rows.judged(where, direction, verdicts[direction], **rest, **kept))
         return self._record(checks)
+
+    def _standing(self, problem: Problem, mode: str, device: str) -> Verdict | None:
+        """The verdict that stands without asking: a device, mode or dtype that the adapter says it does not have."""
+        if device in self.absent:
+            return Verdict(Outcome.MISSING, message=self.absent[device])
+        if mode in self.refused:
+            return Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
+        if self.dtypes and problem.dtype not in self.dtypes:
+            return Verdict(Outcome.UNSUPPORTED, message=f"{problem.dtype} is not among the dtypes that the adapter offers")
+        return None
 
     def _look_ahead(self) -> None:
         """Make the next problem ready while the framework works; what is wrong with it, its own turn tells."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import expectations
+from crosscorrect.adapter import MODES
 from crosscorrect.model import Exit, Outcome
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ Row = dict[str, Any]
 class Ruling:
     """What the gate says of a run: ``findings`` are sentences for a person, ``exit`` the code that follows from them.
 
-    ``expected`` counts the checks that did not pass and were expected not to.
+    ``notes`` tell what could not be asked on this machine; they do not change the exit code. ``expected`` counts the checks that did not pass and were expected not to.
     """
 
     findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     passed: int = 0
     expected: int = 0
@@ -58,7 +60,7 @@ def rule(run: Run, folder: Path | None = None) -> Ruling:
         matched = _rule_rows(own, expected, ruling)
         if not run.info.get("filter"):
             _rule_stale(own, expected, matched, ruling)
-            _rule_counts(own, expected, ruling)
+            _rule_counts(run, own, expected, ruling)
     # a run of chosen problems may hold none that is about some framework
     absent = [] if run.info.get("filter") else sorted(set(run.info["frameworks"]) - {row["framework"] for row in rows})
     ruling.findings += [f"{name}: asked for, and no check of it in the run" for name in absent]
@@ -111,12 +113,29 @@ def _rule_stale(rows: Sequence[Row], expected: Expectations, matched: set[expect
             ruling.findings.append(f"{entry.place}: stale, no check is {entry.problems} any more; remove the entry")
 
 
-def _rule_counts(rows: Sequence[Row], expected: Expectations, ruling: Ruling) -> None:
+def _rule_counts(run: Run, rows: Sequence[Row], expected: Expectations, ruling: Ruling) -> None:
     executed = Counter((r["suite"], r["mode"]) for r in rows if Outcome(r["outcome"]).executed)
-    for suite, mode in sorted({(row["suite"], row["mode"]) for row in rows}):
-        least = expected.executed.get(suite, {}).get(mode, 0)
-        if executed[suite, mode] < least:
-            ruling.findings.append(
+    asked = set(run.info.get("modes") or MODES)
+    for suite in sorted({row["suite"] for row in rows}):
+        for mode, least in expected.executed.get(suite, {}).items():
+            if mode not in asked or executed[suite, mode] >= least:
+                continue
+            finding = (
                 f"{expected.framework} {mode}: {executed[suite, mode]} checks of suite {suite} were executed, "
                 f"the expectations ask for {least}"
             )
+            lack = _lack(run, expected.framework, mode)
+            # a machine without what a mode needs is no defect of the framework, and still nothing to be silent about
+            if lack and not executed[suite, mode]:
+                ruling.notes.append(f"{finding}: {lack}")
+            else:
+                ruling.findings.append(finding)
+
+
+def _lack(run: Run, framework: str, mode: str) -> str:
+    """What the adapter says this machine lacks for a mode that it therefore does not offer; empty if it offers it."""
+    own = [row for row in run.env.to_dict("records") if row["framework"] == framework]
+    offered = {row["value"] for row in own if (row["section"], row["key"]) == ("offer", "modes")}
+    if any(mode in value.split(", ") for value in offered):
+        return ""
+    return "; ".join(row["value"] for row in own if row["section"] == "note" and f"mode {mode}" in row["value"])

@@ -33,22 +33,23 @@ def judge(
     ``mistrusted`` instead of passing.
     """
     malformed = _malformed(problem.dtype, output, reference.value)
-    if malformed is None and direction is Direction.FORWARD:
-        malformed = _misshaped(problem, output)
     if malformed is not None:
         return malformed
-    got = output.astype(np.float64)
     exact = bounds.exact(inputs.values(), reference, problem.dtype)
     bound = np.zeros_like(reference.value) if exact else bounds.tier_a(reference, problem.dtype)
     tier = "C" if exact else "A"
-    if not np.isfinite(bound).all():
-        return Verdict(Outcome.UNBOUNDED, message="no sound bound exists here: n·u >= 1", tier=tier)
+    lost = _not_finite(output, reference.value, bound)
+    if lost is not None:
+        return lost
+    got = output.astype(np.float64)
     written = _written(problem, direction)
     if written is not None:
         verdict = _within(got, written, bound, Reason.VALUE, "literal")
         if verdict.outcome is not Outcome.PASS:
             return verdict
     verdict = _within(got, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, tier)
+    if verdict.outcome is Outcome.PASS and not np.isfinite(bound).all():
+        return _unbounded(bound, tier)
     if verdict.outcome is Outcome.PASS and _generated(problem):
         doubt = bounds.trusted(reference)
         if doubt is not None:
@@ -68,11 +69,15 @@ def judge_training(problem: Problem, losses: Array, weights: Array, biases: Arra
     worst = Verdict(Outcome.PASS, tier="A", error=0.0, ratio=0.0)
     for name, got, expected, bound in histories:
         malformed = _malformed(problem.dtype if name != "loss" else None, got, expected)
+        malformed = malformed or _not_finite(got, expected, bound)
         if malformed is not None:
             return replace(malformed, message=f"{name} history: {malformed.message}", tier="A")
         verdict = _within(got.astype(np.float64), expected, bound, Reason.TRAJECTORY, "A")
         if verdict.outcome is not Outcome.PASS:
             return _at_first_step(name, got.astype(np.float64), expected, bound)
+        if not np.isfinite(bound).all():
+            doubt = _unbounded(bound, "A")
+            return replace(doubt, message=f"{name} history: {doubt.message}")
         if (verdict.ratio or 0.0) >= (worst.ratio or 0.0):
             worst = verdict
     return _printed_digits(problem, losses, weights) or worst
@@ -83,34 +88,40 @@ def no_gradient() -> Verdict:
     return Verdict(Outcome.UNSUPPORTED, message=REFUSED_GRADIENT)
 
 
-def _misshaped(problem: Problem, output: Array) -> Verdict | None:
-    """A failing verdict where the source states the output's shape and this is another."""
-    written = (problem.expect or {}).get("shape")
-    if written is None or problem.operation == "matrix" or tuple(written) == output.shape:
-        return None
-    return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where the source states {tuple(written)}")
-
-
 def _malformed(dtype: str | None, output: Array, right: Array) -> Verdict | None:
     if output.shape != right.shape:
         return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where {right.shape} is right")
     if dtype is not None and output.dtype.name != dtype:
         return Verdict(Outcome.FAIL, Reason.DTYPE, f"dtype {output.dtype.name} where {dtype} was asked for")
-    lost = np.argwhere(~np.isfinite(output.astype(np.float64)))
-    if lost.size:
-        where = tuple(int(i) for i in lost[0])
-        message = f"{len(lost)} of {output.size} elements are not finite, the first at {where}"
-        expected, got = float(right[where]), float(output[where])
-        return Verdict(Outcome.FAIL, Reason.NONFINITE, message, where=where, expected=expected, got=got)
     return None
 
 
+def _not_finite(output: Array, right: Array, bound: Array) -> Verdict | None:
+    """A failing verdict where an element is not finite although every correct one would be."""
+    lost = np.argwhere(~np.isfinite(output.astype(np.float64)) & np.isfinite(bound))
+    if not lost.size:
+        return None
+    where = tuple(int(i) for i in lost[0])
+    message = f"{len(lost)} of {output.size} elements are not finite, the first at {where}"
+    expected, got = float(right[where]), float(output[where])
+    return Verdict(Outcome.FAIL, Reason.NONFINITE, message, where=where, expected=expected, got=got)
+
+
+def _unbounded(bound: Array, tier: str) -> Verdict:
+    without = int((~np.isfinite(bound)).sum())
+    message = (
+        f"{without} of {bound.size} elements have no sound bound: n·u reaches 1, or a partial sum may overflow or wrap; "
+        "the others are right"
+    )
+    return Verdict(Outcome.UNBOUNDED, message=message, tier=tier)
+
+
 def _within(got: Array, expected: Array, bound: Array, reason: Reason, tier: str) -> Verdict:
-    """Compare element by element; the verdict tells the element with the largest error over its bound."""
+    """Compare element by element where there is a bound; the verdict tells the largest error over its bound."""
     if got.size == 0:
         return Verdict(Outcome.PASS, tier=tier, error=0.0, ratio=0.0)
-    error = np.abs(got - expected)
     with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(np.isfinite(bound), np.abs(got - expected), 0.0)
         ratio = np.where(error == 0, 0.0, error / bound)
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
     largest, over = float(error.max()), float(ratio[where])

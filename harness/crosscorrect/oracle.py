@@ -97,14 +97,6 @@ def corr2d(x: Array, k: Array, b: Array | None = None) -> Reference:
     return Reference(lifted.value[0, 0], lifted.scale[0, 0], lifted.terms[0, 0])
 
 
-def product(a: Array, b: Array) -> Reference:
-    """The matrix product ``(m, k), (k, n) -> (m, n)``."""
-    a, b = _float64(a), _float64(b)
-    with np.errstate(invalid="ignore", over="ignore"):
-        value, scale = _multiply(a, b), _multiply(np.abs(a), np.abs(b))
-    return Reference(value, scale, np.full(value.shape, a.shape[-1], np.int64))
-
-
 def windows(x: Array, kernel: Sequence[int], geometry: Geometry) -> Floats:
     """What the kernel sees: ``(N, C, *space) -> (N, *output, C, *kernel)`` in float64, zeros where it sees padding."""
     x, kernel = _float64(x), tuple(kernel)

@@ -20,9 +20,6 @@ OPERATIONS = ("corr2d", "layer", "conv2d", "matrix", "train", "differentiate")
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 """NumPy names of the dtypes a problem may have."""
 
-FORMS = ("unrolled", "toeplitz")
-"""The two matrix forms of Problem 3."""
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:

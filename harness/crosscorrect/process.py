@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -53,6 +52,8 @@ SWITCHES = (
     "CUDNN_",
     "NVIDIA_",
 )
+COMPILERS = ("CC", "CXX")
+"""Which compiler a framework builds its kernels with: torch.compile asks these."""
 
 
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
@@ -64,8 +65,8 @@ class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not 
 
 
 def switches() -> dict[str, str]:
-    """The thread and math switches of this environment that a worker inherits; recorded with the run."""
-    return {k: v for k, v in sorted(os.environ.items()) if k.startswith(SWITCHES)}
+    """The thread, math and compiler switches of this environment that a worker inherits; recorded with the run."""
+    return {k: v for k, v in sorted(os.environ.items()) if k.startswith(SWITCHES) or k in COMPILERS}
 
 
 def _environment() -> dict[str, str]:
@@ -108,14 +109,24 @@ class _Tail:
 class Worker:
     """A live worker of one framework. ``hello`` holds what it said of itself. Close it, or use it as a context."""
 
-    def __init__(self, framework: Framework) -> None:
-        """Start the framework's interpreter and wait for its hello. Raises IncompleteError when it cannot start."""
+    def __init__(self, framework: Framework, *, greet: bool = True) -> None:
+        """Start the framework's interpreter and, unless told not to, ``greet`` it.
+
+        Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
+        Raises IncompleteError when the interpreter cannot be started.
+        """
         self.framework = framework
+        self.hello: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="crosscorrect-")
         self._nonce = 0
         self._start()
+        if greet:
+            self.greet()
+
+    def greet(self) -> None:
+        """Wait for the worker's hello. Raises IncompleteError where none comes; the worker is then closed."""
         try:
-            self.hello = self._greet()
+            self.hello = self._receive_hello()
         except BaseException:
             self.close()
             raise
@@ -156,7 +167,7 @@ class Worker:
         self._channel = Channel(from_controller[0], to_worker[1])
         self._channel.never_block()
 
-    def _greet(self) -> dict[str, Any]:
+    def _receive_hello(self) -> dict[str, Any]:
         name, python = self.framework.name, self.framework.python
         try:
             hello, _ = self._channel.receive(time.monotonic() + BOOT_LIMIT)
@@ -260,11 +271,9 @@ class Worker:
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
+        if not self.hello:
+            self.greet()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-CURRENT = Path(sys.executable)
-"""The interpreter of the controller itself."""

@@ -169,14 +169,14 @@ class _State:
         from crosscorrect import api
         from crosscorrect.plan import Plan
 
-        done = set(ran.problems["problem"])
-        names = {problem.partition("/")[0] for problem in done}
+        done = set(zip(ran.checks["problem"], ran.checks["mode"], strict=True))
+        names = set(ran.checks["suite"])
         suites = [s for s in _readable(_suite_files(arguments)) if s.name in names]
         problems = [problem for suite in suites for problem in suite.problems()]
         offered = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "modes")]["value"]
         modes = set(self.plan_modes) or {mode for value in offered for mode in value.split(", ")}
         about = [p for p in problems if not p.only or self.name in p.only]
-        whole = {p.id for p in about if not p.modes or modes & set(p.modes)}
+        whole = {(p.id, mode) for p in about for mode in modes if not p.modes or mode in p.modes}
         described = api.describe(Plan(problems, [self.framework], self.plan_modes, (self.device,)), suites)
         return {**described, "filter": [] if whole <= done else ["pytest selection"]}
 

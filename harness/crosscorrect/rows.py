@@ -85,7 +85,7 @@ def judged(where: Place, direction: Direction, verdict: Verdict, **rest: Any) ->
 
 def refusal(hello: dict[str, Any], mode: str) -> str:
     """Why a framework does not offer a mode, in its adapter's words where it has any."""
-    notes = [note for note in hello["notes"] if mode in note]
+    notes = [note for note in hello["notes"] if f"mode {mode}" in note]
     return "; ".join(notes) or f"mode {mode} is not offered here"
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import IncompleteError
+from crosscorrect.registry import adapters, locate
+from crosscorrect.sources import fingerprint
 from crosscorrect.suite import load_suite, shipped_suites
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ def _check_current(run: store.Run) -> None:
         raise IncompleteError(
             f"the shard {run.folder} is stale: made by crosscorrect {run.info['crosscorrect']}, this is {__version__}"
         )
+    for name, made_by in run.info.get("sources", {}).items():
+        if name in adapters() and made_by != fingerprint(locate(name).packages):
+            raise IncompleteError(
+                f"the shard {run.folder} is stale: the harness or the adapter of {name!r} has changed since; "
+                "run its environment again"
+            )
     shipped = shipped_suites()
     for suite in run.info["suites"]:
         path = shipped.get(suite["name"])
@@ -87,7 +95,8 @@ def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.R
     import pandas as pd  # noqa: PLC0415  only the end of a merge needs it
 
     info = {key: runs[0].info.get(key) for key in AGREED}
-    folder = store.create(results, store.new_run_id(), {"frameworks": names, **info})
+    sources = {name: digest for run in runs for name, digest in run.info.get("sources", {}).items()}
+    folder = store.create(results, store.new_run_id(), {"frameworks": names, **info, "sources": sources})
     tables = {}
     for table in store.TABLES:
         frames = [frame for run in runs if len(frame := getattr(run, table))]

@@ -58,10 +58,13 @@ _SPARE = (("#cc79a7", "v"), ("#56b4e9", "X"), ("#8a7d00", "<"), ("#767676", ">")
 
 def tally(ruling: Ruling) -> str:
     """Return the counts behind a ruling as a sentence."""
-    return (
+    said = (
         f"{plural(ruling.total, 'check')}: {ruling.passed} passed as expected, {ruling.expected} refused or failed as "
         f"expected, {plural(len(ruling.findings), 'surprise')}, {len(ruling.missing)} missing."
     )
+    if ruling.notes:
+        said += f" {plural(len(ruling.notes), 'suite')} could not be asked in some mode here: see the frameworks' notes."
+    return said
 
 
 def looks(frameworks: Sequence[str]) -> dict[str, tuple[str, str]]:

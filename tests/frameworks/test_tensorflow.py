@@ -6,6 +6,7 @@ import importlib
 import itertools
 import logging
 import os
+import random
 import subprocess
 import sys
 from typing import Any
@@ -231,12 +232,28 @@ def test_a_given_bias_is_trained_in_the_dtype_of_the_image(adapter: Any, layer: 
     assert adapter.get(trained.weights[-1]).dtype == np.float64
 
 
-def test_training_without_a_start_uses_keras_own_initialisation(adapter: Any) -> None:
-    x, y = adapter.put(EDGE[None, None]), adapter.put(EDGES[None, None])
-    starts = {
-        adapter.get(adapter.train(x, y, None, None, 3e-2, 1, "builtin", (1, 2)).weights[0]).tobytes() for _ in "ab"
-    }
-    assert len(starts) == 2
+@pytest.mark.parametrize("layer", ["builtin", "custom"])
+def test_training_without_a_start_uses_keras_own_initialisation_and_starts_the_same_again(
+    adapter: Any, layer: str
+) -> None:
+    lift = (lambda a: a[None, None]) if layer == "builtin" else (lambda a: a)
+    x, y = adapter.put(lift(EDGE)), adapter.put(lift(EDGES))
+    starts = []
+    for _ in "ab":
+        starts.append(adapter.get(adapter.train(x, y, None, None, 3e-2, 1, layer, (1, 2)).weights[0]))
+        keras.layers.Conv2D(1, (1, 2)).build((1, 6, 8, 1))  # another layer's draw, which must not move the second start
+    assert np.array_equal(*starts)
+    assert len(np.unique(starts[0])) == 2
+
+
+def test_training_from_a_given_start_seeds_nothing(adapter: Any) -> None:
+    tensors = [adapter.put(a[None, None]) for a in (EDGE, EDGES, START)]
+    drawn = set()
+    for seed in (1, 2):
+        random.seed(seed)
+        adapter.train(*tensors, None, 3e-2, 1, "builtin", (1, 2))
+        drawn.add(random.random())  # noqa: S311  not a secret, but the state that Keras draws its seeds from
+    assert len(drawn) == 2
 
 
 def test_put_and_get_share_no_memory(adapter: Any) -> None:

@@ -103,7 +103,7 @@ def run(
     progress = _Progress(silent=quiet or as_json)
     with progress:
         finished = api.run(
-            suites or api.SHIPPED,
+            suites,
             names or None,
             modes=() if mode == "all" else (mode,),
             devices=devices,
