@@ -53,6 +53,11 @@ def wide(a: Array, b: Array, *, flush: bool = False) -> Any:
 ORDERS = [sequential, pairwise, fused, wide]
 
 
+def dot(a: Array, b: Array) -> oracle.Reference:
+    """The reference of one sum of products: a row under a kernel that is as long, ``(1, 1)``."""
+    return oracle.corr2d(a.reshape(1, -1), b.reshape(1, -1))
+
+
 @st.composite
 def dot_products(draw: st.DrawFn) -> tuple[str, Array, Array, Array]:
     """Two vectors of one dtype with wild exponents and cancellations, but normal inputs and no overflow."""

@@ -206,8 +206,8 @@ def test_windows_times_the_kernel_is_the_correlation() -> None:
     np.testing.assert_array_equal((seen * w[0]).sum((-3, -2, -1)), direct)
 
 
-def test_a_matrix_product_has_its_scale_and_as_many_terms_as_columns() -> None:
-    reference = oracle.product(np.array([[1, -2, 3]]), np.array([[1], [1], [1]]))
+def test_a_sum_of_products_has_the_scale_of_its_absolute_values_and_a_term_for_each() -> None:
+    reference = oracle.corr2d(np.array([[1, -2, 3]]), np.array([[1, 1, 1]]))
     assert (reference.value.item(), reference.scale.item(), reference.terms.item()) == (2, 6, 3)
 
 

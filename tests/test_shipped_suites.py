@@ -12,6 +12,7 @@ import pytest
 
 from crosscorrect import bounds, operations
 from crosscorrect.geometry import Geometry
+from crosscorrect.judge import same_digits
 from crosscorrect.suite import find_suites, lint, load_suite, shipped_suites
 
 if TYPE_CHECKING:
@@ -300,3 +301,24 @@ def test_double_loops_are_asked_only_of_small_outputs() -> None:
         if problem.operation in LOOPS or problem.settings.get("layer") == "custom":
             (height, width), (h, w) = (problem.shapes[name][-2:] for name in ("x", "w"))
             assert (height - h + 1) * (width - w + 1) <= SMALL, problem.id
+
+
+def test_digits_that_the_chapter_does_not_print_are_guaranteed_by_the_rounding_envelope() -> None:
+    """Every value inside the envelope prints so; the chapter's own digits are facts and may be finer."""
+    suite = load_suite(find_suites(["recovery"])[0])
+    checked = 0
+    for problem in suite.problems():
+        expect = problem.expect or {}
+        if not expect:
+            continue
+        inputs = problem.inputs()
+        right = operations.training_reference(problem, inputs, inputs["start"], inputs.get("bias"))
+        steps = [int(step) - 1 for step in expect.get("losses", {})]
+        printed = list(zip(expect.get("losses", {}).values(), right.losses[steps], right.loss_bounds[steps], strict=True))
+        final = right.weights[-1].ravel(), right.weight_bounds[-1].ravel()
+        printed += list(zip(expect.get("weight", ()), *final, strict=True)) if "weight" in expect else []
+        for digits, value, bound in printed:
+            assert same_digits(digits, value - bound), (problem.id, digits)
+            assert same_digits(digits, value + bound), (problem.id, digits)
+            checked += 1
+    assert checked > 20

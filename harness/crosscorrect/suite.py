@@ -75,10 +75,6 @@ class Suite:
                 raise _unknown("problem", problem_id, ids)
         raise _unknown("problem", problem_id, [f"{self.name}/{keys['id']}" for keys in self.cases])
 
-    def count(self) -> int:
-        """The number of problems, without making them."""
-        return sum(math.prod(map(len, case.get("sweep", {}).values())) for case in self.cases)
-
     def points(self, index: int) -> Iterator[Point]:
         """The points of the sweep of one case, by its position in ``cases``."""
         return points(self.document, index, self.cases[index])
