@@ -15,7 +15,7 @@ compare: $(TOX)  ## every framework through every suite, judged, with a report
 
 test: $(TOX)  ## lint, types, every framework's tests, then the unit tests, whose summary ends it
 	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,$(FRAMEWORKS)
-	$(TOX) run -q -e unit
+	$(TOX) run -qq -e unit
 
 $(TOX):
 	$(PYTHON) -m venv .venv
