@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +15,8 @@ from typing import Any
 import pytest
 
 from commandline import SUITE, invoke
-from crosscorrect import __version__
+from crosscorrect import __version__, store
+from crosscorrect.cli import INTERRUPTED
 from crosscorrect.model import Exit, Outcome
 from made_runs import check, finished
 
@@ -52,6 +57,66 @@ def test_a_run_in_which_all_pass_ends_with_zero_and_says_so_in_one_json_object(s
 def test_a_quiet_run_in_which_all_pass_says_nothing(suite: Path, tmp_path: Path) -> None:
     result = invoke("run", suite, "-f", "numpy", "--results", tmp_path, "--no-report", "-q", "-k", "tiny/two")
     assert (result.exit_code, result.stdout, result.stderr) == (Exit.OK, "", "")
+
+
+def test_a_log_hears_of_each_framework_s_start_and_first_verdict_and_of_what_does_not_pass_as_it_happens(
+    suite: Path, tmp_path: Path
+) -> None:
+    frameworks = ("-f", "numpy", "-f", "Unwritten", "--adapter", UNWRITTEN)
+    lines = invoke("run", suite, *frameworks, "--results", tmp_path, "--no-report").stderr.splitlines()
+    for name in ("numpy", "Unwritten"):
+        (start,) = [place for place, line in enumerate(lines) if line.startswith(f"{name}: started, 2 checks: numpy ")]
+        (verdict,) = [place for place, line in enumerate(lines) if line.startswith(f"{name}: first verdict: ")]
+        assert start < verdict
+    (failure,) = [line for line in lines if " eager " in line]
+    assert failure.startswith("Unwritten eager tiny/one forward: fail (bound A), ")
+    assert lines.index(failure) < len(lines) - 1  # the counts come last
+    assert any(line.startswith("numpy") and "2/2" in line for line in lines)
+
+
+def test_a_terminal_has_bars_that_know_their_total_and_a_line_for_what_does_not_pass(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    arguments = ("-f", "Unwritten", "--adapter", UNWRITTEN, "--results", tmp_path, "--no-report")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", invoke("run", suite, *arguments).stderr)
+    assert "Unwritten eager tiny/one forward: fail (bound A), " in shown
+    assert "2/2" in shown
+    assert "first verdict" not in shown
+
+
+def test_a_message_in_the_log_is_its_first_line_and_no_terminal_obeys_it(suite: Path, tmp_path: Path) -> None:
+    arguments = ("-f", "Raises", "--adapter", "Raises=mutants:Raises", "--results", tmp_path, "--no-report")
+    told = invoke("run", suite, *arguments, "-k", "tiny/one").stderr
+    words = "error, RuntimeError: could not create a descriptor for ␛[31m<b>this</b>"
+    assert f"Raises eager tiny/one forward: {words}\n" in told
+    assert "\x1b" not in told
+
+
+def test_what_the_expectations_list_is_marked_as_expected(suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "crosscorrect: 1\nframework: Raises\nversions: ''\n"
+        "expect:\n- {problems: tiny/one, outcome: error, reason: It raises., message: descriptor}\n",
+        encoding="utf-8",
+    )
+    arguments = ("-f", "Raises", "--adapter", "Raises=mutants:Raises", "--results", tmp_path / "results")
+    result = invoke("run", suite, *arguments, "--expectations", tmp_path, "--no-report")
+    assert result.exit_code == Exit.OK, result.stderr
+    assert "Raises eager tiny/one forward: error as expected, RuntimeError: could not" in result.stderr
+
+
+def test_what_is_missing_is_said_once_and_not_for_each_check(suite: Path, tmp_path: Path) -> None:
+    arguments = ("-f", "Broken", "--adapter", "Broken=mutants:BrokenInstall", "--results", tmp_path, "--no-report")
+    told = invoke("run", suite, *arguments).stderr
+    assert "Broken: missing, 2 checks: " in told
+    assert told.count("libbroken.so.1") == 1
+
+
+def test_the_number_of_checks_that_is_told_at_the_start_is_how_many_there_are_in_the_end(tmp_path: Path) -> None:
+    told = invoke("run", "chapter", "problems", "-f", "numpy", "-m", "all", "--results", tmp_path, "--no-report").stderr
+    (promised,) = re.findall(r"numpy: started, (\d+) checks", told)
+    assert int(promised) == len(store.load(tmp_path / "latest").checks) > 90
 
 
 def test_a_framework_that_cannot_be_used_makes_the_run_incomplete(suite: Path, tmp_path: Path) -> None:
@@ -115,13 +180,13 @@ def test_a_folder_that_is_no_run_is_told_by_every_command_that_reads_one(tmp_pat
     assert message == f"crosscorrect: {tmp_path} is not a run folder: it has no run.json; 'crosscorrect run' makes one"
 
 
-def test_an_unfinished_run_is_not_judged(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_incomplete(tmp_path: Path) -> None:
     run = finished(tmp_path / "run", [check()])
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps({**info, "finished": False}), encoding="utf-8")
     result = invoke("gate", run)
-    assert result.exit_code == Exit.USAGE
-    assert "is not finished" in result.stderr
+    assert result.exit_code == Exit.INCOMPLETE
+    assert "not finished" in result.stdout
 
 
 def test_merging_prints_the_folder_of_the_merged_run(tmp_path: Path) -> None:
@@ -176,7 +241,7 @@ def test_the_report_command_writes_the_report_s_files(results: Path) -> None:
 
 def test_cases_are_listed_with_their_source_and_every_problem_if_asked(suite: Path) -> None:
     listed = invoke("cases", "list", suite).stdout.splitlines()
-    assert listed[0] == "tiny: tiny (2 cases, 2 problems)"
+    assert listed[0] == "tiny: tiny (cases: 2, problems: 2)"
     assert [line.split()[0] for line in listed[1:]] == ["one", "two"]
     assert "In [1]" in listed[1]
     assert invoke("cases", "list", "--problems", suite).stdout.splitlines()[1:] == ["  tiny/one", "  tiny/two"]
@@ -202,6 +267,27 @@ def test_a_problem_that_is_not_there_is_told_with_the_nearest() -> None:
     result = invoke("cases", "show", "chapter/worked-exampel")
     assert result.exit_code == Exit.USAGE
     assert "there is no problem chapter/worked-exampel; did you mean chapter/worked-example" in result.stderr
+
+
+def test_a_problem_of_one_s_own_file_is_shown_and_without_the_file_the_message_says_how(suite: Path) -> None:
+    result = invoke("cases", "show", "tiny/one", "--suite", suite)
+    assert result.exit_code == Exit.OK
+    assert result.stdout.startswith("tiny/one\nIn [1]: First\n")
+    assert "x: float32 (3, 3)" in result.stdout
+    refused = invoke("cases", "show", "tiny/one")
+    assert refused.exit_code == Exit.USAGE
+    assert refused.stderr == (
+        "crosscorrect: no suite called tiny ships; name the problem's case file with --suite FILE\n"
+    )
+    assert "did you mean chapter, or name" in invoke("cases", "show", "chaptr/edge").stderr
+    assert "did you mean tiny/one" in invoke("cases", "show", "tiny/onne", "--suite", suite).stderr
+
+
+def test_lint_is_told_of_frameworks_that_are_not_installed(tmp_path: Path) -> None:
+    path = tmp_path / "others.yaml"
+    path.write_text(SUITE.replace("suite: tiny", "suite: others\ndefaults: {only: [acme]}"), encoding="utf-8")
+    assert "no adapter has this name (got 'acme')" in invoke("cases", "lint", path).stderr
+    assert invoke("cases", "lint", path, "-f", "acme").stdout == "clean\n"
 
 
 def test_a_clean_file_is_clean(suite: Path) -> None:
@@ -244,6 +330,51 @@ def test_as_a_process_it_has_the_same_exit_codes_and_messages(suite: Path, tmp_p
     done = outside("run", "chaptr", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (Exit.USAGE, "")
     assert done.stderr == "crosscorrect: there is no suite chaptr; did you mean chapter, or the path of a YAML file\n"
+
+
+def test_an_interrupted_run_ends_with_130_and_one_sentence_that_says_where_it_is(suite: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(suite), "-f", "Hangs", "--adapter", "Hangs=mutants:Hangs", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "crosscorrect", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("Hangs: started"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == INTERRUPTED
+    folder = (tmp_path / "latest").resolve()
+    assert rest.splitlines()[-1] == f"crosscorrect: interrupted; what was judged so far is in {folder}"
+    assert "Traceback" not in rest
+    assert "Aborted" not in rest
+    assert not store.load(folder).info["finished"]
+
+
+def test_any_command_that_is_interrupted_or_meets_a_broken_disk_says_so_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(error: BaseException) -> Any:
+        def load(_: Path) -> Any:
+            raise error
+
+        return load
+
+    monkeypatch.setattr(store, "load", raising(KeyboardInterrupt()))
+    result = invoke("gate", tmp_path)
+    assert (result.exit_code, result.stdout, result.stderr.strip()) == (INTERRUPTED, "", "crosscorrect: interrupted")
+    monkeypatch.setattr(store, "load", raising(OSError(errno.EIO, "Input/output error", "/some/file")))
+    result = invoke("gate", tmp_path)
+    assert (result.exit_code, result.stdout) == (Exit.USAGE, "")
+    assert result.stderr == "crosscorrect: /some/file: Input/output error\n"
+
+
+def test_a_report_that_cannot_be_written_is_told_by_its_command(results: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree((results / "latest").resolve(), run)
+    (run / "report.html").unlink(missing_ok=True)  # another test's
+    (run / "report.html").mkdir()
+    result = invoke("report", run)
+    assert (result.exit_code, result.stdout) == (Exit.USAGE, "")
+    assert result.stderr == f"crosscorrect: the report cannot be written: {run / 'report.html'}: Is a directory\n"
 
 
 def test_it_tells_its_version(tmp_path: Path) -> None:

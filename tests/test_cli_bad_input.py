@@ -43,6 +43,9 @@ BAD_SUITES = {
     "unknown key": (case("    operaton: corr2d\n" + PAIR), 5, ["one.operaton", "did you mean operation?"]),
     "wrong type": (case("    operation: corr2d\n    title: 7\n" + PAIR), 6, ["one.title", "got 7", "not text"]),
     "unknown word": (case("    operation: corr3d\n" + PAIR), 5, ["one.operation", "'corr3d'", "did you mean corr2d?"]),
+    "misspelt framework": (
+        case(LOOP + PAIR + "    only: [torhc]\n"), 8, ["one.only.0", "'torhc'", "did you mean torch?"],
+    ),
     "ragged array": (case(LOOP + "    x: [[1, 2], [3]]\n    w: [[1]]\n"), 6, ["one.x.1", "same length"]),
     "no number": (case(LOOP + "    x: [[1, two]]\n    w: [[1]]\n"), 6, ["one.x.0.1", "'two'", "a number"]),
     "kernel larger than the image": (

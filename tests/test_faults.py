@@ -47,7 +47,7 @@ def by_case(finished: store.Run) -> Outcomes:
 def test_a_problem_that_fails_its_worker_is_marked_and_the_others_pass(
     small_suite: Path, tmp_path: Path, name: str, outcome: str, message: str
 ) -> None:
-    finished = run(small_suite, name, tmp_path, limit=2.0)
+    finished = run(small_suite, name, tmp_path, limit=1.0)
     assert by_case(finished) == {"first": {outcome}, "second": {"pass"}, "third": {outcome}}
     assert len(finished.checks) == 6
     assert finished.checks[finished.checks["case"] == "first"]["message"].str.contains(message, regex=False).all()

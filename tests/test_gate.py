@@ -174,3 +174,40 @@ def test_a_mode_that_this_machine_cannot_offer_is_noted_with_the_reason(tmp_path
 
 def test_a_mode_that_was_not_asked_for_is_not_missed(tmp_path: Path) -> None:
     assert ruled(tmp_path, [check()], executed=COMPILED, modes=["eager"]).exit is Exit.OK
+
+
+def unfinished(tmp_path: Path, checks: list[Check], expect: str = "[]", executed: str = "{}") -> Ruling:
+    """What the gate says of a run of these checks that was broken off."""
+    folder = tmp_path / "expectations"
+    folder.mkdir()
+    text = f'crosscorrect: 1\nframework: fw\nversions: "<2"\nexpect: {expect}\nexecuted: {executed}\n'
+    (folder / "fw.yaml").write_text(text, encoding="utf-8")
+    run = store.load(finished(tmp_path / "run", checks, frameworks=["fw", "later"]))
+    run.info["finished"] = False
+    return gate.rule(run, folder)
+
+
+@pytest.mark.parametrize("rows", [[], [check("s/first")], [check("s/first", outcome=FAIL)]])
+def test_an_unfinished_run_is_incomplete_whatever_it_holds(tmp_path: Path, rows: list[Check]) -> None:
+    ruling = unfinished(tmp_path, rows)
+    assert ruling.exit is Exit.INCOMPLETE
+    assert ruling.missing == ["the run was not finished"]
+    assert len(ruling.findings) == sum(row.outcome is FAIL for row in rows)
+
+
+def test_an_unfinished_run_is_not_asked_for_what_it_had_no_time_for(tmp_path: Path) -> None:
+    assert not unfinished(tmp_path, [check("s/first")], entry("s/gone*"), "{s: {eager: 9}}").findings
+
+
+def test_checks_that_differ_in_the_problem_only_have_one_cause_and_keep_their_sentences(tmp_path: Path) -> None:
+    rows = [check(f"s/m{n}", outcome=MISSING, message="cannot start") for n in range(3)]
+    rows += [check(f"s/f{n}", outcome=FAIL, message="wrong") for n in range(2)]
+    rows += [check("s/f9", outcome=FAIL, message="wrong otherwise")]
+    ruling = ruled(tmp_path, rows)
+    assert [(c.missing, c.says, c.problems) for c in ruling.causes] == [
+        (True, "cannot start", ["s/m0", "s/m1", "s/m2"]),
+        (False, "unexpected fail: wrong", ["s/f0", "s/f1"]),
+        (False, "unexpected fail: wrong otherwise", ["s/f9"]),
+    ]
+    assert [s for c in ruling.causes if c.missing for s in c.sentences] == ruling.missing
+    assert [s for c in ruling.causes if not c.missing for s in c.sentences] == ruling.findings

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crosscorrect import fills, inputs, kernels, pictures
+from crosscorrect.errors import CaseError
 from crosscorrect.inputs import ArrayError, array_of, cast, measure, shape_of
+from crosscorrect.suite import load_suite
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 PICTURE_KEYS = {"polynomial": {"degree": 2}}
@@ -221,3 +223,39 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_every_kind_of_array_has_a_way_to_be_measured() -> None:
     assert set(inputs._SHAPES) == set(inputs.KINDS)
+
+
+HUGE = 10**399
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        [[HUGE]],
+        {"of": [-HUGE]},
+        {"of": [1], "scale": HUGE},
+        {"fill": "constant", "value": HUGE, "shape": [2]},
+        {"fill": "integers", "high": HUGE, "shape": [2]},
+        {"kernel": "gaussian", "size": 3, "sigma": HUGE},
+        {"kernel": "directional", "vector": [HUGE, 1]},
+        {"picture": "polynomial", "degree": HUGE},
+        {"picture": "polynomial", "degree": 1, "coefficients": [HUGE, 1]},
+        {"picture": "edge", "size": [HUGE, 2]},
+    ],
+    ids=str,
+)
+def test_an_integer_beyond_a_double_is_refused_like_any_other_wrong_value(spec: Any) -> None:
+    with pytest.raises(ArrayError):
+        shape_of(spec, Path())
+
+
+@pytest.mark.parametrize("digits", [20, 300, 400])
+def test_a_huge_integer_in_a_case_file_is_told_with_its_line_and_key(tmp_path: Path, digits: int) -> None:
+    path = tmp_path / "own.yaml"
+    head = "crosscorrect: 1\nsuite: own\ncases:\n"
+    path.write_text(f"{head}  - {{id: a, operation: corr2d, w: [[1]],\n     x: [[1, {'9' * digits}]]}}\n")
+    with pytest.raises(CaseError) as told:
+        list(load_suite(path).problems())
+    assert told.value.line == 5
+    assert "x" in told.value.key.split(".")
+    assert f"{path}:5: " in str(told.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
@@ -197,3 +198,45 @@ def test_a_mode_that_is_not_offered_is_skipped_and_says_so(pytester: pytest.Pyte
     result.stdout.fnmatch_lines(["SKIPPED * numpy does not offer mode compiled here"])
     info = store.load(pytester.path / "shard").info
     assert (info["modes"], info["filter"]) == ([], []), "what a framework does not offer is no selection of a person's"
+
+
+@pytest.mark.parametrize("spelling", ["{python}", "numpy={python}"])
+def test_the_interpreter_is_a_path_with_or_without_the_name_of_its_framework(
+    pytester: pytest.Pytester, spelling: str
+) -> None:
+    link = pytester.path / "python"
+    link.symlink_to(sys.executable)
+    given = spelling.format(python=link)
+    result = run(pytester, "-k", "first", "--crosscorrect-shard", "shard", "--crosscorrect-python", given)
+    result.assert_outcomes(passed=1, deselected=3)
+    env = store.load(pytester.path / "shard").env
+    assert "option" in list(env[env["key"] == "found"]["value"])
+
+
+@pytest.mark.parametrize("given", ["torch=/venv/python", "numpy=", "=/venv/python"])
+def test_an_interpreter_of_another_framework_is_a_usage_error_that_names_the_option(
+    pytester: pytest.Pytester, given: str
+) -> None:
+    result = run(pytester, "--crosscorrect-python", given)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = f"ERROR: --crosscorrect-python '{given}' is no interpreter of numpy; write --crosscorrect-python PATH"
+    assert told in result.stderr.str().splitlines()
+
+
+@pytest.mark.parametrize("given", ["/no/such/python", "numpy=/no/such/python", "/no/such=place/python"])
+def test_a_missing_interpreter_is_told_with_the_option_of_pytest(pytester: pytest.Pytester, given: str) -> None:
+    result = run(pytester, "--crosscorrect-python", given)
+    assert result.ret == 3
+    said = result.stderr.str()
+    assert f"there is no interpreter at {given.removeprefix('numpy=')}" in said
+    assert "--crosscorrect-python PATH" in said
+    assert not re.search(r"(?<!\S)--python", said)
+
+
+def test_a_framework_that_cannot_start_says_what_to_do(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("site", "mutant.py").write_text("import no_such_framework\n", encoding="utf-8")
+    result = run(pytester, framework="mutant")
+    assert result.ret == 3
+    told = "install the framework there, or name the interpreter that it lives in with --crosscorrect-python PATH"
+    said = result.stdout.str() + result.stderr.str()
+    assert told in said

@@ -1,14 +1,19 @@
-"""Names become adapters and interpreters, and each way that can go wrong is told with what to do instead."""
+"""Names become adapters, interpreters and workers, and each way that can go wrong is told with what to do instead."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from crosscorrect import registry
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.process import Worker, switches
 from crosscorrect.registry import GROUP, adapters, available, importable, locate, tox_python
 
 
@@ -117,6 +122,94 @@ def test_an_adapter_given_by_its_target_needs_no_entry_point() -> None:
     found = locate("mine", targets={"mine": "mutants:FlippedKernel"})
     assert found.target == "mutants:FlippedKernel"
     assert found.packages["mutants"].endswith("mutants.py")
+
+
+NUMPY_AGAIN = """\
+from dataclasses import replace
+from os import environ
+
+from crosscorrect_adapters.numpy import NumpyAdapter
+
+
+class MyAdapter(NumpyAdapter):
+    @classmethod
+    def identity(cls):
+        return replace(super().identity(), notes=("CXX is " + environ.get("CXX", "not set"),))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, which is not on the path: an adapter lies in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_own_adapter.py").write_text(NUMPY_AGAIN, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_target_given_by_hand_is_found_in_the_current_folder_and_the_path_stays_as_it_was(mine: Path) -> None:
+    before = list(sys.path)
+    found = locate("mine", targets={"mine": "my_own_adapter:MyAdapter"})
+    assert found.packages["my_own_adapter"] == str(mine / "my_own_adapter.py")
+    assert sys.path == before
+
+
+def test_an_installed_adapter_is_not_looked_for_in_the_current_folder(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(mine / "site", "acme", "acme = my_own_adapter:MyAdapter")
+    monkeypatch.syspath_prepend(mine / "site")
+    with pytest.raises(UsageError, match="no module named 'my_own_adapter' here"):
+        locate("acme")
+
+
+def test_the_console_script_runs_an_adapter_that_lies_in_the_current_folder(mine: Path) -> None:
+    script = mine / "bin" / "crosscorrect"  # as pip writes it: Python puts its folder on the path, not the current one
+    script.parent.mkdir()
+    script.write_text("from crosscorrect.cli import main\nmain()\n", encoding="utf-8")
+    suite = "crosscorrect: 1\nsuite: s\ncases:\n- {id: c, operation: corr2d, x: [[1, 2]], w: [[3]], only: [mine]}\n"
+    (mine / "s.yaml").write_text(suite, encoding="utf-8")
+    adapter = ["-f", "mine", "--adapter", "mine=my_own_adapter:MyAdapter"]
+    command = [sys.executable, str(script), "run", "s.yaml", *adapter, "--json", "--no-report"]
+    done = subprocess.run(command, cwd=mine, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["passed"] == 1
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_worker_is_told_the_compilers_of_this_environment_and_they_are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CXX", "/opt/my-c++")
+    monkeypatch.setenv("CXXFLAGS", "-O9")
+    assert switches()["CXX"] == "/opt/my-c++"
+    assert "CXXFLAGS" not in switches()
+    with Worker(locate("mine", targets={"mine": "my_own_adapter:MyAdapter"})) as worker:
+        assert worker.hello["notes"] == ["CXX is /opt/my-c++"]
+
+
+def test_a_worker_can_be_started_first_and_greeted_later() -> None:
+    worker = Worker(locate("numpy"), greet=False)
+    assert worker.hello == {}
+    with contextlib.closing(worker):
+        worker.greet()
+        assert worker.hello["type"] == "hello"
+    with Worker(locate("numpy"), greet=False) as entered:
+        assert entered.hello["type"] == "hello"
+
+
+def test_a_worker_that_is_still_booting_can_be_killed_from_another_thread(tmp_path: Path) -> None:
+    slow = interpreter(tmp_path / "bin" / "python")
+    slow.unlink()
+    slow.write_text("#!/bin/sh\nexec sleep 1000\n", encoding="utf-8")
+    slow.chmod(0o755)
+    worker = Worker(locate("numpy", {"numpy": slow}), greet=False)
+    assert (worker.hello, worker.alive) == ({}, True)
+    killer = threading.Timer(0.1, worker.kill)
+    killer.start()
+    with pytest.raises(IncompleteError, match="ended without a word"):
+        worker.greet()
+    killer.join()
+    assert not worker.alive
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -10,19 +11,18 @@ import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import crosscorrect_reports
 from crosscorrect import gate, oracle, store
+from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
 from crosscorrect.trajectory import trajectory
 from crosscorrect_reports import examples, figures, frames, junit, learning, markdown, page, refusals, terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>]]>\x00\x1b[31m|`a`|<b>**x** =cmd() [red]@you'
 VOID = {"meta", "br", "img", "hr", "input", "link"}
@@ -335,6 +335,26 @@ def test_csv_cells_that_a_spreadsheet_would_run_are_quoted(tmp_path: Path) -> No
     assert "'=cmd()" in text
     assert ",=cmd()" not in text
     assert ',"=cmd()' not in text
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = learned(tmp_path)
+    (run.folder / "report.html").mkdir()
+    before = sorted(run.folder.iterdir())
+    with pytest.raises(UsageError, match=r"the report cannot be written: .*report\.html: Is a directory"):
+        crosscorrect_reports.write(run)
+    assert sorted(run.folder.iterdir()) == before
+
+    def full(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        crosscorrect_reports.write(run)
+    assert sorted(run.folder.iterdir()) == before
 
 
 def test_a_run_in_which_nothing_ran_has_a_report(tmp_path: Path) -> None:

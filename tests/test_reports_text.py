@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 import xml.etree.ElementTree as ET
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crosscorrect_reports.grids import LEVELS, MOST_PIXELS, draw, picture
-from crosscorrect_reports.text import clean, code, markdown, number, one_line, slug, web_url
+from crosscorrect_reports.text import clean, code, encodable, markdown, number, one_line, slug, web_url
 
 ANY_TEXT = st.text(st.characters(), max_size=60)  # with controls, surrogates and noncharacters
 IMAGES = st.integers(1, 6).flatmap(
@@ -130,3 +132,60 @@ def test_zero_is_white_in_a_picture_with_both_signs() -> None:
     assert isinstance(right, tuple)
     assert left[2] > left[0]
     assert right[0] > right[2]
+
+
+@given(IMAGES)
+def test_a_grey_grid_is_black_at_its_smallest_and_white_at_its_largest_value_and_never_falls(
+    image: np.ndarray[Any, Any],
+) -> None:
+    (grid,) = draw(image, "x", grey=True)
+    pairs = sorted(zip(image.ravel().tolist(), (c.level for row in grid.rows for c in row), strict=True))
+    levels = [level for _, level in pairs]
+    assert levels == sorted(levels)
+    if pairs[0][0] < pairs[-1][0]:
+        assert (levels[0], levels[-1]) == (0, LEVELS)
+    else:
+        assert set(levels) == {LEVELS if pairs[0][0] > 0 else 0}
+
+
+@pytest.mark.parametrize("extreme", [np.finfo(np.float64).max, np.inf, np.nan])
+def test_a_grey_grid_takes_any_double(extreme: float) -> None:
+    (grid,) = draw(np.array([[-extreme, 0.0, 1.0, extreme]]), "x", grey=True)
+    assert all(0 <= cell.level <= LEVELS for cell in grid.rows[0])
+    assert grid.rows[0][1].level <= grid.rows[0][2].level
+
+
+def test_a_grey_picture_is_black_at_its_smallest_and_white_at_its_largest_value() -> None:
+    from PIL import Image
+
+    uri = picture(np.array([[-3.0, 5.0, 1.0]]), grey=True)
+    shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")
+    assert [shown.getpixel((i, 0)) for i in range(3)] == [(0, 0, 0), (255, 255, 255), (128, 128, 128)]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    digits = "".join(c * 2 for c in colour) if len(colour) == 3 else colour
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_numbers_of_every_grey_are_legible() -> None:
+    style = (files("crosscorrect_reports") / "templates" / "style.css").read_text(encoding="utf-8")
+    found = re.findall(r"\.grid \.g(\d) \{ background: #(\w+); color: #(\w+); \}", style)
+    assert [int(level) for level, _, _ in found] == list(range(LEVELS + 1))
+    grounds = [luminance(ground) for _, ground, _ in found]
+    assert grounds == sorted(grounds)
+    for level, ground, ink in found:
+        light, dark = sorted((luminance(ground), luminance(ink)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, level
+
+
+@given(ANY_TEXT, st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8"]))
+def test_text_made_for_an_encoding_can_be_written_in_it_and_is_left_alone_where_it_could(
+    text: str, encoding: str
+) -> None:
+    shown = encodable(text, encoding)
+    shown.encode(encoding)
+    assert encodable(shown, encoding) == shown

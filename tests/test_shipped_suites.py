@@ -314,7 +314,9 @@ def test_digits_that_the_chapter_does_not_print_are_guaranteed_by_the_rounding_e
         inputs = problem.inputs()
         right = operations.training_reference(problem, inputs, inputs["start"], inputs.get("bias"))
         steps = [int(step) - 1 for step in expect.get("losses", {})]
-        printed = list(zip(expect.get("losses", {}).values(), right.losses[steps], right.loss_bounds[steps], strict=True))
+        printed = list(
+            zip(expect.get("losses", {}).values(), right.losses[steps], right.loss_bounds[steps], strict=True)
+        )
         final = right.weights[-1].ravel(), right.weight_bounds[-1].ravel()
         printed += list(zip(expect.get("weight", ()), *final, strict=True)) if "weight" in expect else []
         for digits, value, bound in printed:

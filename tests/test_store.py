@@ -289,6 +289,135 @@ def test_a_results_folder_that_cannot_be_written_is_told_and_nothing_half_writte
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_something_of_a_persons_own_called_latest_is_named_with_the_remedy_and_left_alone(
+    tmp_path: Path, kind: str
+) -> None:
+    latest = tmp_path / "latest"
+    if kind == "folder":
+        latest.mkdir()
+    else:
+        latest.write_text("mine")
+    with pytest.raises(UsageError) as told:
+        store.create(tmp_path, "run", INFO)
+    assert str(told.value).startswith(f"{latest} cannot be written (it is a {kind} of its own")
+    assert "move it away" in str(told.value)
+    assert list(tmp_path.iterdir()) == [latest]
+    assert kind == "folder" or latest.read_text() == "mine"
+    store.create(tmp_path, "shard", INFO, latest=False)
+
+
+def test_a_link_called_latest_that_leads_nowhere_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("gone")
+    store.create(tmp_path, "run", INFO)
+    assert (tmp_path / "latest").readlink() == Path("run")
+
+
+def tampered(folder: Path, table: str, column: str, value: Any) -> None:
+    """Put one value into every row of a column of a finished run, or remove the column (value: Ellipsis)."""
+    import pandas as pd
+
+    path = folder / f"{table}.parquet"
+    frame = pd.read_parquet(path)
+    changed = frame.drop(columns=column) if value is ... else frame.assign(**{column: [value] * len(frame)})
+    changed.to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "words"),
+    [
+        ("checks", "outcome", ..., "has no column outcome"),
+        ("arrays", "data", ..., "has no column data"),
+        ("checks", "outcome", "passed", "'passed' is no outcome"),
+        ("checks", "reason", "because", "'because' is no reason"),
+        ("checks", "direction", "sideways", "'sideways' is no direction"),
+        ("checks", "arrays", "{", "a value is not JSON"),
+        ("checks", "arrays", "[" * 100_000, "a value is not JSON"),
+        ("checks", "arrays", "[1]", "a value is not a JSON object"),
+        ("checks", "arrays", '{"x": 3}', "a digest is not text"),
+        ("checks", "message", None, "a value is not text"),
+        ("checks", "problem", 3, "a value is not text"),
+        ("checks", "ratio", "large", "a value is not a number"),
+        ("problems", "settings", "3", "a value is not a JSON object"),
+        ("env", "value", 2.5, "a value is not text"),
+    ],
+)
+def test_a_table_that_was_tampered_with_is_told_by_its_name_and_column(
+    tmp_path: Path, table: str, column: str, value: Any, words: str
+) -> None:
+    folder = sealed_run(tmp_path)
+    assert store.load(folder).info["finished"]
+    tampered(folder, table, column, value)
+    with pytest.raises(IncompleteError) as told:
+        store.load(folder)
+    said = str(told.value)
+    assert str(folder) in said
+    assert f"table {table}" in said
+    assert column in said
+    assert words in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("dtype", "object"), ("dtype", "no dtype"), ("shape", [7, 7]), ("data", b"abc")]
+)
+def test_a_kept_array_that_is_none_is_told_by_its_table_when_it_is_asked_for(
+    tmp_path: Path, column: str, value: Any
+) -> None:
+    folder = sealed_run(tmp_path)
+    tampered(folder, "arrays", column, value)
+    run = store.load(folder)
+    with pytest.raises(IncompleteError, match=r"damaged: the table arrays, digest"):
+        run.array(run.arrays["digest"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("frameworks", ...),
+        ("frameworks", "numpy"),
+        ("frameworks", [1]),
+        ("run", 3),
+        ("finished", "yes"),
+        ("suites", ["chapter"]),
+        ("suites", [{"name": "chapter"}]),
+        ("modes", {"eager": 1}),
+        ("filter", [None]),
+        ("problems", True),
+    ],
+)
+def test_a_wrong_type_in_run_json_is_told_by_its_key(tmp_path: Path, key: str, value: Any) -> None:
+    folder = sealed_run(tmp_path)
+    info = json.loads((folder / "run.json").read_text())
+    info = {k: v for k, v in info.items() if k != key} if value is ... else {**info, key: value}
+    (folder / "run.json").write_text(json.dumps(info))
+    with pytest.raises(IncompleteError, match=rf"damaged: run\.json: .*{key.removesuffix('s')}") as told:
+        store.load(folder)
+    assert str(folder) in str(told.value)
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '{"no": "kind"}', '{"kind": "arrays"}', '{"kind": ["env"]}'])
+def test_a_line_of_an_unfinished_run_that_is_no_record_is_told_by_its_file(tmp_path: Path, line: str) -> None:
+    folder, segment = begun(tmp_path)
+    segment.close()
+    log = next(folder.glob("*.jsonl"))
+    log.write_text(line + "\n")
+    with pytest.raises(IncompleteError, match=log.name):
+        store.load(folder)
+
+
+def sealed_run(results: Path) -> Path:
+    """A finished run with a row in every table."""
+    folder, segment = begun(results)
+    write(segment, check(ratio=0.5))
+    segment.keep(np.arange(3.0))
+    segment.write("problems", {**dict.fromkeys(store.COLUMNS["problems"], ""), "problem": "s/first", "show": False})
+    segment.write("env", {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"})
+    segment.close()
+    store.seal(folder, {})
+    return folder
+
+
 def test_run_ids_sort_by_time_and_differ() -> None:
     first, second = store.new_run_id(), store.new_run_id()
     assert first <= second

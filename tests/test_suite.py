@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from crosscorrect import matrix
 from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.fills import FILLS
 from crosscorrect.geometry import Geometry
@@ -269,7 +270,7 @@ def test_ids_are_distinct_well_formed_and_enough_to_find_the_problem(
     path.write_text(json.dumps({"crosscorrect": 1, "suite": "s", "cases": [case]}), encoding="utf-8")
     suite = load_suite(path)
     made = list(suite.problems())
-    assert len({problem.id for problem in made}) == len(made) == math.prod(sizes)
+    assert len({problem.id for problem in made}) == len(made) == math.prod(map(len, case["sweep"].values()))
     for problem in made:
         assert re.fullmatch(r"[A-Za-z0-9_.+=,@#/-]{1,200}", problem.id)
         assert suite.problem(problem.id) == problem
@@ -349,6 +350,7 @@ def test_the_schema_has_the_words_of_the_code() -> None:
     definitions = schema()["$defs"]
     assert definitions["operation"]["enum"] == list(OPERATIONS)
     assert definitions["dtype"]["enum"] == list(DTYPES)
+    assert all(callable(getattr(matrix, form)) for form in definitions["form"]["enum"])
     assert definitions["array"]["properties"]["fill"]["enum"] == list(FILLS)
 
 

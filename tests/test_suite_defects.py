@@ -80,6 +80,8 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "at most 60",
     ),
     "float16 overflow": ({**BASE, "dtype": "float16", "x": [[70000, 1]]}, "s/c.x", "float16 cannot hold"),
+    "misspelt framework": ({**BASE, "only": ["numpy", "torhc"]}, "c.only.1", "did you mean torch?"),
+    "unknown framework": ({**BASE, "only": ["zzz"]}, "c.only.0", "the adapters here are numpy, jax, mxnet"),
     "absent npz": ({**BASE, "x": {"npz": "absent.npz", "key": "a"}}, "c.x.npz", "no such file"),
 }
 
@@ -144,6 +146,21 @@ def test_every_schema_error_of_a_file_is_told_in_the_order_of_lines(tmp_path: Pa
     path = tmp_path / "s.yaml"
     path.write_text(HEAD + "- id: c\n  foo: 1\n  dtype: float8\n- id: d\n  bar: 2\n", encoding="utf-8")
     assert [error.line for error in lint(path)] == [5, 6, 8]
+
+
+def test_a_suite_about_somebody_else_s_adapter_can_be_read_without_it_and_is_refused_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.yaml"
+    case = "- {id: c, operation: corr2d, x: [[1]], w: [[1]]}\n"
+    path.write_text(HEAD.replace("cases", "defaults: {only: [acme]}\ncases") + case, encoding="utf-8")
+    suite = load_suite(path)
+    assert [problem.only for problem in suite.problems()] == [("acme",)]
+    suite.check_frameworks(["acme"])
+    assert lint(path, ["acme"]) == []
+    with pytest.raises(CaseError, match="no adapter has this name") as caught:
+        suite.check_frameworks()
+    assert (caught.value.line, caught.value.key, caught.value.value) == (3, "defaults.only.0", "acme")
 
 
 def test_two_cases_of_one_id_are_refused(tmp_path: Path) -> None:

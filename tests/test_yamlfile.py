@@ -211,3 +211,15 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.yaml", tmp_path / "a\0b"):
         with pytest.raises(CaseError, match="cannot be read"):
             yamlfile.load(path)
+
+
+@pytest.mark.parametrize("text", ["9" * 309, "-" + "9" * 399, "0x" + "f" * 300])
+def test_an_integer_beyond_a_double_is_refused_with_its_line_and_key(text: str) -> None:
+    with pytest.raises(CaseError, match="this number is beyond a double") as told:
+        yamlfile.parse(f"a: 1\nb:\n  c: {text}\n")
+    assert (told.value.line, told.value.key) == (3, "b.c")
+
+
+@given(st.integers(-(10**308), 10**308))
+def test_an_integer_that_a_double_reaches_is_read_whole(value: int) -> None:
+    assert yamlfile.parse(f"a: {value}").value == {"a": value}

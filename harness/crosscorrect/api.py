@@ -42,15 +42,19 @@ def run(
     """Run suites through frameworks and return the finished run.
 
     Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths;
-    none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework to the interpreter it lives in,
-    ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed as an entry point. ``modes``
-    empty means every mode a framework offers. ``only`` keeps the problems whose id matches one of these shell patterns.
-    ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``on_event`` hears None once at the
-    start, then every greeting and check as it happens. Raises UsageError and CaseError for a request that cannot be
-    meant, before anything is started or written; an array too large to be built beforehand may still raise CaseError
-    when its turn comes, and what was judged until then stays in the unfinished run folder.
+    none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework
+    to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed
+    as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems that ``select``
+    finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``on_event``
+    hears None once at the start, then every greeting and check as it happens.
+
+    Raises UsageError and CaseError for a request that cannot be meant, before anything is started or written; an array
+    too large to be built beforehand may still raise CaseError when its turn comes, and what was judged until then
+    stays in the unfinished run folder.
     """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
+    for suite in loaded:
+        suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
     problems = select(loaded, only)
     plan = Plan(
         problems=problems,
@@ -79,11 +83,19 @@ def run(
 
 
 def select(suites: Iterable[Suite], only: Sequence[str]) -> list[Problem]:
-    """The problems of these suites, in order; with patterns, those whose id matches one. Raises UsageError for none."""
+    """The problems of these suites, in order; with patterns, those that one matches.
+
+    A pattern is a problem id, a shell pattern over ids, or a case: ``chapter/edge-detection`` or ``edge-detection``.
+    Raises UsageError where none is left.
+    """
     problems = [problem for suite in suites for problem in suite.problems()]
     if not only:
         return problems
-    chosen = [p for p in problems if any(p.id == pattern or fnmatchcase(p.id, pattern) for pattern in only)]
+    chosen = [
+        p
+        for p in problems
+        if any(pattern in (p.id, p.case, f"{p.suite}/{p.case}") or fnmatchcase(p.id, pattern) for pattern in only)
+    ]
     if not chosen:
         raise UsageError(f"no problem is called {', '.join(only)}; 'crosscorrect cases list' lists them")
     return chosen

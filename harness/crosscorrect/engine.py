@@ -62,6 +62,9 @@ def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
 class Lane:
     """One framework's way through a plan: its worker, restarted whenever it is lost.
 
+    ``spare`` is a worker that starts ahead of need, ``starts`` the number of problems still to come that want a worker
+    of their own, ``upcoming`` the next problem, ``refused`` and ``absent`` say why of modes and devices.
+
     Every row is in the segment before ``emit`` is called with it. A lane belongs to the thread that greets.
     """
 
@@ -72,6 +75,8 @@ class Lane:
     emit: Callable[[Any], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
+    spare: Worker | None = None
+    starts: int = 0
     upcoming: Problem | None = None
     modes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
@@ -85,6 +90,8 @@ class Lane:
             self.greet()
             # a problem of its own process costs the next one a start, so those come last
             ordered = sorted(self.plan.problems, key=lambda p: p.isolate)
+            self.starts = sum(len(self.places(problem)) for problem in ordered if problem.isolate)
+            self._warm_up()
             for problem, self.upcoming in zip(ordered, [*ordered[1:], None], strict=True):
                 for device, mode in self.places(problem):
                     if self.stop.is_set():
@@ -95,6 +102,8 @@ class Lane:
                 self.emit(error)
         finally:
             self.close()
+            if self.spare is not None:
+                self.spare.close()
             self.emit(None)
 
     def close(self) -> None:
@@ -105,20 +114,18 @@ class Lane:
 
     def abandon(self) -> None:
         """Called from outside when the run is given up: the worker's death ends whatever this lane waits for."""
-        worker = self.worker
-        if worker is not None:
-            worker.kill()
+        for worker in (self.worker, self.spare):
+            if worker is not None:
+                worker.kill()
 
     def greet(self) -> None:
         """Start the worker, write down its environment, and find the modes to run in."""
-        try:
-            self.worker = Worker(self.framework)
-        except IncompleteError as error:
-            self.missing = str(error)
+        worker = self._ready()
+        if worker is None:
             self.modes = self.plan.modes or ("eager",)
             self.emit(Greeting(self.framework.name, None, self.missing))
             return
-        hello = self.worker.hello
+        hello = worker.hello
         self.modes = self.plan.modes or tuple(hello["modes"])
         self.dtypes = tuple(hello["dtypes"])
         self.refused = {m: rows.refusal(hello, m) for m in self.modes if m not in hello["modes"]}
@@ -145,6 +152,7 @@ class Lane:
             self.segment.write("problems", problem_record(problem))
         if problem.isolate:
             self.close()
+            self.starts -= 1
         checks = [c for index in range(len(prepared.calls)) for c in self._one(prepared, index, mode, device)]
         if problem.isolate:
             self.close()
@@ -154,12 +162,25 @@ class Lane:
         """The live worker, started again if it was lost; None, with ``missing`` set, where it cannot be."""
         if self.worker is not None and not self.worker.alive:
             self.close()
+        if self.spare is not None and not self.spare.alive:
+            self.spare.close()
+            self.spare = None
         if self.worker is None and not self.missing:
             try:
-                self.worker = Worker(self.framework)
+                # known to the lane before its hello, so that a run that is given up need not wait for an import
+                self.worker, self.spare = self.spare or Worker(self.framework, greet=False), None
+                if not self.worker.hello:
+                    self.worker.greet()
             except IncompleteError as error:
-                self.missing = str(error)
+                self.missing, self.worker = str(error), None
+            self._warm_up()
         return None if self.missing else self.worker
+
+    def _warm_up(self) -> None:
+        """Start the worker of the next problem that wants one of its own, while the present one is busy."""
+        if self.starts > 0 and self.spare is None and not self.missing and not self.stop.is_set():
+            with contextlib.suppress(IncompleteError):
+                self.spare = Worker(self.framework, greet=False)
 
     def _one(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
         """One call in one mode on one device: its rows."""
@@ -205,7 +226,9 @@ class Lane:
         if mode in self.refused:
             return Verdict(Outcome.UNSUPPORTED, message=self.refused[mode])
         if self.dtypes and problem.dtype not in self.dtypes:
-            return Verdict(Outcome.UNSUPPORTED, message=f"{problem.dtype} is not among the dtypes that the adapter offers")
+            return Verdict(
+                Outcome.UNSUPPORTED, message=f"{problem.dtype} is not among the dtypes that the adapter offers"
+            )
         return None
 
     def _look_ahead(self) -> None:

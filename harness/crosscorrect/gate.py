@@ -21,10 +21,26 @@ Row = dict[str, Any]
 
 
 @dataclass(slots=True)
+class Cause:
+    """Checks of one framework of which the same is told: ``says`` is what, ``sentences`` tell it of each in full.
+
+    ``missing`` is whether they were not run; else they came out otherwise than expected. ``problems`` are theirs.
+    """
+
+    framework: str
+    says: str
+    missing: bool
+    problems: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Ruling:
     """What the gate says of a run: ``findings`` are sentences for a person, ``exit`` the code that follows from them.
 
-    ``notes`` tell what could not be asked on this machine; they do not change the exit code. ``expected`` counts the checks that did not pass and were expected not to.
+    ``missing`` tells what was asked for and is not there. ``causes`` are the findings and missing checks again,
+    gathered where they differ in the problem only. ``notes`` tell what could not be asked on this machine; they do not
+    change the exit code. ``expected`` counts the checks that did not pass and were expected not to.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -33,36 +49,48 @@ class Ruling:
     passed: int = 0
     expected: int = 0
     total: int = 0
+    finished: bool = True
+    causes: list[Cause] = field(default_factory=list)
 
     @property
     def exit(self) -> Exit:
-        """Nothing ran, incomplete, not conformant, or as expected, in this order."""
-        if self.total == 0 or self.total == len(self.missing):
-            return Exit.NOTHING_RAN if self.total == 0 else Exit.INCOMPLETE
-        if self.missing:
+        """Nothing ran, incomplete (as every unfinished run is), not conformant, or as expected, in this order."""
+        if self.total == 0 and self.finished:
+            return Exit.NOTHING_RAN
+        if self.missing or not self.finished:
             return Exit.INCOMPLETE
         return Exit.NOT_CONFORMANT if self.findings else Exit.OK
+
+
+UNFINISHED = "the run was not finished"
+"""What is told as missing of an unfinished run."""
 
 
 def rule(run: Run, folder: Path | None = None) -> Ruling:
     """Judge a run against the expectations in a folder (default: those that ship with crosscorrect).
 
-    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole.
+    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole. A run
+    that was not finished is incomplete, and what it holds so far is judged.
     """
     known = expectations.versions(run.env.to_dict("records"))
     rows: list[Row] = run.checks.to_dict("records")
-    ruling = Ruling(total=len(rows))
+    ruling = Ruling(total=len(rows), finished=run.info["finished"])
+    if not ruling.finished:
+        ruling.missing.append(UNFINISHED)
+    whole = ruling.finished and not run.info.get("filter")
+    causes: dict[tuple[str, bool, str], Cause] = {}
     for framework in run.info["frameworks"]:
         own = [row for row in rows if row["framework"] == framework]
         if not own:
             continue
         expected = expectations.load(framework, known.get(framework, ""), folder)
-        matched = _rule_rows(own, expected, ruling)
-        if not run.info.get("filter"):
+        matched = _rule_rows(own, expected, ruling, causes)
+        if whole:
             _rule_stale(own, expected, matched, ruling)
             _rule_counts(run, own, expected, ruling)
+    ruling.causes = list(causes.values())
     # a run of chosen problems may hold none that is about some framework
-    absent = [] if run.info.get("filter") else sorted(set(run.info["frameworks"]) - {row["framework"] for row in rows})
+    absent = sorted(set(run.info["frameworks"]) - {row["framework"] for row in rows}) if whole else []
     ruling.findings += [f"{name}: asked for, and no check of it in the run" for name in absent]
     ruling.missing += absent
     return ruling
@@ -70,33 +98,47 @@ def rule(run: Run, folder: Path | None = None) -> Ruling:
 
 def as_expected(row: Mapping[str, Any], entry: expectations.Entry | None) -> str:
     """Empty when a check is as expected, else the sentence that says in which way it is not."""
+    says = _says(row, entry)
+    return f"{_place(row)}: {says}" if says else ""
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['framework']} {row['mode']} {row['problem']} {row['direction']}"
+
+
+def _says(row: Mapping[str, Any], entry: expectations.Entry | None) -> str:
     outcome = row["outcome"]
-    what = f"{row['framework']} {row['mode']} {row['problem']} {row['direction']}"
     said = f": {row['message']}" if row["message"] else ""
     if entry is None:
         reason = f" ({row['reason']})" if row["reason"] else ""
-        return "" if outcome == Outcome.PASS else f"{what}: unexpected {outcome}{reason}{said}"
+        return "" if outcome == Outcome.PASS else f"unexpected {outcome}{reason}{said}"
     if outcome == Outcome.PASS:
-        return f"{what}: passes, but {entry.place} expects {entry.outcome}; remove the entry"
+        return f"passes, but {entry.place} expects {entry.outcome}; remove the entry"
     if outcome != entry.outcome:
-        return f"{what}: {outcome} where {entry.place} expects {entry.outcome}{said}"
+        return f"{outcome} where {entry.place} expects {entry.outcome}{said}"
     if entry.message not in row["message"]:
-        return f"{what}: the message is not the one {entry.place} expects ({entry.message!r}){said}"
+        return f"the message is not the one {entry.place} expects ({entry.message!r}){said}"
     return ""
 
 
-def _rule_rows(rows: Sequence[Row], expected: Expectations, ruling: Ruling) -> set[expectations.Entry]:
+def _rule_rows(
+    rows: Sequence[Row], expected: Expectations, ruling: Ruling, causes: dict[tuple[str, bool, str], Cause]
+) -> set[expectations.Entry]:
     matched = set()
     for row in rows:
         entry = expected.of(row["problem"], row["direction"], row["mode"], row["device"])
         if entry is not None:
             matched.add(entry)
-        if row["outcome"] == Outcome.MISSING:
-            ruling.missing.append(f"{row['framework']} {row['problem']}: {row['message']}")
-            continue
-        surprise = as_expected(row, entry)
-        if surprise:
-            ruling.findings.append(surprise)
+        missing = row["outcome"] == Outcome.MISSING
+        says = row["message"] if missing else _says(row, entry)
+        if missing or says:
+            place = f"{row['framework']} {row['problem']}" if missing else _place(row)
+            sentence = f"{place}: {says}"
+            (ruling.missing if missing else ruling.findings).append(sentence)
+            key = (row["framework"], missing, says)
+            cause = causes.setdefault(key, Cause(row["framework"], says, missing))
+            cause.problems.append(row["problem"])
+            cause.sentences.append(sentence)
         elif entry is None:
             ruling.passed += 1
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) ->
         shape = _SHAPES[kind](spec, folder, default)
     except ArrayError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ArrayError(f"this {kind} cannot be made: {error}", (kind,)) from error
     if math.prod(shape) > MAX_ELEMENTS:
         raise ArrayError(f"an array may have at most {MAX_ELEMENTS} elements", value=list(shape))
@@ -73,12 +74,12 @@ def measure(rows: Any) -> tuple[int, ...]:
     if not isinstance(rows, list):
         if isinstance(rows, bool) or not isinstance(rows, (int, float)):
             raise ArrayError("an array holds numbers", value=rows, remedy="write a number")
-        if not math.isfinite(rows):
-            raise ArrayError("an array holds finite numbers", value=rows)
-        if isinstance(rows, int) and abs(rows) > MAX_INTEGER:
+        if isinstance(rows, int) and abs(rows) > MAX_INTEGER:  # first: of one beyond a double nothing else can be asked
             raise ArrayError(
                 "integers beyond 2**53 are not exact", value=rows, remedy="write it as a float, such as 1e17"
             )
+        if not math.isfinite(rows):
+            raise ArrayError("an array holds finite numbers", value=rows)
         return ()
     if not rows:
         raise ArrayError("a list in an array is empty", remedy="every axis has at least one element")
@@ -131,7 +132,7 @@ def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path) -> Ar
             array = finish(_values(spec, folder))
     except ArrayError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ArrayError(str(error)) from error
     axes = tuple(range(array.ndim - _image_axes(array.ndim), array.ndim))
     if spec.get("flip"):
@@ -288,4 +289,5 @@ def _count(value: object) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # compared, because isfinite itself cannot take an integer beyond a double; nan is in no range
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

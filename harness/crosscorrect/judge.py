@@ -110,8 +110,8 @@ def _not_finite(output: Array, right: Array, bound: Array) -> Verdict | None:
 def _unbounded(bound: Array, tier: str) -> Verdict:
     without = int((~np.isfinite(bound)).sum())
     message = (
-        f"{without} of {bound.size} elements have no sound bound: n·u reaches 1, or a partial sum may overflow or wrap; "
-        "the others are right"
+        f"{without} of {bound.size} elements have no sound bound: n·u reaches 1, or a partial sum may overflow "
+        "or wrap; the others are right"
     )
     return Verdict(Outcome.UNBOUNDED, message=message, tier=tier)
 

@@ -8,6 +8,7 @@ to a run folder that ``crosscorrect merge`` and ``report`` read. Without ``--cro
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, all of them about suites."""
     group = parser.getgroup("crosscorrect", "crosscorrect: collect YAML suites")
     group.addoption("--crosscorrect", metavar="NAME", help="run YAML suites through this framework")
-    group.addoption("--crosscorrect-python", metavar="PATH", help="the interpreter that the framework lives in")
+    group.addoption("--crosscorrect-python", metavar="[NAME=]PATH", help="the framework's interpreter")
     group.addoption("--crosscorrect-mode", choices=[*MODES, "all"], default="eager", help="default: eager")
     group.addoption("--crosscorrect-device", default="cpu", metavar="DEVICE", help="default: cpu")
     group.addoption("--crosscorrect-shard", metavar="FOLDER", help="keep the rows in this run folder (replaced)")
@@ -52,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[STATE] = _State(config)
     except IncompleteError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
+        pytest.exit(_here(str(error)), returncode=error.exit_code)
     except CrosscorrectError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(_here(str(error))) from None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -94,7 +95,7 @@ class _State:
 
         self.name: str = config.getoption("--crosscorrect")
         python = config.getoption("--crosscorrect-python")
-        self.framework = locate(self.name, {self.name: Path(python)} if python else None)
+        self.framework = locate(self.name, {self.name: _interpreter(python, self.name)} if python else None)
         mode = config.getoption("--crosscorrect-mode")
         self.modes: tuple[str, ...] = MODES if mode == "all" else (mode,)
         self.plan_modes = () if mode == "all" else self.modes
@@ -221,7 +222,7 @@ class Item(pytest.Item):
         state = self.config.stash[STATE]
         lane = state.lane()
         if lane.missing:
-            pytest.exit(lane.missing, returncode=3)
+            pytest.exit(_remedied(lane.missing), returncode=3)
         if self.mode not in lane.modes:
             pytest.skip(f"{state.name} does not offer mode {self.mode} here")
         rows = lane.solve(self.problem, self.mode, state.device)
@@ -250,6 +251,34 @@ class ConformanceError(Exception):
 
     def __init__(self, findings: list[str], printed: list[str]) -> None:
         super().__init__("\n".join([*findings, *(f"the worker printed:\n{text}" for text in printed)]))
+
+
+REMEDY = "--crosscorrect-python PATH"
+
+
+def _interpreter(given: str, framework: str) -> Path:
+    """The path in ``PATH`` or ``NAME=PATH``. Raises UsageError where NAME is not the framework of this session."""
+    from crosscorrect.errors import UsageError
+
+    name, separator, path = given.partition("=")
+    if not separator or "/" in name:  # an equals sign inside a path
+        return Path(given)
+    if name != framework or not path:
+        raise UsageError(f"--crosscorrect-python {given!r} is no interpreter of {framework}; write {REMEDY}")
+    return Path(path)
+
+
+def _here(message: str) -> str:
+    """A message of the harness with this plugin's option where it names the command line's."""
+    return re.sub(r"(?<!\S)--python (?:\S+=)?PATH", REMEDY, message)
+
+
+def _remedied(message: str) -> str:
+    """Why a framework does not start, and what to do."""
+    told = _here(message)
+    if REMEDY in told:
+        return told
+    return f"{told}; install the framework there, or name the interpreter that it lives in with {REMEDY}"
 
 
 def _suite_files(arguments: list[str]) -> list[Path]:

@@ -7,10 +7,15 @@ import importlib.util
 import shutil
 import sys
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crosscorrect.errors import IncompleteError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GROUP = "crosscorrect.adapters"
 OWN_PACKAGE = "crosscorrect_adapters"
@@ -56,10 +61,13 @@ def tox_python(name: str, root: Path | None = None) -> Path | None:
 def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str, str] | None = None) -> Framework:
     """The framework of this name, ready to start: ``--python`` first, then tox's environment, then this interpreter.
 
-    ``targets`` maps names to ``module:attribute`` of adapters that are not installed as entry points. Raises
-    UsageError for an unknown name or a target that cannot be found, IncompleteError for an absent interpreter.
+    ``targets`` maps names to ``module:attribute`` of adapters that are not installed as entry points; their modules
+    are looked for in the current folder too. Raises UsageError for an unknown name or a target that cannot be found,
+    IncompleteError for an absent interpreter.
     """
-    target = (targets or {}).get(name) or known(name).value
+    given = (targets or {}).get(name)
+    target = given or known(name).value
+    packages = _packages(target, [str(Path.cwd())] if given else [])
     chosen = (pythons or {}).get(name)
     if chosen is not None:
         found = shutil.which(chosen)
@@ -68,10 +76,10 @@ def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str,
                 f"framework {name!r}: there is no interpreter at {chosen}; give one with --python {name}=PATH"
             )
         # not resolved: a virtual environment's python is a link, and following it leaves the environment
-        return Framework(name, target, Path(found).absolute(), "option", _packages(target))
+        return Framework(name, target, Path(found).absolute(), "option", packages)
     if not importable(name) and (python := tox_python(name)) is not None:
-        return Framework(name, target, python, "tox", _packages(target))
-    return Framework(name, target, Path(sys.executable), "current", _packages(target))
+        return Framework(name, target, python, "tox", packages)
+    return Framework(name, target, Path(sys.executable), "current", packages)
 
 
 def importable(name: str) -> bool:
@@ -100,14 +108,17 @@ def known(name: str) -> EntryPoint:
     return offered[name]
 
 
-def _packages(target: str) -> dict[str, str]:
-    """The top-level packages a worker needs from here: the harness's own and the adapter's."""
+def _packages(target: str, more: Sequence[str] = ()) -> dict[str, str]:
+    """The top-level packages a worker needs from here: the harness's own and the adapter's.
+
+    ``more`` are folders to look into where the path has no such module: a console script's lacks the current folder.
+    """
     module, _, attribute = target.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), attribute)):
         raise UsageError(f"the adapter {target!r} cannot be found: write it as MODULE:CLASS")
     locations = {}
     for top in ("crosscorrect", module.partition(".")[0]):
-        spec = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, more)
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
             raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")
         locations[top] = (

@@ -49,6 +49,9 @@ def specify(suite: str, point: Point) -> Problem:
     problem_id = f"{suite}/{data['id']}{point.suffix}"
     if not _ID.fullmatch(problem_id):
         point.fail("the problem id is longer than 200 characters", ("id",), problem_id, "shorten the id or the labels")
+    limit = float(data.get("limit", 120.0))
+    if not math.isfinite(limit):  # the schema's range lets NaN pass
+        point.fail("this is no number of seconds", ("limit",), limit, "write seconds, at most 86400")
     parts = _PARTS[operation](point)
     return Problem(
         id=problem_id,
@@ -68,7 +71,7 @@ def specify(suite: str, point: Point) -> Problem:
         only=tuple(data.get("only", ())),
         modes=tuple(data.get("modes", ())),
         isolate=data.get("isolate", False),
-        limit=float(data.get("limit", 120.0)),
+        limit=limit,
         show=data.get("show", False),
         file=point.document.path,
         line=point.document.line(point.path),

@@ -6,14 +6,14 @@ import json
 import os
 import shutil
 import threading
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import __version__
+from crosscorrect import __version__, intact
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import SCHEMA_VERSION, Check, TrainingStep
 from crosscorrect.worker.wire import digest
@@ -27,28 +27,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-TABLES = ("checks", "problems", "training", "env", "arrays")
-COLUMNS = {
-    "checks": [f.name for f in fields(Check)],
-    "problems": [
-        "problem",
-        "suite",
-        "case",
-        "source",
-        "title",
-        "note",
-        "operation",
-        "dtype",
-        "show",
-        "geometry",
-        "settings",
-        "arrays",
-        "expect",
-    ],
-    "training": [f.name for f in fields(TrainingStep)],
-    "env": ["framework", "section", "key", "value"],
-    "arrays": ["digest", "dtype", "shape", "data"],
-}
+TABLES, COLUMNS = intact.TABLES, intact.COLUMNS
 KEEP_ALWAYS = 4 * 1024
 """Arrays up to this many bytes are kept with every check."""
 KEEP_ON_FAILURE = 4 * 1024 * 1024
@@ -67,6 +46,8 @@ def create(results: Path, run_id: str, info: Mapping[str, Any], *, latest: bool 
     """Make ``results/<run_id>`` with its ``run.json``; point ``results/latest`` at it if wanted. Raises UsageError."""
     folder, link = results / run_id, results / f".latest-{os.getpid()}"
     own = {"schema": SCHEMA_VERSION, "crosscorrect": __version__, "run": run_id, "finished": False}
+    if latest:
+        _check_latest(results / "latest")
     try:
         folder.mkdir(parents=True)
         try:
@@ -85,10 +66,21 @@ def create(results: Path, run_id: str, info: Mapping[str, Any], *, latest: bool 
     return folder
 
 
+def _check_latest(place: Path) -> None:
+    """Raise UsageError where something of a person's own is in the place of the link to the newest run."""
+    if place.exists() and not place.is_symlink():
+        kind = "folder" if place.is_dir() else "file"
+        raise UsageError(
+            f"{place} cannot be written (it is a {kind} of its own, and the link to the newest run belongs there); "
+            "move it away, or choose another place for runs with --results FOLDER"
+        )
+
+
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole or not at all."""
     part = folder / ".run.json.part"
-    part.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(info, indent=1, ensure_ascii=False) + "\n"
+    part.write_text(text, encoding="utf-8", errors="replace")  # a lone surrogate, from an argument that is not UTF-8
     part.replace(folder / "run.json")
 
 
@@ -199,18 +191,25 @@ def _fold(segments: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
                 record = json.loads(line)
             except ValueError:
                 continue  # a line torn by the death of its writer: the record was never complete
-            kind = record.pop("kind")
-            if kind in ("problems", "env", "arrays"):
-                key = record["digest"] if kind == "arrays" else line
-                if key in seen:
-                    continue
-                seen.add(key)
-            if kind == "arrays":
-                start = record.pop("offset")
-                record["data"] = data[start : start + record.pop("size")]
-            if kind in tables:
-                tables[kind].append(record)
+            try:
+                _take(record, line, data, seen, tables)
+            except (AttributeError, KeyError, TypeError):
+                raise IncompleteError(f"{segment} holds a line that crosscorrect did not write; run it again") from None
     return tables
+
+
+def _take(record: Any, line: bytes, data: bytes, seen: set[str | bytes], tables: dict[str, list[Any]]) -> None:
+    kind = record.pop("kind")
+    if kind in ("problems", "env", "arrays"):
+        key = record["digest"] if kind == "arrays" else line
+        if key in seen:
+            return
+        seen.add(key)
+    if kind == "arrays":
+        start = record.pop("offset")
+        record["data"] = data[start : start + record.pop("size")]
+    if kind in tables:
+        tables[kind].append(record)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -219,7 +218,7 @@ def read_info(folder: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{folder / 'run.json'} cannot be read: {error}") from None
     if not isinstance(info, dict) or "finished" not in info:
         raise UsageError(f"{folder / 'run.json'} is not what 'crosscorrect run' writes")
@@ -242,13 +241,21 @@ class Run:
     _index: dict[str, int] = field(default_factory=dict)
 
     def array(self, name: str) -> Array | None:
-        """The kept array with this digest, or None where it was too large to keep."""
+        """The kept array with this digest, or None where it was too large to keep.
+
+        Raises IncompleteError where what was kept is no array.
+        """
         if not self._index:
             self._index = {d: i for i, d in enumerate(self.arrays["digest"])}
         if name not in self._index:
             return None
         row = self.arrays.iloc[self._index[name]]
-        return np.frombuffer(row["data"], np.dtype(row["dtype"])).reshape(tuple(row["shape"]))
+        try:
+            return np.frombuffer(row["data"], np.dtype(row["dtype"])).reshape(tuple(row["shape"]))
+        except (TypeError, ValueError) as error:
+            raise IncompleteError(
+                f"the run {self.folder} is damaged: the table arrays, digest {name}: {error}; run it again"
+            ) from None
 
 
 def load(folder: Path | str) -> Run:
@@ -260,6 +267,7 @@ def load(folder: Path | str) -> Run:
 
     path = Path(folder)
     info = read_info(path)
+    intact.check_info(path, info)
     if info["finished"]:
         try:
             frames = {name: pd.read_parquet(path / f"{name}.parquet") for name in TABLES}
@@ -268,6 +276,7 @@ def load(folder: Path | str) -> Run:
     else:
         tables = _fold(sorted(path.glob("segment-*.jsonl")))
         frames = {name: pd.DataFrame(tables[name], columns=COLUMNS[name]) for name in TABLES}
+    intact.check_tables(path, frames)
     return Run(path, info, **frames)
 
 

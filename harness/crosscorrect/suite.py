@@ -19,11 +19,12 @@ import jsonschema
 
 from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError, UsageError
+from crosscorrect.registry import adapters
 from crosscorrect.specify import specify
 from crosscorrect.sweep import Point, points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from jsonschema.exceptions import ValidationError
 
@@ -75,6 +76,14 @@ class Suite:
                 raise _unknown("problem", problem_id, ids)
         raise _unknown("problem", problem_id, [f"{self.name}/{keys['id']}" for keys in self.cases])
 
+    def check_frameworks(self, more: Collection[str] = ()) -> None:
+        """Raise the first CaseError of an ``only`` that names no installed adapter and none of ``more``.
+
+        Reading a suite does not ask this, so that one for somebody else's adapter can be read without it; a run asks.
+        """
+        for error in _strangers(self.document, more):
+            raise error
+
     def points(self, index: int) -> Iterator[Point]:
         """The points of the sweep of one case, by its position in ``cases``."""
         return points(self.document, index, self.cases[index])
@@ -99,11 +108,11 @@ def load_suite(path: Path | str) -> Suite:
     )
 
 
-def lint(path: Path | str) -> list[CaseError]:
+def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
     """Every defect of a case file that can be found, up to 50: of the file, of its schema, or the first of each case.
 
     The arrays of the first problems are built too where they are small, so that values which the dtype cannot hold
-    show.
+    show. ``frameworks`` are those that ``only`` may name although no adapter of theirs is installed.
     """
     try:
         document = yamlfile.load(path)
@@ -113,6 +122,7 @@ def lint(path: Path | str) -> list[CaseError]:
     if found:
         return found
     suite, built = load_suite(path), 0
+    found += _strangers(document, frameworks)
     for index in range(len(suite.cases)):
         try:
             for point in suite.points(index):
@@ -178,6 +188,18 @@ def _defects(document: yamlfile.Document) -> Iterator[CaseError]:
             at = ("cases", index, "sweep")
             yield _error(document, at, f"the suite has more than {MAX_PROBLEMS} problems", None, "sweep over less")
             return
+
+
+def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[CaseError]:
+    """Each name in an ``only`` that no adapter has: misspelt, it would take its case out of every run, silently."""
+    value, names = document.value, [*adapters(), *more]
+    paths: list[tuple[str | int, ...]] = [("cases", index) for index in range(len(value["cases"]))]
+    for path, keys in [(("defaults",), value.get("defaults", {})), *zip(paths, value["cases"], strict=True)]:
+        for place, name in enumerate(keys.get("only", ())):
+            if name not in names:
+                close = get_close_matches(name, names, 1)
+                remedy = f"did you mean {close[0]}?" if close else "the adapters here are " + ", ".join(names)
+                yield _error(document, (*path, "only", place), "no adapter has this name", name, remedy)
 
 
 def _told(document: yamlfile.Document, error: ValidationError) -> CaseError:

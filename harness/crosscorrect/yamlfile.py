@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -284,7 +285,8 @@ class _Builder:
         if len(text) > MAX_DIGITS and (_INT.fullmatch(text) or _BASED.fullmatch(text) or _FLOAT.fullmatch(text)):
             raise self.fail(f"a number has more than {MAX_DIGITS} characters", line, value=text)
         value = _resolve(text)
-        if value in (float("inf"), float("-inf")) and not _SPECIAL.fullmatch(text):
+        # an integer is compared as one: to make a float of it would fail
+        if isinstance(value, (int, float)) and abs(value) > sys.float_info.max and not _SPECIAL.fullmatch(text):
             raise self.fail(
                 "this number is beyond a double", line, value=text, remedy="write .inf if infinity is meant"
             )

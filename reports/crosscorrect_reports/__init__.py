@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crosscorrect.errors import UsageError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,7 +18,8 @@ def write(run: Run, expectations: Path | None = None) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``junit.xml`` and the CSV tables into the run folder; return their paths.
 
     ``expectations`` is the folder that the run is judged against (default: those that ship with crosscorrect). Each
-    file is replaced whole or not at all, and the same run gives the same bytes.
+    of the first three is replaced whole or not at all, and the same run gives the same bytes. Raises UsageError where
+    one cannot be written.
     """
     from crosscorrect import gate, store  # noqa: PLC0415  pandas, and all that follows, is for those who write
     from crosscorrect_reports import frames, junit, markdown, page  # noqa: PLC0415
@@ -28,9 +31,18 @@ def write(run: Run, expectations: Path | None = None) -> list[Path]:
         "report.md": markdown.render(run, ruling, judged).encode("utf-8"),
         "junit.xml": junit.render(run, ruling, judged),
     }
-    written = []
-    for name, content in documents.items():
-        part = run.folder / f".{name}.part"
+    try:
+        return [*(_replace(run.folder / name, content) for name, content in documents.items()), *store.write_csv(run)]
+    except OSError as error:
+        place = error.filename2 or error.filename or run.folder
+        raise UsageError(f"the report cannot be written: {place}: {error.strerror or error}") from None
+
+
+def _replace(target: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; what could not be finished does not stay."""
+    part = target.with_name(f".{target.name}.part")
+    try:
         part.write_bytes(content)
-        written.append(part.replace(run.folder / name))
-    return [*written, *store.write_csv(run)]
+        return part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -140,7 +140,7 @@ def _panel(
         problems=[(p["problem"], slug(p["problem"])) for p, _ in group],
         operations=", ".join(dict.fromkeys(f"{form} matrix" if form else p["operation"] for p, _ in group)),
         setting=setting,
-        image=draw(x, "matrix A" if matrices else "image X", window),
+        image=draw(x, "matrix A" if matrices else "image X", window, grey=not matrices),
         kernel=draw(w, "column b" if matrices else "kernel K"),
         output=draw(reference, "A · b" if matrices else "output Y", at),
         bias="" if b is None or not np.any(b) else ", ".join(number(v) for v in np.ravel(b)),

@@ -108,15 +108,15 @@ def versions(run: Run) -> dict[str, dict[str, dict[str, str]]]:
 
 
 def problems(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the ``problems`` table by problem id, its JSON columns parsed."""
+    """Return the ``problems`` table by problem id, its JSON columns parsed; empty text is an empty mapping."""
     nested = ("geometry", "settings", "arrays", "expect")
     found = {}
     for row in run.problems.to_dict("records"):
-        found[row["problem"]] = {**row, **{name: json.loads(row[name]) for name in nested}}
+        found[row["problem"]] = {**row, **{name: json.loads(row[name] or "{}") for name in nested}}
     return found
 
 
 def arrays(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     """Return the kept arrays of one row of ``checks`` by name; those that were too large to keep are absent."""
-    found = {name: run.array(digest) for name, digest in json.loads(row["arrays"]).items()}
+    found = {name: run.array(digest) for name, digest in json.loads(row["arrays"] or "{}").items()}
     return {name: array for name, array in found.items() if array is not None}

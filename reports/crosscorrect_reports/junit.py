@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from crosscorrect.gate import UNFINISHED
 from crosscorrect.model import Outcome
+from crosscorrect_reports.causes import others
 from crosscorrect_reports.text import clean
 
 if TYPE_CHECKING:
@@ -23,17 +25,16 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
 
     A check that passes as expected is a bare test case, one that refuses or fails as expected is skipped with the
     reason of its entry, and all else is an error (nothing was computed) or a failure. What the gate found about the run
-    as a whole (stale entries, too few checks) are failures of the suite ``gate``.
+    as a whole (not finished, stale entries, too few checks) are failures of the suite ``gate``.
     """
     root = ET.Element("testsuites", name=f"crosscorrect {clean(run.info['run'])}")
     for (framework, mode, device, suite), rows in judged.groupby(["framework", "mode", "device", "suite"], sort=False):
         cases = [_case(row) for row in rows.to_dict("records")]
         _suite(root, f"{framework}.{mode}.{device}.{suite}", cases, float(rows["total_seconds"].astype(float).sum()))
-    said = set(judged["surprise"])
-    others = [finding for finding in ruling.findings if finding not in said]
-    if others:
+    found = others(ruling) if ruling.finished else [UNFINISHED, *others(ruling)]
+    if found:
         cases = []
-        for finding in others:
+        for finding in found:
             case = ET.Element("testcase", classname="gate", name=clean(finding)[:200], time="0")
             ET.SubElement(case, "failure", message=clean(finding), type="gate")
             cases.append(case)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
+from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
-from crosscorrect_reports.outcomes import EXITS, STYLES, tally
+from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.page import suites
 from crosscorrect_reports.refusals import cards
 from crosscorrect_reports.text import code, markdown, measured, plural
@@ -29,12 +30,12 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     surprises, refusals, anchors = cards(judged)
     mark = STYLES[Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL].glyph
     lines = [
-        f"## {mark} crosscorrect: {EXITS[ruling.exit]}",
+        f"## {mark} crosscorrect: {headline(ruling)}",
         "",
-        f"{tally(ruling)} Exit code {ruling.exit.value}.",
+        f"{tally(run, ruling)} Exit code {ruling.exit.value}.",
         "",
         *_totals(run),
-        *_surprises(surprises, [f for f in ruling.findings if f not in set(judged["surprise"])]),
+        *_surprises(surprises, others(ruling)),
     ]
     for table in suites(run, judged, anchors, {}):
         lines += _suite(run, table)
@@ -56,7 +57,7 @@ def _row(cells: list[str]) -> str:
 
 def _totals(run: Run) -> list[str]:
     table = frames.totals(run)
-    used = [o for o in Outcome if table[o.value].sum() or o in (Outcome.PASS, Outcome.FAIL)]
+    used = [o for o in Outcome if table[o.value].sum() or o in ALWAYS]
     versions = frames.versions(run)
     lines = [
         _row(["framework", "mode", "device", *(f"{STYLES[o].glyph} {o}" for o in used), "checks"]),
@@ -78,23 +79,25 @@ def _totals(run: Run) -> list[str]:
     return [*lines, ""]
 
 
-def _surprises(cards_: list[Card], others: list[str]) -> list[str]:
-    if not cards_ and not others:
+def _surprises(cards_: list[Card], rest: list[str]) -> list[str]:
+    if not cards_ and not rest:
         return []
     lines = ["### Not as expected", ""]
     for card in cards_[:MOST_SURPRISES]:
         row = card.checks[0]
-        more = f" and {plural(len(card.checks) - 1, 'more check')}" if len(card.checks) > 1 else ""
+        which = f"{code(row['problem'])} {row['direction']}"
+        if len(card.checks) > 1:
+            which = f"{plural(len(card.checks), 'check')} ({code(card.some)})"
         reason = f" ({card.reason})" if card.reason else ""
         lines.append(
-            f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}** {markdown(row['mode'])} "
-            f"{code(row['problem'])} {row['direction']}{more}: {card.outcome}{reason}. {markdown(card.message, 400)}"
+            f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}** {markdown(card.modes)} "
+            f"{which}: {card.outcome}{reason}. {markdown(card.message, 400)}"
         )
         if card.place:
             lines[-1] += f" Against {code(card.place)}: {markdown(card.why, 200)}"
     if len(cards_) > MOST_SURPRISES:
         lines.append(f"- and {len(cards_) - MOST_SURPRISES} more, in report.html")
-    return [*lines, *(f"- {markdown(other, 400)}" for other in others), ""]
+    return [*lines, *(f"- {markdown(other, 400)}" for other in rest), ""]
 
 
 def _suite(run: Run, table: SuiteTable) -> list[str]:

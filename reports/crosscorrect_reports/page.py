@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
+from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
 from crosscorrect_reports.examples import examples
 from crosscorrect_reports.learning import lessons
-from crosscorrect_reports.outcomes import EXITS, STYLES, tally
+from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.refusals import LOOPS, cards, speeches
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug
 
@@ -36,6 +37,13 @@ SEVERITY = (
     Outcome.UNSUPPORTED,
     Outcome.PASS,
 )
+
+
+UNSAID: dict[str, Any] = {"suites": [], "arithmetic": "strict", "filter": []}
+"""What ``run.json`` may leave out: a run that was broken off early has not said it yet."""
+
+FOUND = {"option": "given by --python", "current": "this environment", "tox": "tox"}
+"""How an interpreter was chosen, in words."""
 
 
 @dataclass(slots=True)
@@ -105,19 +113,20 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     drawn, learned = examples(run, judged), lessons(run)
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
+    total = Counter(run.checks["outcome"])
     template = _environment().get_template("page.html")
     return template.render(
-        run=run.info,
+        run={**UNSAID, **run.info},
         ruling=ruling,
         exit=ruling.exit,
-        tally=tally(ruling),
-        exit_means=EXITS[ruling.exit],
+        tally=tally(run, ruling),
+        headline=headline(ruling),
         ok=ruling.exit is Exit.OK,
         places=frames.places(run),
         headings=headings(run),
         totals=frames.totals(run).to_dict("records"),
-        total=Counter(run.checks["outcome"]),
-        outcomes=[outcome.value for outcome in Outcome],
+        total=total,
+        outcomes=[outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total],
         versions=frames.versions(run),
         suites=suites(run, judged, anchors, shown),
         agreement=_agreement(run),
@@ -128,7 +137,8 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         speeches=speeches(run, judged, anchors),
         surprises=surprises,
         refusals=refusals,
-        others=[f for f in ruling.findings if f not in set(judged["surprise"])],
+        others=others(ruling),
+        found=FOUND,
         commands=again(run, _interesting(judged)),
         tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
         style=Markup((files("crosscorrect_reports") / "templates" / "style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
+from crosscorrect_reports.causes import some
 from crosscorrect_reports.text import slug, web_url
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 
 @dataclass(slots=True)
 class Card:
-    """Checks that did not pass in the same way: of one framework, one outcome, one message, one expectation."""
+    """Checks that did not pass in the same way: of one framework, one outcome, one message, one expectation.
+
+    Those of a surprise have the same numbers, too.
+    """
 
     anchor: str
     framework: str
@@ -39,6 +43,16 @@ class Card:
     url: str
     checks: list[Row] = field(default_factory=list)
     stderr: str = ""
+
+    @property
+    def modes(self) -> str:
+        """The modes of its checks."""
+        return ", ".join(dict.fromkeys(row["mode"] for row in self.checks))
+
+    @property
+    def some(self) -> str:
+        """The first few of its problems."""
+        return some([row["problem"] for row in self.checks])
 
 
 @dataclass(slots=True)
@@ -71,14 +85,15 @@ def cards(judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[int, str]]
         entry = row["entry"]
         surprise = row["surprise"] if row["outcome"] != Outcome.MISSING else "was not run"
         place = "" if entry is None else entry.place
-        # a surprise has a card of its own for each problem: its numbers are its own
+        # surprises share a card only where their numbers are the same, which a card shows
+        numbers = "/".join(str(row[name]) for name in ("where", "expected", "got", "ratio")) if surprise else ""
         key = (
             row["framework"],
             row["outcome"],
             row["reason"],
             row["message"],
             place,
-            row["problem"] if surprise else "",
+            numbers,
         )
         if key not in found:
             anchor = "card-" + slug(

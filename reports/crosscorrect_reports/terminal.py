@@ -2,48 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
-from crosscorrect_reports.outcomes import EXITS, STYLES, tally
-from crosscorrect_reports.text import clean, one_line
+from crosscorrect_reports.causes import lines
+from crosscorrect_reports.outcomes import STYLES, headline, tally
+from crosscorrect_reports.text import encodable, one_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
 
 MOST_FINDINGS = 12
-"""How many surprises a terminal shows; the report has them all."""
+"""How many causes of surprise a terminal shows; the report has them all."""
+
+LONGEST = 170
+"""How many characters of a sentence a terminal shows."""
 
 
 def summary(run: Run, ruling: Ruling) -> RenderableType:
     """Framework × outcome counts, the surprises, and the next step, for ``rich.console.Console.print``.
 
     Text of frameworks and case files is printed as it is: no markup in it is obeyed, no escape sequence gets through.
+    What the console's encoding cannot write is written in ASCII.
     """
-    from rich.console import Group  # noqa: PLC0415  rich is loaded when something is printed
-    from rich.text import Text  # noqa: PLC0415
-
-    fine = ruling.exit is Exit.OK
-    style = STYLES[Outcome.PASS if fine else Outcome.FAIL]
-    verdict = Text(f"{style.glyph} {EXITS[ruling.exit]} ", style=style.rich)
-    verdict.append(tally(ruling), style="default")
-    parts: list[RenderableType] = [_table(run), verdict]
-    told = list(dict.fromkeys([*ruling.findings, *ruling.missing]))
-    parts += [Text(f"  {one_line(finding, 170)}") for finding in told[:MOST_FINDINGS]]
-    if len(told) > MOST_FINDINGS:
-        parts.append(Text(f"  and {len(told) - MOST_FINDINGS} more"))
-    page = run.folder / "report.html"
-    parts.append(Text(f"report: {clean(page)}" if page.exists() else f"run folder: {clean(run.folder)}", style="dim"))
-    if ruling.findings and len(run.checks):
-        parts.append(Text(f"next: crosscorrect explain {clean(run.folder)} PROBLEM", style="dim"))
-    return Group(*parts)
+    return _Summary(run, ruling)
 
 
-def _table(run: Run) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The summary before it is known where it is printed."""
+
+    run: Run
+    ruling: Ruling
+
+    def __rich_console__(self, console: Console, _: ConsoleOptions) -> RenderResult:
+        from rich.text import Text  # noqa: PLC0415  rich is loaded when something is printed
+
+        run, ruling, encoding = self.run, self.ruling, console.encoding
+        yield _table(run, encoding)
+        outcome = Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL
+        verdict = Text(f"{_glyph(outcome, encoding)} {headline(ruling)} ", style=STYLES[outcome].rich)
+        verdict.append(tally(run, ruling), style="default")
+        yield verdict
+        told = lines(ruling, LONGEST)
+        for line in told[:MOST_FINDINGS]:
+            yield Text(f"  {encodable(line, encoding)}")
+        if len(told) > MOST_FINDINGS:
+            yield Text(f"  and {len(told) - MOST_FINDINGS} more")
+        page = run.folder / "report.html"
+        place = f"report: {one_line(page)}" if page.exists() else f"run folder: {one_line(run.folder)}"
+        yield Text(encodable(place, encoding), style="dim")
+        if ruling.findings and len(run.checks):
+            yield Text(encodable(f"next: crosscorrect explain {one_line(run.folder)} PROBLEM", encoding), style="dim")
+
+
+def _glyph(outcome: Outcome, encoding: str) -> str:
+    style = STYLES[outcome]
+    return style.glyph if encodable(style.glyph, encoding) == style.glyph else style.ascii
+
+
+def _table(run: Run, encoding: str) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -51,11 +74,12 @@ def _table(run: Run) -> RenderableType:
     used = [o for o in Outcome if counts[o.value].sum() or o in (Outcome.PASS, Outcome.FAIL)]
     table = Table(title_justify="left", header_style="bold")
     for name in ("framework", "mode", "device"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # an ellipsis is no ASCII
     for outcome in used:
-        table.add_column(f"{STYLES[outcome].glyph} {outcome}", justify="right")
-    table.add_column("checks", justify="right")
+        table.add_column(f"{_glyph(outcome, encoding)} {outcome}", justify="right", overflow="fold")
+    table.add_column("checks", justify="right", overflow="fold")
     for place, row in zip(frames.places(run), counts.to_dict("records"), strict=True):
         numbers = [Text(str(row[o.value]), style=STYLES[o].rich if row[o.value] else "dim") for o in used]
-        table.add_row(*(Text(one_line(word)) for word in place), *numbers, Text(str(row["total"])))
+        words = (Text(encodable(one_line(word), encoding)) for word in place)
+        table.add_row(*words, *numbers, Text(str(row["total"])))
     return table

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ESCAPED = re.compile(f"[\x80-\x9f\u2028\u2029{_BIDI}\ufeff\ufffe\uffff]|[\U0001fffe\U0001ffff]")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>&@]|:(?=\S)")
 _SLUG = re.compile(r"[^A-Za-z0-9_.=,/@+-]")
@@ -36,6 +36,15 @@ def one_line(value: Any, limit: int = 0) -> str:
     """``clean`` text on one line, cut with an ellipsis where it is longer than ``limit`` characters (0: never)."""
     text = " ".join(clean(value).split())
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def encodable(text: str, encoding: str) -> str:
+    """Return a text with what an encoding cannot write as backslash escapes, and an ellipsis as three dots."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace("…", "...").encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def markdown(value: Any, limit: int = 0) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 import click
@@ -10,23 +12,42 @@ from crosscorrect import __version__
 from crosscorrect.cli.inspect import cases, explain, frameworks
 from crosscorrect.cli.judge import gate, merge, report, run
 from crosscorrect.errors import CrosscorrectError
+from crosscorrect.model import Exit
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+"""The exit codes after Ctrl-C and a closed pipe, as shells have them: 128 and the number of the signal."""
 
 
 class _Commands(click.Group):
     """Turns the exceptions meant for a person into one message and their exit code; no traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # an encoding without × and ✔ must not end in a traceback
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except CrosscorrectError as error:
             click.echo(f"crosscorrect: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"\ncrosscorrect: {str(interrupt) or 'interrupted'}", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # the reader of the output has gone, as with head: nothing is left to say, and it is no verdict
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(BROKEN_PIPE)
+        except OSError as error:
+            place = error.filename2 or error.filename
+            click.echo(f"crosscorrect: {f'{place}: ' if place else ''}{error.strerror or error}", err=True)
+            ctx.exit(Exit.USAGE)
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 as expected, 1 not conformant, 2 usage or bad case file, 3 incomplete, 4 nothing ran.",
+    epilog="Exit codes: 0 as expected, 1 not conformant, 2 usage or bad case file, 3 incomplete, 4 nothing ran, "
+    "130 interrupted.",
 )
 @click.version_option(__version__, prog_name="crosscorrect")
 def main() -> None:

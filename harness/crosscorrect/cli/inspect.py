@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,20 @@ if TYPE_CHECKING:
 
     from crosscorrect.store import Run
 
+
+def _say(text: str) -> None:
+    """Print text that a case file or a framework wrote, without what would act on the terminal."""
+    from crosscorrect_reports.text import clean
+
+    click.echo(clean(text))
+
+
 SMALL = 200
 """Arrays of up to this many numbers are printed whole."""
+
+
+MOST_NAMES = 6
+"""So many problem ids are offered for one that is incomplete."""
 
 
 @click.command()
@@ -37,14 +50,15 @@ def explain(folder: Path, problem: str, names: tuple[str, ...]) -> None:
         if rows.empty:
             raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(names)}")
     known = loaded.problems[loaded.problems["problem"] == problem].iloc[0]
-    click.echo(f"{problem}\n{known['source']}: {known['title']}")
+    _say(f"{problem}\n{known['source']}: {known['title']}")
     if known["note"]:
-        click.echo(click.wrap_text(known["note"], 100))
+        _say(click.wrap_text(known["note"], 100))
     shown: set[str] = set()
     for row in rows.to_dict("records"):
         _show_inputs(loaded, row, shown)
         _show_check(loaded, row)
-    click.echo(f"\nagain: crosscorrect run {_spelling(known['suite'], loaded)} -k '{problem}'")
+    asked = " ".join(_asked_again(loaded, name) for name in dict.fromkeys(rows["framework"]))
+    click.echo(f"\nagain: crosscorrect run {_spelling(known['suite'], loaded)} -k '{problem}' {asked}")
 
 
 def _spelling(suite: str, loaded: Run) -> str:
@@ -56,9 +70,17 @@ def _spelling(suite: str, loaded: Run) -> str:
     return suite if shipped is not None and shipped.name in files else (files or ["SUITE"])[0]
 
 
-def _nearest(problem: str, loaded: Run) -> str:
-    import difflib
+def _asked_again(loaded: Run, framework: str) -> str:
+    """The options that ask for a framework as this run did; where its interpreter lay is not in the run."""
+    own = loaded.env[(loaded.env["framework"] == framework) & (loaded.env["key"] == "found")]
+    given = "option" in set(own["value"])
+    return f"-f {framework}" + (f" --python {framework}=PATH" if given else "")
 
+
+def _nearest(problem: str, loaded: Run) -> str:
+    swept = [name for name in loaded.problems["problem"] if name.partition("@")[0] == problem]
+    if swept:
+        return f"it is swept into {', '.join(swept[:MOST_NAMES])}{' …' if len(swept) > MOST_NAMES else ''}"
     near = difflib.get_close_matches(problem, loaded.problems["problem"], n=1, cutoff=0.3)
     return f"did you mean {near[0]!r}?" if near else "the report lists what is there"
 
@@ -79,7 +101,7 @@ def _show_check(loaded: Run, row: dict[str, Any]) -> None:
         + (f", tier {row['tier']}" if row["tier"] else "")
     )
     if row["message"]:
-        click.echo(f"  {row['message']}")
+        _say(f"  {row['message']}")
     if row["ratio"] == row["ratio"] and row["ratio"] is not None:
         click.echo(f"  largest error {row['error']:.3g}, error over bound {row['ratio']:.3g}")
     if row["where"]:
@@ -88,7 +110,7 @@ def _show_check(loaded: Run, row: dict[str, Any]) -> None:
         if name in arrays and (name != "reference" or row["outcome"] != "pass"):
             _show_array(name, loaded.array(arrays[name]))
     if row["stderr"]:
-        click.echo("  the worker printed:\n" + "\n".join("    " + line for line in row["stderr"].splitlines()[-30:]))
+        _say("  the worker printed:\n" + "\n".join("    " + line for line in row["stderr"].splitlines()[-30:]))
 
 
 def _both(value: float) -> str:
@@ -120,23 +142,26 @@ def list_cases(suites: tuple[str, ...], problems: bool) -> None:
     for path in find_suites(suites):
         suite = load_suite(path)
         found = list(suite.problems())
-        click.echo(f"{suite.name}: {suite.title} ({len(suite.cases)} cases, {len(found)} problems)")
+        _say(f"{suite.name}: {suite.title} (cases: {len(suite.cases)}, problems: {len(found)})")
         seen: set[str] = set()
         for problem in found:
             if problems:
                 click.echo(f"  {problem.id}")
             elif problem.case not in seen:
                 seen.add(problem.case)
-                click.echo(f"  {problem.case:<32} {problem.source:<28} {problem.title}")
+                _say(f"  {problem.case:<32} {problem.source:<28} {problem.title}")
 
 
 @cases.command()
 @click.argument("files", nargs=-1, required=True)
-def lint(files: tuple[str, ...]) -> None:
+@click.option(
+    "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework whose adapter is not installed."
+)
+def lint(files: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Check case files; one line per defect, with file, line and key."""
     from crosscorrect.suite import find_suites, lint as find_defects
 
-    defects = [defect for path in find_suites(files) for defect in find_defects(path)]
+    defects = [defect for path in find_suites(files) for defect in find_defects(path, names)]
     for defect in defects:
         click.echo(str(defect), err=True)
     if defects:
@@ -146,12 +171,19 @@ def lint(files: tuple[str, ...]) -> None:
 
 @cases.command()
 @click.argument("problem")
-def show(problem: str) -> None:
+@click.option("--suite", metavar="FILE", help="The case file of the problem, where its suite is not a shipped one.")
+def show(problem: str, suite: str | None) -> None:
     """Show one problem by its id, with its input arrays."""
-    from crosscorrect.suite import find_suites, load_suite
+    from crosscorrect.suite import find_suites, load_suite, shipped_suites
 
-    found = load_suite(find_suites([problem.partition("/")[0]])[0]).problem(problem)
-    click.echo(f"{found.id}\n{found.source}: {found.title}\n{found.note}".rstrip())
+    name = problem.partition("/")[0]
+    if suite is None and name not in (shipped := shipped_suites()):
+        near = difflib.get_close_matches(name, shipped, n=1)
+        hint = f"did you mean {near[0]}, or " if near else ""
+        raise UsageError(f"no suite called {name} ships; {hint}name the problem's case file with --suite FILE")
+    found = load_suite(find_suites([suite or name])[0]).problem(problem)
+    about = ": ".join(filter(None, (found.source, found.title)))
+    _say("\n".join(filter(None, (found.id, about, found.note))))
     click.echo(f"operation {found.operation}, directions {', '.join(found.directions)}")
     if found.geometry is not None:
         click.echo(f"geometry {json.dumps(found.geometry.to_json())}")

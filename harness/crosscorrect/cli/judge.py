@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import click
 
 from crosscorrect.adapter import ARITHMETICS, MODES
-from crosscorrect.cli.options import pairs
-from crosscorrect.errors import UsageError
+from crosscorrect.cli.options import finite, pairs
 
 if TYPE_CHECKING:
     from crosscorrect.gate import Ruling
@@ -59,7 +57,8 @@ RUN_FOLDER = click.Path(path_type=Path)
 )
 @click.option(
     "--limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=86400),
+    callback=finite,
     metavar="SECONDS",
     help="Time limit of one call, in place of the cases' own.",
 )
@@ -96,29 +95,38 @@ def run(
     crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api
+    from crosscorrect.cli.progress import Progress
     from crosscorrect.expectations import check_folder
     from crosscorrect.gate import rule
 
     check_folder(expectations)  # a defect there is told before anything runs
-    progress = _Progress(silent=quiet or as_json)
-    with progress:
-        finished = api.run(
-            suites,
-            names or None,
-            modes=() if mode == "all" else (mode,),
-            devices=devices,
-            arithmetic=arithmetic,
-            pythons=pythons,
-            adapters=targets,
-            only=only,
-            limit=limit,
-            results=results,
-            on_event=progress.hear,
-        )
+    progress = Progress(expectations, silent=quiet or as_json)
+    try:
+        with progress:
+            finished = api.run(
+                suites,
+                names or None,
+                modes=() if mode == "all" else (mode,),
+                devices=devices,
+                arithmetic=arithmetic,
+                pythons=pythons,
+                adapters=targets,
+                only=only,
+                limit=limit,
+                results=results,
+                on_event=progress.hear,
+            )
+    except KeyboardInterrupt:
+        folder = (results / "latest").resolve()
+        said = f"; what was judged so far is in {folder}" if progress.begun else ""
+        raise KeyboardInterrupt(f"interrupted{said}") from None
     ruling = rule(finished, expectations)
-    if with_report:
-        _write_report(finished, expectations)
-    _conclude(finished, ruling, quiet=quiet, as_json=as_json)
+    _tell(finished, ruling, quiet=quiet, as_json=as_json)
+    if with_report:  # after the verdict is on the screen: drawing takes a few seconds
+        paths = _write_report(finished, expectations)
+        if not (quiet or as_json):
+            click.echo(f"report: {paths[0]}")
+    sys.exit(ruling.exit)
 
 
 @click.command()
@@ -148,13 +156,12 @@ def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_
     from crosscorrect.gate import rule
 
     finished = store.load(folder)
-    if not finished.info["finished"]:
-        raise UsageError(f"{folder} is not finished; run it again to the end before it is judged")
     ruling = rule(finished, expectations)
     for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
         ruling.missing.append(name)
         ruling.findings.append(f"{name}: required, and not in the run")
-    _conclude(finished, ruling, quiet=quiet, as_json=as_json)
+    _tell(finished, ruling, quiet=quiet, as_json=as_json)
+    sys.exit(ruling.exit)
 
 
 @click.command()
@@ -175,7 +182,7 @@ def _write_report(finished: Run, expectations: Path | None) -> list[Path]:
     return write(finished, expectations)
 
 
-def _conclude(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
+def _tell(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         said = {
             "run": str(finished.folder),
@@ -193,54 +200,3 @@ def _conclude(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> N
         from crosscorrect_reports.terminal import summary
 
         Console().print(summary(finished, ruling))
-    sys.exit(ruling.exit)
-
-
-class _Progress:
-    """What a person sees while a run goes on: a bar per framework, and a line for each check that does not pass."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self._silent = silent
-        self._progress: Any = None
-        self._bars: dict[str, Any] = {}
-        self._outcomes: dict[str, Counter[str]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def _start(self) -> None:
-        """Only when a run has begun: a request that is refused leaves its message alone on the screen."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (
-            TextColumn("{task.description:<12}"),
-            BarColumn(30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}", markup=False),
-        )
-        self._progress = Progress(*columns, console=Console(stderr=True))
-        self._progress.start()
-
-    def hear(self, plan: Any, event: Any) -> None:
-        """Take one event of ``api.run``."""
-        if self._silent:
-            return
-        if event is None:
-            self._start()
-            for framework in plan.frameworks:
-                self._bars[framework.name] = self._progress.add_task(framework.name, total=None, said="starting")
-                self._outcomes[framework.name] = Counter()
-        elif hasattr(event, "hello"):
-            said = event.message or ", ".join(f"{k} {v}" for k, v in list(event.hello["versions"].items())[:2])
-            self._progress.update(self._bars[event.framework], said=said)
-        else:
-            outcomes = self._outcomes[event.framework]
-            outcomes[event.outcome] += 1
-            said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-            self._progress.update(self._bars[event.framework], advance=1, said=said)

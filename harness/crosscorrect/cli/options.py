@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -19,3 +20,10 @@ def pairs(_: click.Context, param: click.Parameter, values: Iterable[str]) -> di
             raise click.BadParameter(f"{value!r} is not NAME=VALUE", param=param)
         found[name] = rest
     return found
+
+
+def finite(_: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuse a number that is none: NaN passes every range."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of seconds", param=param)
+    return value

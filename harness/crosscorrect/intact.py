@@ -1,0 +1,135 @@
+"""What a run folder must hold to be read: the keys of ``run.json``, and each table's columns, types and closed sets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect.errors import IncompleteError
+from crosscorrect.model import Check, Direction, Outcome, Reason, TrainingStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+TABLES = ("checks", "problems", "training", "env", "arrays")
+COLUMNS = {
+    "checks": [f.name for f in fields(Check)],
+    "problems": [
+        "problem",
+        "suite",
+        "case",
+        "source",
+        "title",
+        "note",
+        "operation",
+        "dtype",
+        "show",
+        "geometry",
+        "settings",
+        "arrays",
+        "expect",
+    ],
+    "training": [f.name for f in fields(TrainingStep)],
+    "env": ["framework", "section", "key", "value"],
+    "arrays": ["digest", "dtype", "shape", "data"],
+}
+
+_SETS = {"outcome": Outcome, "reason": Reason, "direction": Direction}
+_NUMBERS = {
+    "checks": {"error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"},
+    "training": {"step", "loss", "loss_reference", "loss_bound"},
+}
+_OTHERS = {
+    "problems": {"show"},
+    "training": {"weight", "weight_reference", "weight_bound"},
+    "arrays": {"shape", "data"},  # an array is read when it is asked for, and told then
+}
+"""The columns that hold neither text nor a number."""
+
+_NESTED = {"checks": ("arrays",), "problems": ("geometry", "settings", "arrays", "expect")}
+"""The columns whose text is a JSON object, null or empty."""
+
+_INFO: dict[str, type | tuple[type, type]] = {
+    "crosscorrect": str,
+    "run": str,
+    "finished": bool,
+    "frameworks": (list, str),
+    "suites": (list, dict),
+    "modes": (list, str),
+    "devices": (list, str),
+    "filter": (list, str),
+    "arithmetic": str,
+    "problems": int,
+    "totals": dict,
+    "sources": dict,
+}
+_NEEDED = ("crosscorrect", "run", "finished", "frameworks")
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "a mapping"}
+
+
+def check_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Check the keys of ``run.json`` and the types of their values. Raises IncompleteError for the first wrong one."""
+    for key, kind in _INFO.items():
+        if key not in info and key not in _NEEDED:
+            continue
+        outer, inner = kind if isinstance(kind, tuple) else (kind, object)
+        value = info.get(key)
+        if not isinstance(value, outer) or (outer is int and isinstance(value, bool)):
+            raise _damaged(folder, f"run.json: {key!r} is not {_WORDS[outer]}")
+        if isinstance(value, list) and not all(isinstance(item, inner) for item in value):
+            raise _damaged(folder, f"run.json: {key!r} holds what is not {_WORDS[inner]}")
+    for suite in info.get("suites", ()):
+        for key in ("name", "title", "file", "digest"):
+            if not isinstance(suite.get(key), str):
+                raise _damaged(folder, f"run.json: a suite's {key!r} is not text")
+
+
+def check_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Check that every table has its columns, each with values of its type, and only words that crosscorrect knows.
+
+    Raises IncompleteError for the first column that is off, with its table. Each distinct value is looked at once.
+    """
+    for name, table in tables.items():
+        for column in COLUMNS[name]:
+            if column not in table.columns:
+                raise _damaged(folder, f"the table {name} has no column {column}")
+            if len(table):
+                _check_column(folder, name, table[column])
+
+
+def _check_column(folder: Path, name: str, column: pd.Series[Any]) -> None:
+    from pandas.api.types import infer_dtype  # noqa: PLC0415  only those who read a run wait for pandas
+
+    place = f"the table {name}, column {column.name}"
+    if column.name in _NUMBERS.get(name, ()):
+        if infer_dtype(column, skipna=True) not in ("floating", "integer", "mixed-integer-float", "empty"):
+            raise _damaged(folder, f"{place}: a value is not a number")
+    elif column.name not in _OTHERS.get(name, ()):
+        if infer_dtype(column, skipna=False) != "string":
+            raise _damaged(folder, f"{place}: a value is not text")
+        if name == "checks" and column.name in _SETS:
+            known = column.isin([word.value for word in _SETS[str(column.name)]])
+            if not known.all():
+                raise _damaged(folder, f"{place}: {column[~known].iloc[0]!r} is no {column.name}")
+        elif column.name in _NESTED.get(name, ()):
+            for text in column.unique():
+                _check_nested(folder, place, text)
+
+
+def _check_nested(folder: Path, place: str, text: str) -> None:
+    try:
+        value = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        raise _damaged(folder, f"{place}: a value is not JSON") from None
+    if value is not None and not isinstance(value, dict):
+        raise _damaged(folder, f"{place}: a value is not a JSON object")
+    if place.startswith("the table checks") and not all(isinstance(digest, str) for digest in (value or {}).values()):
+        raise _damaged(folder, f"{place}: a digest is not text")
+
+
+def _damaged(folder: Path, what: str) -> IncompleteError:
+    return IncompleteError(f"the run {folder} is damaged: {what}; run it again")

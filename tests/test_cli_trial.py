@@ -1,0 +1,93 @@
+"""What a new user's trial of the command line found: each once failed in a way a person should not see."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from commandline import invoke
+from crosscorrect import api
+from crosscorrect.suite import find_suites, load_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTILE = r"""crosscorrect: 1
+suite: hostile
+title: "bell \a and \e[31mred"
+cases:
+  - {id: a, source: s, title: "\e]0;owned\a", operation: corr2d, x: [[1, 2]], w: [[1]]}
+"""
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-1", "0", "1e300"])
+def test_a_time_limit_that_is_no_number_of_seconds_is_a_usage_error(limit: str, tmp_path: Path) -> None:
+    done = invoke("run", "chapter", "-f", "numpy", "--limit", limit, "--results", tmp_path / "results")
+    assert done.exit_code == 2
+    assert "--limit" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_time_limit_in_a_case_that_is_no_number_is_told_with_its_line(tmp_path: Path) -> None:
+    text = "crosscorrect: 1\nsuite: s\ntitle: t\ncases:\n  - {id: a, source: s, title: t, operation: corr2d,\n"
+    (tmp_path / "s.yaml").write_text(text + "     x: [[1, 2]], w: [[1]],\n     limit: .nan}\n", encoding="utf-8")
+    done = invoke("cases", "lint", tmp_path / "s.yaml")
+    assert done.exit_code == 2
+    assert "s.yaml:7: " in done.stderr
+
+
+def test_nothing_that_a_case_says_acts_on_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "hostile.yaml").write_text(HOSTILE, encoding="utf-8")
+    listed = invoke("cases", "list", tmp_path / "hostile.yaml")
+    shown = invoke("cases", "show", "hostile/a", "--suite", tmp_path / "hostile.yaml")
+    for done in (listed, shown):
+        assert done.exit_code == 0, done.stderr
+        assert not set(done.stdout) & {"\a", "\x1b"}
+        assert "owned" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_verdict_and_no_traceback() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "crosscorrect", "cases", "list"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_an_encoding_without_the_glyphs_ends_in_no_traceback(tmp_path: Path) -> None:
+    arguments = ["run", "chapter", "-f", "numpy", "-k", "worked-example", "--no-report", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "crosscorrect", *arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("pattern", ["edge-detection", "chapter/edge-detection"])
+def test_a_case_is_found_by_its_name_without_the_sweep(pattern: str) -> None:
+    chosen = api.select([load_suite(path) for path in find_suites(["chapter"])], [pattern])
+    assert len(chosen) > 1
+    assert {problem.case for problem in chosen} == {"edge-detection"}
+
+
+def test_explain_lists_what_a_case_is_swept_into(tmp_path: Path) -> None:
+    finished = api.run(["chapter"], ["numpy"], only=["worked-example"], results=tmp_path)
+    done = invoke("explain", finished.folder, "chapter/worked-example")
+    assert done.exit_code == 2
+    assert "it is swept into chapter/worked-example@operation=corr2d" in done.stderr
+
+
+def test_explain_says_how_to_ask_the_same_framework_again(tmp_path: Path) -> None:
+    finished = api.run(
+        ["chapter"], ["numpy"], only=["worked-example"], results=tmp_path, pythons={"numpy": sys.executable}
+    )
+    problem = finished.problems["problem"].iloc[0]
+    done = invoke("explain", finished.folder, problem)
+    assert done.exit_code == 0, done.stderr
+    assert f"again: crosscorrect run chapter -k '{problem}' -f numpy --python numpy=PATH" in done.stdout
