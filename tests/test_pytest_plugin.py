@@ -240,3 +240,12 @@ def test_a_framework_that_cannot_start_says_what_to_do(pytester: pytest.Pytester
     told = "install the framework there, or name the interpreter that it lives in with --crosscorrect-python PATH"
     said = result.stdout.str() + result.stderr.str()
     assert told in said
+
+
+def test_a_misspelt_framework_in_a_case_is_a_collection_error(pytester: pytest.Pytester) -> None:
+    bad = pytester.path / "bad.yaml"
+    case = "  - {id: one, source: s, title: t, operation: corr2d, x: [[1, 2]], w: [[1]], only: [nunpy]}\n"
+    bad.write_text(f"crosscorrect: 1\nsuite: bad\ntitle: t\ncases:\n{case}", encoding="utf-8")
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"{bad}:5: *nunpy*numpy*"])

@@ -193,6 +193,7 @@ class SuiteFile(pytest.File):
         state = self.config.stash[STATE]
         try:
             suite = load_suite(self.path)
+            suite.check_frameworks([state.name])
             problems = list(suite.problems())
         except CaseError as error:
             raise self.CollectError(str(error)) from None
