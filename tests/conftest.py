@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from crosscorrect import api, store
 from crosscorrect.engine import Lane
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from crosscorrect.model import Check
+
+
+# a busy machine is no defect of the code: no test of ours is a timed assertion
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 class InProcess:
