@@ -1,4 +1,4 @@
-"""The library: run suites, merge runs, read them back. The command line calls nothing else."""
+"""The run as a library call: suites through frameworks into a finished run folder."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from crosscorrect import expectations, gate
 from crosscorrect.model import Check, Outcome
+from crosscorrect.store import check_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,9 +105,8 @@ class Progress:
         if check.framework in self._expected:
             known = self._expected[check.framework]
             entry = known.of(check.problem, check.direction, check.mode, check.device)
-        row = {name: getattr(check, name) for name in check.__slots__}
         said = f"{check.outcome} ({check.reason})" if check.reason else str(check.outcome)
-        said += "" if gate.as_expected(row, entry) else " as expected"
+        said += "" if gate.as_expected(check_record(check), entry) else " as expected"
         return f"{said}, {_line(check.message)}" if check.message else said
 
     def _say(self, line: str) -> None:
