@@ -73,7 +73,8 @@ class Verdict:
     ``error`` is the largest absolute error and ``ratio`` the largest error over its bound (above 1: outside;
     infinite where the bound is zero); both are None where nothing could be compared. ``where`` is the index of
     the worst element, ``expected`` and ``got`` its two values, ``tier`` the bounds that judged: ``A``, ``C``,
-    ``literal``…
+    ``literal``… ``property`` tells which of several legitimate answers this is (``integer overflow wraps``), and
+    ``diagnosis`` names the cause of a failure where one explains it.
     """
 
     outcome: Outcome
@@ -85,6 +86,8 @@ class Verdict:
     where: tuple[int, ...] | None = None
     expected: float | None = None
     got: float | None = None
+    property: str = ""
+    diagnosis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class Check:
     where: str = ""
     expected: float | None = None
     got: float | None = None
+    property: str = ""
+    diagnosis: str = ""
     input_digest: str = ""
     output_digest: str = ""
     seconds: float | None = None

@@ -79,6 +79,8 @@ def judged(where: Place, direction: Direction, verdict: Verdict, **rest: Any) ->
         where="" if verdict.where is None else ",".join(map(str, verdict.where)),
         expected=verdict.expected,
         got=verdict.got,
+        property=verdict.property,
+        diagnosis=verdict.diagnosis,
         **rest,
     )
 
