@@ -17,12 +17,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from crosscorrect import dtypes
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
 Sizes: TypeAlias = tuple[int, ...]
 Bilinear: TypeAlias = Callable[[Floats, Floats, Geometry, Sizes], Floats]
 
@@ -32,20 +34,33 @@ _COLUMNS = 2**22
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A right answer and what its rounding error is measured against; three arrays of one shape.
+    """A right answer and what its rounding error is measured against; arrays of one shape.
 
-    ``value`` is the answer, ``scale`` the sum S of the absolute values of its terms, ``terms`` their number n:
-    only taps that fall inside the image count, and a bias counts as one. The value is itself rounded:
-    ``bounds.reference_error`` says by how much at most. Where padding meets a non-finite kernel, value and scale are
-    NaN, for frameworks differ there and nothing can be asserted.
+    ``value`` is the answer (float64, or complex128), ``scale`` the sum S of the absolute values of its terms (for
+    complex data ``(|xr| + |xi|) * (|wr| + |wi|)``, which bounds both components), ``terms`` their number n: only taps
+    that fall inside the image count, and a bias counts as one.
+
+    The value is itself rounded: by at most ``own`` where that is given, else ``bounds.reference_error`` says by how
+    much. Where float64 alone is not enough, ``value + low`` is the answer.
+
+    ``special`` marks the elements whose non-finite value IEEE arithmetic determines, whatever the order of summation.
+    Where several answers are legitimate, ``property`` names what this one stands for and ``others`` holds the rest.
+    ``single`` marks the elements with at most one nonzero product, and that one exact in the problem's dtype: there
+    any sum must copy bits.
     """
 
-    value: Floats
+    value: Array
     scale: Floats
     terms: Counts
+    low: Array | None = None
+    own: Floats | None = None
+    special: Bools | None = None
+    property: str = ""
+    others: tuple[Reference, ...] = ()
+    single: Bools | None = None
 
 
-def forward(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Reference:
+def forward(x: Array, w: Array, b: Array | None, geometry: Geometry, dtype: str | None = None) -> Reference:
     """The cross-correlation ``(N, C, *space), (O, C / groups, *kernel), (O,) -> (N, O, *output)``.
 
     A transposed geometry takes kernels ``(C, O / groups, *kernel)``. Any real or integer dtype is read exactly as
@@ -66,7 +81,9 @@ def forward(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Referenc
     return Reference(reference.value + bias, reference.scale + np.abs(bias), reference.terms + 1)
 
 
-def gradients(x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry) -> dict[Direction, Reference]:
+def gradients(
+    x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry, dtype: str | None = None
+) -> dict[Direction, Reference]:
     """The gradients of ``sum(forward(x, w, b) * dy)``: input, kernel and, where there is a bias, bias.
 
     Shapes are those of ``x``, ``w`` and ``b``. Raises ValueError if ``dy`` has not the shape of the output.
@@ -281,4 +298,4 @@ def _float64(array: Array) -> Floats:
     """The same numbers in float64; complex data have no order and no bound here (TypeError)."""
     if np.iscomplexobj(array):
         raise TypeError("the oracle answers for real data only")
-    return np.asarray(array, np.float64)
+    return np.asarray(dtypes.widen(array), np.float64)
