@@ -19,7 +19,7 @@ PACKAGES = {
     "crosscorrect_reports": ROOT / "reports" / "crosscorrect_reports",
 }
 FRAMEWORKS = {"mxnet", "torch", "tensorflow", "keras", "jax", "jaxlib"}
-TRAVELLING = {"crosscorrect.adapter", "crosscorrect.geometry", "crosscorrect.worker"}
+TRAVELLING = {"crosscorrect.adapter", "crosscorrect.dtypes", "crosscorrect.geometry", "crosscorrect.worker"}
 STANDARD = set(sys.stdlib_module_names)
 
 
@@ -63,7 +63,9 @@ def test_an_adapter_imports_the_protocol_numpy_and_its_own_framework_only(path: 
     allowed = STANDARD | {"numpy", "crosscorrect", "crosscorrect_adapters"} | own
     assert tops(path) <= allowed
     harness = {name for name in imports(path) if name.startswith("crosscorrect.")}
-    assert all(name.startswith(("crosscorrect.adapter", "crosscorrect.geometry")) for name in harness)
+    assert all(
+        name.startswith(("crosscorrect.adapter", "crosscorrect.dtypes", "crosscorrect.geometry")) for name in harness
+    )
 
 
 @pytest.mark.parametrize("path", modules("crosscorrect_cases"), ids=str)
@@ -81,7 +83,8 @@ def test_reports_import_no_framework_no_adapter_and_no_engine(path: Path) -> Non
 
 def travelling_modules() -> list[Path]:
     base = PACKAGES["crosscorrect"]
-    return [base / "__init__.py", base / "adapter.py", base / "geometry.py", *sorted((base / "worker").glob("*.py"))]
+    plain = ("__init__.py", "adapter.py", "dtypes.py", "geometry.py")
+    return [*(base / name for name in plain), *sorted((base / "worker").glob("*.py"))]
 
 
 @pytest.mark.parametrize("path", travelling_modules(), ids=str)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crosscorrect import __version__, store
+from crosscorrect import __version__, dtypes, store
 from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
 from crosscorrect.model import SCHEMA_VERSION, Check, Direction, Outcome, TrainingStep
 
@@ -141,7 +141,7 @@ def test_a_check_keeps_every_field_through_the_segment_and_the_parquet(tmp_path:
 @given(
     st.lists(
         hnp.arrays(
-            st.sampled_from(["float32", "float64", "int8", "uint64", "float16", "bool"]),
+            st.sampled_from(["bool", *dtypes.NAMES]).map(dtypes.of),
             hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
         ),
         max_size=5,

@@ -24,7 +24,25 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MODES = ("eager", "compiled")
-ARITHMETICS = ("strict", "tf32", "default")
+ARITHMETICS = ("strict", "tf32", "bf16", "fp16", "winograd", "fft", "default")
+"""The numeric contracts that a run may declare (research: numerics)."""
+SWITCHES = {
+    "strict": "strict",
+    "tf32": "tf32",
+    "bf16": "bf16",
+    "fp16": "default",
+    "winograd": "default",
+    "fft": "default",
+    "default": "default",
+}
+"""What an adapter is told for each contract: no framework has a switch for the algorithms that it may choose itself."""
+SPELLINGS = ("native", "apart", "channels_last", "channels_first", "recorded", "module")
+"""Ways to ask a framework for the same computation.
+
+``native``: the adapter's plainest. ``apart``: padding as an operation of its own, then the operator without padding.
+``channels_last``, ``channels_first``: the image really lies so in memory. ``recorded``: the forward pass computed while
+gradients are recorded. ``module``: by the framework's layer class.
+"""
 LAYERS = ("builtin", "custom")
 LOOPS = ("literal", "idiomatic", "stacked")
 
@@ -42,8 +60,10 @@ class Identity:
     """Who an adapter speaks for.
 
     ``versions`` maps component to version (the framework, then its convolution backends: oneDNN, cuDNN, XLA…);
-    ``devices`` lists ``cpu``, ``cuda:0``…; ``modes`` is a subset of ``MODES``; ``dtypes`` are NumPy names;
-    ``notes`` are sentences for a person; one that begins ``mode compiled is not offered:`` says why.
+    ``devices`` lists ``cpu``, ``cuda:0``…; ``modes`` is a subset of ``MODES``; ``dtypes`` are names of
+    ``crosscorrect.dtypes``: those that the framework can make tensors of, whatever it can compute with them; ``notes``
+    are sentences for a person; one that begins ``mode compiled is not offered:`` says why; ``spellings`` is a subset of
+    ``SPELLINGS``, and what is not in it is not asked for.
     """
 
     name: str
@@ -52,6 +72,7 @@ class Identity:
     modes: Tuple[str, ...] = ("eager",)
     dtypes: Tuple[str, ...] = ("float32", "float64")
     notes: Tuple[str, ...] = ()
+    spellings: Tuple[str, ...] = ("native",)
 
 
 @dataclass(frozen=True)
@@ -91,10 +112,13 @@ class Adapter(Protocol):
         """Name, versions, devices, modes and dtypes on this machine."""
 
     def arithmetic(self, kind: str) -> None:
-        """Set the numeric contract, one of ``ARITHMETICS``; ``strict`` is IEEE at the dtype of the tensors."""
+        """Set the numeric contract, a value of ``SWITCHES``; ``strict`` is IEEE at the dtype of the tensors."""
 
     def put(self, array: Array) -> Any:
-        """Copy a NumPy array to the device with its dtype kept, sharing no memory with it."""
+        """Copy a NumPy array to the device with its dtype kept, sharing no memory with it.
+
+        A bfloat16 array is the structured one of ``crosscorrect.dtypes``, here and in ``get``.
+        """
 
     def get(self, tensor: Any) -> Array:
         """Wait for a tensor and copy it to NumPy with its dtype kept."""
@@ -117,14 +141,19 @@ class Adapter(Protocol):
     def matmul(self, a: Any, b: Any) -> Any:
         """The framework's matrix product ``(m, k), (k, n) -> (m, n)`` (Problem 3)."""
 
-    def conv2d(self, x: Any, w: Any, b: Optional[Any], geometry: Geometry) -> Any:
+    def conv2d(self, x: Any, w: Any, b: Optional[Any], geometry: Geometry, spelling: str = "native") -> Any:
         """The built-in operator: ``(N, C, *space), (O, C / groups, *kernel), (O,) or None -> (N, O, *output)``.
 
         Any geometry: 1, 2 or 3 axes, every padding, dilation, groups, transposed (kernel ``(C, O / groups, *kernel)``).
+        What makes no sense reaches the framework as it is, so that the framework answers it. An adapter that lists no
+        spelling but ``native`` may leave the last parameter out: it is passed, by its name, only where it is another.
         """
 
-    def grads(self, x: Any, w: Any, b: Optional[Any], dy: Any, geometry: Geometry) -> Grads:
-        """Gradients of ``sum(conv2d(x, w, b) * dy)`` by the framework's own automatic differentiation."""
+    def grads(self, x: Any, w: Any, b: Optional[Any], dy: Any, geometry: Geometry, spelling: str = "native") -> Grads:
+        """Gradients of ``sum(conv2d(x, w, b) * dy)`` by the framework's own automatic differentiation.
+
+        Of complex numbers, the framework's convention stays: most conjugate, JAX does not.
+        """
 
     def train(
         self,

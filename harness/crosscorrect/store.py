@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import __version__, intact
+from crosscorrect import __version__, dtypes, intact
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import SCHEMA_VERSION, Check, TrainingStep
 from crosscorrect.worker.wire import digest
@@ -125,7 +125,12 @@ class Segment:
             data = np.ascontiguousarray(array).tobytes()
             os.write(self._data, data)
             offset, self._offset = self._offset, self._offset + len(data)
-        described = {"dtype": array.dtype.name, "shape": list(array.shape), "offset": offset, "size": len(data)}
+        described = {
+            "dtype": dtypes.name_of(array.dtype),
+            "shape": list(array.shape),
+            "offset": offset,
+            "size": len(data),
+        }
         self.write("arrays", {"digest": name, **described})
         return name
 
@@ -251,7 +256,7 @@ class Run:
             return None
         row = self.arrays.iloc[self._index[name]]
         try:
-            return np.frombuffer(row["data"], np.dtype(row["dtype"])).reshape(tuple(row["shape"]))
+            return np.frombuffer(row["data"], dtypes.of(row["dtype"])).reshape(tuple(row["shape"]))
         except (TypeError, ValueError) as error:
             raise IncompleteError(
                 f"the run {self.folder} is damaged: the table arrays, digest {name}: {error}; run it again"

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Mapping, Tuple
 
 import numpy as np
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Unsupported
 from crosscorrect.geometry import Geometry
 from crosscorrect.worker.wire import DTYPES, PROTOCOL, Channel, digest
@@ -144,7 +145,7 @@ def _to_numpy(adapter: Any, value: Any, name: str) -> Any:
 
 
 def _crossing(name: str, array: Any) -> Any:
-    if array.dtype.name not in DTYPES:
+    if dtypes.name_of(array.dtype) not in DTYPES:
         raise TypeError(f"{name} came back from the adapter with dtype {array.dtype}, which no verdict is made for")
     return array
 
@@ -198,6 +199,7 @@ def main(config: Named) -> None:
             "devices": list(identity.devices),
             "modes": list(identity.modes),
             "dtypes": list(identity.dtypes),
+            "spellings": list(identity.spellings),
             "notes": list(identity.notes),
         }
     )

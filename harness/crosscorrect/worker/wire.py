@@ -17,6 +17,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from crosscorrect import dtypes
+
 PROTOCOL = 1
 MAGIC = b"XCF1"
 PREFIX = struct.Struct("<4sIQ")
@@ -24,10 +26,8 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 1 << 33
 SMALL = 1 << 15
 AHEAD = 1 << 16
-DTYPES = tuple(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()  # noqa: SIM905
-)
-_NAMES = {np.dtype(name).newbyteorder("<"): name for name in DTYPES}
+DTYPES = ("bool", *dtypes.NAMES)
+_NAMES = {dtypes.of(name).newbyteorder("<"): name for name in DTYPES}
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -41,8 +41,8 @@ class ProtocolError(Exception):
 def digest(array: np.ndarray[Any, Any]) -> str:
     """The first 128 bits of the SHA-256 of an array's dtype, shape and little-endian C-order bytes, in hex."""
     data = _plain(array)
-    seal = hashlib.sha256(f"{_NAMES.get(data.dtype) or data.dtype.name}|{np.shape(array)}|".encode())
-    seal.update(data.data if data.size else b"")
+    seal = hashlib.sha256(f"{_NAMES.get(data.dtype) or dtypes.name_of(data.dtype)}|{np.shape(array)}|".encode())
+    seal.update(_bytes(data) if data.size else b"")
     return seal.hexdigest()[:32]
 
 
@@ -77,7 +77,7 @@ class Channel:
                 raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
             described.append([name, _NAMES[data.dtype], list(array.shape)])
             if data.size:
-                parts.append(data.data.cast("B"))
+                parts.append(_bytes(data))
         body = _encode({**header, "arrays": described}).encode()
         if len(body) > MAX_HEADER:
             raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
@@ -157,11 +157,15 @@ def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(array, np.asarray(array).dtype.newbyteorder("<"))
 
 
+def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
+    """The bytes of a C-order array that is not empty, in place. A memoryview cannot itself cast a structured array."""
+    return array.reshape(-1).view(np.uint8).data
+
+
 def _dtype(name: Any) -> np.dtype[Any]:
     if name not in DTYPES:
         raise ValueError(f"dtype {name!r}")
-    found: np.dtype[Any] = np.dtype(name)
-    return found
+    return dtypes.of(name)
 
 
 def _size(dtype: np.dtype[Any], shape: Tuple[int, ...]) -> int:
