@@ -29,18 +29,13 @@ def resize(image: Array, pads: Sequence[Sequence[int]]) -> Array:
 
 
 def correlate(image: Array, w: Array, geometry: Geometry) -> Array:
-    """Correlate a padded image ``(N, C, *space)`` with ``w`` ``(O, C / groups, *kernel)`` to ``(N, O, *output)``.
-
-    Raises ValueError where the dilated kernel is larger than the image.
-    """
+    """Correlate a padded image ``(N, C, *space)`` with ``w`` ``(O, C / groups, *kernel)`` to ``(N, O, *output)``."""
     spans, groups, batch = geometry.spans(w.shape[2:]), geometry.groups, len(image)
     size = [(n - span) // step + 1 for n, span, step in zip(image.shape[2:], spans, geometry.stride)]
-    if min(size) < 1:
-        raise ValueError(f"kernel of extent {spans} does not fit the padded image {image.shape[2:]}")
     y = np.zeros((batch, groups, len(w) // groups, prod(size)), w.dtype)
-    kernel = w.reshape(groups, -1, *w.shape[1:])
+    kernel = w.reshape(groups, len(w) // groups, *w.shape[1:])
     for tap, where in _taps(w.shape[2:], size, geometry):
-        view = image[where].reshape(batch, groups, w.shape[1], -1)
+        view = image[where].reshape(batch, groups, w.shape[1], prod(size))
         y += kernel[tap] @ view
     return y.reshape(batch, len(w), *size)
 
@@ -51,13 +46,13 @@ def scatter(dy: Array, w: Array, geometry: Geometry) -> Array:
     The result ``(N, C, *space)`` ends at the last element that the kernel reached, ``(output - 1) * stride + span``.
     """
     spans, groups, batch, size = geometry.spans(w.shape[2:]), geometry.groups, len(dy), dy.shape[2:]
-    space = [(n - 1) * step + span for n, step, span in zip(size, geometry.stride, spans)]
+    space = [max((n - 1) * step + span, 0) for n, step, span in zip(size, geometry.stride, spans)]
     image = np.zeros((batch, groups * w.shape[1], *space), w.dtype)
-    kernel = w.reshape(groups, -1, *w.shape[1:])
-    flat = dy.reshape(batch, groups, len(w) // groups, -1)
+    kernel = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    flat = dy.reshape(batch, groups, len(w) // groups, prod(size))
     for tap, where in _taps(w.shape[2:], size, geometry):
         part = kernel[tap].transpose(0, 2, 1) @ flat
-        image[where] += part.reshape(batch, -1, *size)
+        image[where] += part.reshape(batch, groups * w.shape[1], *size)
     return image
 
 
@@ -65,11 +60,36 @@ def kernel_gradient(image: Array, dy: Array, shape: Sequence[int], geometry: Geo
     """Differentiate ``sum(correlate(image, w) * dy)`` in ``w`` of this shape, ``(O, C / groups, *kernel)``."""
     groups, batch, size = geometry.groups, len(dy), dy.shape[2:]
     dw = np.zeros((groups, shape[0] // groups, *shape[1:]), dy.dtype)
-    flat = dy.reshape(batch, groups, shape[0] // groups, -1)
+    flat = dy.reshape(batch, groups, shape[0] // groups, prod(size))
     for tap, where in _taps(shape[2:], size, geometry):
-        view = image[where].reshape(batch, groups, shape[1], -1)
+        view = image[where].reshape(batch, groups, shape[1], prod(size))
         dw[tap] = (flat @ view.swapaxes(2, 3)).sum(axis=0, dtype=dy.dtype)
     return dw.reshape(shape)
+
+
+def reject(x: Array, w: Array, b: Array | None, geometry: Geometry) -> None:
+    """Raise ValueError where arguments do not fit each other; NumPy would broadcast, slice or reshape many of them."""
+    rank, groups, pads = geometry.rank, geometry.groups, geometry.padding
+    if not x.ndim == w.ndim == rank + 2:
+        raise ValueError(f"{rank} spatial axes need x and w of {rank + 2} axes, not shapes {x.shape} and {w.shape}")
+    if min(*geometry.stride, *geometry.dilation, groups) < 1:
+        raise ValueError(f"stride, dilation and groups must be positive: {geometry}")
+    if min(geometry.output_padding) < 0 or (not isinstance(pads, str) and min(min(pair) for pair in pads) < 0):
+        raise ValueError(f"padding must not be negative: {geometry}")
+    channels, outputs = (w.shape[0], w.shape[1] * groups) if geometry.transposed else (w.shape[1] * groups, w.shape[0])
+    if w.shape[0] % groups:
+        raise ValueError(f"{groups} groups do not divide a kernel of shape {w.shape}")
+    if min(w.shape[2:]) < 1:
+        raise ValueError(f"a kernel of shape {w.shape} has no elements")
+    if x.shape[1] != channels:
+        raise ValueError(f"x has {x.shape[1]} channels, but a kernel of shape {w.shape} in {groups} groups {channels}")
+    if b is not None and b.shape != (outputs,):
+        raise ValueError(f"a bias of shape {b.shape} does not fit {outputs} output channels")
+    spans, size = geometry.spans(w.shape[2:]), geometry.output_size(x.shape[2:], w.shape[2:])
+    padded = [n + sum(pair) for n, pair in zip(x.shape[2:], geometry.pads(x.shape[2:], w.shape[2:]))]
+    # an image without elements is no smaller than a kernel of one element: there is no output, and nothing wrong
+    if min(size) < 0 or (not geometry.transposed and any(n and not m for n, m in zip(padded, size))):
+        raise ValueError(f"kernel of extent {spans} does not fit the padded image {tuple(padded)}")
 
 
 def _taps(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
 from crosscorrect.geometry import Geometry
-from crosscorrect_adapters._numpy_taps import correlate, kernel_gradient, resize, scatter
+from crosscorrect_adapters._numpy_taps import correlate, kernel_gradient, reject, resize, scatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,13 +69,16 @@ class NumpyAdapter:
             config: Any = np.show_config(mode="dicts")
             blas = config["Build Dependencies"]["blas"]
             versions[str(blas["name"])] = str(blas["version"])
-        dtypes = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
-        return Identity("numpy", versions, dtypes=dtypes, notes=("gradients are hand-written adjoints",))
+        notes = (
+            "gradients are hand-written adjoints; of complex numbers they conjugate",
+            "float16 and bfloat16 are computed in float32 and rounded once; integers wrap",
+        )
+        return Identity("numpy", versions, dtypes=dtypes.NAMES, notes=notes)
 
     def arithmetic(self, kind: str) -> None:
-        """NumPy computes at the dtype of its operands, whatever is asked for; it has no TF32."""
-        if kind == "tf32":
-            raise Unsupported("NumPy has no TF32 arithmetic")
+        """NumPy computes at the dtype of its operands, or 16-bit ones in float32; it never rounds its operands."""
+        if kind in ("tf32", "bf16"):
+            raise Unsupported(f"NumPy has no {kind.upper()} arithmetic")
 
     def put(self, array: Array) -> Array:
         """Copy an array."""
@@ -89,7 +93,7 @@ class NumpyAdapter:
 
     def corr2d(self, x: Array, k: Array) -> Array:
         """Run the chapter's double loop."""
-        return corr2d(x, k)
+        return _narrow(corr2d(_wide(x), _wide(k)), x)
 
     def Conv2D(self, kernel_size: tuple[int, int]) -> Conv2D:  # noqa: N802  the chapter's own name
         """Make the chapter's custom layer."""
@@ -97,35 +101,48 @@ class NumpyAdapter:
 
     def layer(self, x: Array, w: Array, b: Array) -> Array:
         """Apply the custom layer with its parameters set."""
-        return _custom(w, b)(x)
+        return _narrow(_custom(_wide(w), _wide(b))(_wide(x)), x)
 
     def matmul(self, a: Array, b: Array) -> Array:
         """Multiply by BLAS, ``a @ b``."""
-        product: Array = a @ b
-        return product
+        return _narrow(_wide(a) @ _wide(b), a)
 
     def conv2d(self, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Array:
-        """Zero-pad and correlate; transposed: spread, then take the padding off and append ``output_padding``."""
-        pads = geometry.pads(x.shape[2:], w.shape[2:])
+        """Zero-pad and correlate; transposed: spread, then take the padding off and append ``output_padding``.
+
+        Raises ValueError where the arguments do not fit each other.
+        """
+        reject(x, w, b, geometry)
+        image, kernel, pads = _wide(x), _wide(w), geometry.pads(x.shape[2:], w.shape[2:])
         if geometry.transposed:
-            ends = [(-begin, more - end) for (begin, end), more in zip(pads, geometry.output_padding)]
-            y = resize(scatter(x, w, geometry), ends)
+            full = scatter(image, kernel, geometry)
+            size = geometry.output_size(x.shape[2:], w.shape[2:])
+            y = resize(full, [(-begin, m + begin - n) for (begin, _), m, n in zip(pads, size, full.shape[2:])])
         else:
-            y = correlate(resize(x, pads), w, geometry)
-        return y if b is None else y + b.reshape(-1, *[1] * geometry.rank)
+            y = correlate(resize(image, pads), kernel, geometry)
+        return _narrow(y if b is None else y + _wide(b).reshape(-1, *[1] * geometry.rank), x)
 
     def grads(self, x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry) -> Grads:
-        """Apply the adjoints by hand; a transposed correlation has the plain one's, with x and dy in swapped roles."""
+        """Apply the adjoints by hand; a transposed correlation has the plain one's, with x and dy in swapped roles.
+
+        Of complex numbers the factors are conjugated, so that they are adjoints (and ``-dx`` the steepest descent).
+        """
+        reject(x, w, b, geometry)
+        if dy.shape != geometry.output_shape(x.shape, w.shape):
+            raise ValueError(f"dy has shape {dy.shape}, the output {geometry.output_shape(x.shape, w.shape)}")
+        image, kernel, slope = _wide(x).conj(), _wide(w).conj(), _wide(dy)
         pads = geometry.pads(x.shape[2:], w.shape[2:])
-        db = None if b is None else dy.sum(axis=(0, *range(2, dy.ndim)), dtype=dy.dtype)
         if geometry.transposed:
             ends = [(begin, end - more) for (begin, end), more in zip(pads, geometry.output_padding)]
-            image = resize(dy, ends)
-            return Grads(correlate(image, w, geometry), kernel_gradient(image, x, w.shape, geometry), db)
-        full = scatter(dy, w, geometry)
-        # a stride that does not divide leaves image elements at the end that no window reached: their gradient is zero
-        ends = [(-begin, n + begin - m) for (begin, _), n, m in zip(pads, x.shape[2:], full.shape[2:])]
-        return Grads(resize(full, ends), kernel_gradient(resize(x, pads), dy, w.shape, geometry), db)
+            fine = resize(slope, ends)
+            dx, dw = correlate(fine, kernel, geometry), kernel_gradient(fine, image, w.shape, geometry)
+        else:
+            full = scatter(slope, kernel, geometry)
+            # a stride that does not divide leaves elements at the end that no window reached: their gradient is zero
+            ends = [(-begin, n + begin - m) for (begin, _), n, m in zip(pads, x.shape[2:], full.shape[2:])]
+            dx, dw = resize(full, ends), kernel_gradient(resize(image, pads), slope, w.shape, geometry)
+        db = None if b is None else _narrow(slope.sum(axis=(0, *range(2, dy.ndim)), dtype=slope.dtype), x)
+        return Grads(_narrow(dx, x), _narrow(dw, x), db)
 
     def train(
         self,
@@ -138,7 +155,14 @@ class NumpyAdapter:
         layer: str,
         kernel_size: Sequence[int],
     ) -> Trained:
-        """Run the chapter's loop, on the built-in form of this adapter or on the custom layer."""
+        """Run the chapter's loop, on the built-in form of this adapter or on the custom layer.
+
+        In bfloat16, for which NumPy has no arithmetic, all is computed in float32 and what is told is rounded.
+        """
+        if x.dtype == dtypes.BFLOAT16:
+            start, bias = (None if t is None else _wide(t) for t in (w0, b0))
+            trained = self.train(_wide(x), _wide(y), start, bias, lr, steps, layer, kernel_size)
+            return Trained(*([_narrow(t, x) for t in told] for told in vars(trained).values()))
         shape = tuple(kernel_size) if layer == "custom" else (1, 1, *kernel_size)
         w = _initial(shape).astype(x.dtype) if w0 is None else np.array(w0)
         b = np.zeros(1, x.dtype) if b0 is None else np.array(b0)
@@ -159,6 +183,19 @@ class NumpyAdapter:
     def differentiate_corr2d(self, x: Array, k: Array, dy: Array, loop: str) -> None:  # noqa: ARG002  the protocol's signature
         """Refuse: there is nothing to differentiate with."""
         raise Unsupported("NumPy has no automatic differentiation")
+
+
+def _wide(array: Array) -> Array:
+    """The same numbers in the dtype they are computed in: 16-bit ones in float32, all others in their own."""
+    return array.astype(np.float32) if array.dtype == np.float16 else np.asarray(dtypes.widen(array))
+
+
+def _narrow(array: Array, like: Array) -> Array:
+    """Round once to the dtype of ``like`` if that is a 16-bit one; else what was computed stays as it came out."""
+    if like.dtype not in (np.float16, dtypes.BFLOAT16):
+        return array
+    with np.errstate(over="ignore"):  # to infinity, as IEEE rounds
+        return np.asarray(dtypes.narrow(array, dtypes.name_of(like.dtype)))
 
 
 def _custom(w: Array, b: Array) -> Conv2D:
