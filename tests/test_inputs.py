@@ -15,8 +15,9 @@ from hypothesis import given, strategies as st
 
 from crosscorrect import fills, inputs, kernels, pictures
 from crosscorrect.errors import CaseError
-from crosscorrect.inputs import ArrayError, array_of, cast, measure, shape_of
+from crosscorrect.inputs import array_of, shape_of
 from crosscorrect.suite import load_suite
+from crosscorrect.values import ArrayError, cast, measure
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 PICTURE_KEYS = {"polynomial": {"degree": 2}}
@@ -148,7 +149,7 @@ def test_the_stream_depends_on_problem_name_and_seed() -> None:
         ({"fill": "normal"}, ("fill",), "no shape"),
         ({"fill": "normal", "shape": [2**40]}, (), "at most 134217728"),
         ({"fill": "normal", "shape": [1] * 65}, ("shape",), "1 to 5"),
-        ({"fill": "normal", "shape": [2, 0]}, ("shape",), "positive"),
+        ({"fill": "normal", "shape": [2, -1]}, ("shape",), "none below 0"),
         ({"fill": "normal", "shape": [2], "low": 3}, ("low",), "no meaning"),
         ({"fill": "integers", "shape": [2], "low": 3, "high": 2}, ("fill",), "low and high"),
         ({"of": [[1, 2], [3]]}, ("of", 1), "the rows differ"),
@@ -186,7 +187,7 @@ def test_an_npz_array_is_measured_by_its_header_and_read(tmp_path: Path) -> None
     assert shape_of(spec, tmp_path) == (2, 3)
     assert np.array_equal(build(spec, "float64", tmp_path), values)
     assert np.array_equal(build({**spec, "transpose": True}, "int8", tmp_path), values.T)
-    with pytest.raises(ArrayError, match="real numbers"):
+    with pytest.raises(ArrayError, match="real or complex numbers"):
         shape_of({"npz": "data.npz", "key": "words"}, tmp_path)
     with pytest.raises(ArrayError, match="cannot be read"):
         shape_of({"npz": "data.npz", "key": "absent"}, tmp_path)
@@ -194,7 +195,7 @@ def test_an_npz_array_is_measured_by_its_header_and_read(tmp_path: Path) -> None
 
 def test_an_npz_file_with_a_pickle_is_refused_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", image=np.array([[{}]], dtype=object))
-    with pytest.raises(ArrayError, match="real numbers"):
+    with pytest.raises(ArrayError, match="real or complex numbers"):
         shape_of({"npz": "data.npz", "key": "image"}, tmp_path)
 
 

@@ -96,7 +96,7 @@ class _Case:
         """Add the arrays, the geometry and the shape of the output."""
         point, parts = self.point, self.parts
         for name in ("x", "w"):
-            parts.arrays[name], shape = array(point, name)
+            parts.arrays[name], shape = array(point, name, empty=True)
             parts.shapes[name] = lifted(shape, 4)
         x, w = parts.shapes["x"], parts.shapes["w"]
         if not 3 <= len(x) <= 5:
@@ -106,11 +106,13 @@ class _Case:
         if len(w) != len(x):
             self.wrong(f"the kernel must have {len(x)} axes, as the image has", ("w",), list(w))
         else:
+            if 0 in w[2:]:
+                self.wrong("a kernel has one tap at least on each axis", ("w",), list(w))
             self.channels(x, w, geometry)
         self.output(x, w, geometry)
         if "b" in point.data:
             count = w[1] * geometry.groups if geometry.transposed and len(w) > 1 else w[0]
-            parts.arrays["b"], parts.shapes["b"] = array(point, "b", (max(count, 0),))
+            parts.arrays["b"], parts.shapes["b"] = array(point, "b", (max(count, 0),), empty=True)
             if parts.shapes["b"] != (count,):
                 self.wrong(f"the shape must be [{count}]", ("b",), list(parts.shapes["b"]))
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crosscorrect import dtypes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -27,18 +29,27 @@ FILLS: dict[str, tuple[str, ...]] = {
     "integers": ("low", "high"),
     "normal": (),
     "uniform": (),
+    "wide": ("powers",),
     "impulse": ("at",),
     "codes": (),
     "constant": ("value",),
 }
 """The fills and the keys each takes beside ``shape`` and ``seed``."""
 
+RANDOM = ("integers", "normal", "uniform", "wide")
+"""The fills that read their stream; of a complex dtype they fill the imaginary part too, from a stream of its own."""
+
+MAX_POWERS = 1000
+
 _CHUNK = 1 << 16  # elements at a time: a large array never exists as 64-bit words
 
 
-def stream_key(problem: str, tensor: str, seed: int = 0) -> Array:
-    """The Philox key of one tensor: the first 128 bits of a sha256, as two little-endian 64-bit words."""
-    text = "|".join((VERSION, problem, tensor, str(seed)))
+def stream_key(problem: str, tensor: str, seed: int = 0, salt: int = 0) -> Array:
+    """The Philox key of one tensor: the first 128 bits of a sha256, as two little-endian 64-bit words.
+
+    ``seed`` is the specification's. ``salt`` is for all data of a run at once; 0 leaves them as they always were.
+    """
+    text = "|".join((VERSION, problem, tensor, str(seed), *([f"salt={salt}"] if salt else [])))
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8").astype(np.uint64)
 
 
@@ -48,7 +59,7 @@ def fill(spec: Mapping[str, Any], shape: Sequence[int], key: Array, dtype: str, 
     ``finish`` turns a piece of int64 or float64 values into the dtype, elementwise; it is applied piece by piece, so
     that an array of the largest size allowed needs little more memory than itself.
     """
-    out = np.empty(int(np.prod(shape, dtype=np.int64)), dtype=dtype)
+    out = np.empty(int(np.prod(shape, dtype=np.int64)), dtype=dtypes.of(dtype))
     if spec["fill"] == "impulse":
         return _impulse(spec["at"], out.reshape(tuple(shape)), finish)
     source = _source(spec, np.random.Philox(key=key))
@@ -67,6 +78,10 @@ def check(spec: Mapping[str, Any], shape: Sequence[int]) -> None:
         low, high = spec.get("low", -4), spec.get("high", 4)
         if not (_integer(low) and _integer(high) and -(2**31) <= low <= high < 2**31):
             raise ValueError("low and high must be integers with -2**31 <= low <= high < 2**31")
+    elif kind == "wide":
+        powers = spec.get("powers", 20)
+        if not (_integer(powers) and 0 <= powers <= MAX_POWERS):
+            raise ValueError(f"powers must be an integer from 0 to {MAX_POWERS}")
     elif kind == "impulse":
         at = spec.get("at")
         if not isinstance(at, list) or not 1 <= len(at) <= len(shape) or not all(_integer(i) for i in at):
@@ -103,6 +118,16 @@ def normal(words: Array) -> Array:
     return np.asarray((sums - np.int64(6 * (2**32 - 1))).astype(np.float64) * 2.0**-32)
 
 
+def wide(words: Array, powers: int) -> Array:
+    """Numbers of adversarial scales, one from seven words: six make a ``normal``, the last the power of 2 it is times.
+
+    The power is an integer from ``-powers`` to ``powers``; the product is exact in float64 for powers up to 1000.
+    """
+    seven = words.reshape(-1, 7)
+    exponents = integers(seven[:, 6], -powers, powers).astype(np.intc)
+    return np.asarray(np.ldexp(normal(np.ascontiguousarray(seven[:, :6])), exponents))
+
+
 def _source(spec: Mapping[str, Any], philox: np.random.Philox) -> Callable[[int, int], Array]:
     """The values from a position to another; called for consecutive pieces, as the words come in sequence."""
     kind = spec["fill"]
@@ -113,6 +138,8 @@ def _source(spec: Mapping[str, Any], philox: np.random.Philox) -> Callable[[int,
         return lambda start, stop: uniform(philox.random_raw(stop - start))
     if kind == "normal":
         return lambda start, stop: normal(philox.random_raw(6 * (stop - start)))
+    if kind == "wide":
+        return lambda start, stop: wide(philox.random_raw(7 * (stop - start)), spec.get("powers", 20))
     if kind == "codes":  # 1, 2, 3 … in row order: every element tells where it comes from
         return lambda start, stop: np.arange(start + 1, stop + 1, dtype=np.int64)
     value = spec["value"]

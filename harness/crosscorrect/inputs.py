@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import sys
 import zipfile
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import fills, kernels, pictures
+from crosscorrect import dtypes, fills, kernels, pictures
 from crosscorrect.errors import CaseError
+from crosscorrect.values import COMPONENTS, ArrayError, cast, check_puts, element, measure, number, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from crosscorrect.problem import Problem
@@ -24,19 +25,8 @@ if TYPE_CHECKING:
 MAX_ELEMENTS = 2**27
 """The largest number of elements of one array: 1 GiB of float64."""
 
-MAX_INTEGER = 2**53
-"""The largest integer that may be written out: beyond it doubles are not exact, and a cast would round twice."""
-
 KINDS = ("of", "picture", "kernel", "fill", "npz")
-CHANGES = ("flip", "transpose", "scale", "label")
-
-
-class ArrayError(ValueError):
-    """A defect of an array specification: the ``key`` inside it, the ``value`` found and a ``remedy``."""
-
-    def __init__(self, problem: str, key: tuple[str | int, ...] = (), value: object = None, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem, self.key, self.value, self.remedy = problem, key, value, remedy
+CHANGES = ("flip", "transpose", "scale", "put", "label")
 
 
 def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
@@ -61,47 +51,31 @@ def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) ->
         raise ArrayError(f"this {kind} cannot be made: {error}", (kind,)) from error
     if math.prod(shape) > MAX_ELEMENTS:
         raise ArrayError(f"an array may have at most {MAX_ELEMENTS} elements", value=list(shape))
-    for change in ("flip", "transpose"):
-        if not isinstance(spec.get(change, False), bool):
-            raise ArrayError("this is true or false", (change,), spec[change])
-    if "scale" in spec and not _number(spec["scale"]):
-        raise ArrayError("scale is a finite number", ("scale",), spec["scale"])
-    return _transposed_shape(shape) if spec.get("transpose") else shape
+    return _changed_shape(spec, shape)
 
 
-def measure(rows: Any) -> tuple[int, ...]:
-    """The shape of nested lists of finite numbers; ArrayError where they are ragged, empty or hold other things."""
-    if not isinstance(rows, list):
-        if isinstance(rows, bool) or not isinstance(rows, (int, float)):
-            raise ArrayError("an array holds numbers", value=rows, remedy="write a number")
-        if isinstance(rows, int) and abs(rows) > MAX_INTEGER:  # first: of one beyond a double nothing else can be asked
-            raise ArrayError(
-                "integers beyond 2**53 are not exact", value=rows, remedy="write it as a float, such as 1e17"
-            )
-        if not math.isfinite(rows):
-            raise ArrayError("an array holds finite numbers", value=rows)
-        return ()
-    if not rows:
-        raise ArrayError("a list in an array is empty", remedy="every axis has at least one element")
-    shape: tuple[int, ...] | None = None
-    for index, row in enumerate(rows):
+def check_dtype(spec: Any, dtype: str) -> None:
+    """Raise ArrayError where a specification that ``shape_of`` accepted says what arrays of this dtype cannot have."""
+    if not isinstance(spec, dict):
+        return
+    if "imag" in spec and dtype not in dtypes.COMPLEX:
+        raise ArrayError(f"{dtype} has no imaginary part", ("imag",), remedy="write complex64 or complex128")
+    for index, entry in enumerate(spec.get("put", ())):
         try:
-            inner = measure(row)
+            element(entry["value"], dtype)
         except ArrayError as error:
-            raise ArrayError(error.problem, (index, *error.key), error.value, error.remedy) from None
-        if shape is not None and inner != shape:
-            held = f"has shape {list(inner)}, the first {list(shape)}"
-            raise ArrayError(f"the rows differ: this one {held}", (index,), remedy="give all rows the same length")
-        shape = inner
-    return (len(rows), *(shape or ()))
+            raise ArrayError(error.problem, ("put", index, "value"), error.value, error.remedy) from None
 
 
-def build(problem: Problem) -> dict[str, Array]:
-    """The input arrays of a problem, as ``Problem.inputs`` describes them. Raises CaseError."""
+def build(problem: Problem, salt: int = 0) -> dict[str, Array]:
+    """The input arrays of a problem, as ``Problem.inputs`` describes them. Raises CaseError.
+
+    Another ``salt``, other generated data of the same kind; 0 gives the data that the case file means.
+    """
     arrays = {}
     for name, spec in problem.arrays.items():
         try:
-            array = array_of(spec, problem.dtype, problem.id, name, problem.folder)
+            array = array_of(spec, problem.dtype, problem.id, name, problem.folder, salt)
             arrays[name] = np.ascontiguousarray(array).reshape(problem.shapes[name])
         except ArrayError as error:
             key = ".".join(map(str, (problem.id, name, *error.key)))
@@ -111,25 +85,21 @@ def build(problem: Problem) -> dict[str, Array]:
     return arrays
 
 
-def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path) -> Array:
+def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path, salt: int = 0) -> Array:
     """The array that a specification describes, of the shape that ``shape_of`` tells.
 
-    ``scale`` acts in float64 and flips move values only, so each element is rounded once more at most, to ``dtype``.
-    ``problem`` and ``name`` choose the stream of a fill, which must give its shape. Raises ArrayError.
+    ``scale`` acts in float64 and flips move values only, so each element is rounded once more at most, to ``dtype``;
+    what ``put`` sets comes last. ``problem``, ``name`` and ``salt`` choose the stream of a fill, which must give its
+    shape. Raises ArrayError.
     """
     if isinstance(spec, list):
         spec = {"of": spec}
-    scale = spec.get("scale")
-
-    def finish(values: Array) -> Array:
-        return cast(values if scale is None else values.astype(np.float64) * float(scale), dtype)
-
+    finish = partial(_finish, scale=spec.get("scale"))
     try:
         if "fill" in spec:
-            key = fills.stream_key(problem, name, spec.get("seed", 0))
-            array = fills.fill(spec, spec["shape"], key, dtype, finish)
+            array = _filled(spec, dtype, (problem, name, salt), finish)
         else:
-            array = finish(_values(spec, folder))
+            array = finish(_values(spec, folder), dtype)
     except ArrayError:
         raise
     except (ValueError, TypeError, OverflowError) as error:
@@ -139,39 +109,40 @@ def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path) -> Ar
         array = np.flip(array, axes)
     if spec.get("transpose"):
         array = array.transpose((*range(axes[0]), *reversed(axes)))
+    return put(array, spec["put"], dtype) if "put" in spec else array
+
+
+def _finish(values: Array, dtype: str, scale: float | None) -> Array:
+    if scale is not None:
+        values = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64) * float(scale)
+    return cast(values, dtype)
+
+
+def _filled(
+    spec: Mapping[str, Any], dtype: str, stream: tuple[str, str, int], finish: Callable[[Array, str], Array]
+) -> Array:
+    """A fill, by parts for a complex dtype: the real part is what a real dtype would have."""
+    part, (problem, name, salt) = COMPONENTS.get(dtype, dtype), stream
+
+    def filled(tensor: str) -> Array:
+        key = fills.stream_key(problem, tensor, spec.get("seed", 0), salt)
+        return fills.fill(spec, spec["shape"], key, part, lambda values: finish(values, part))
+
+    if part == dtype:
+        return filled(name)
+    array = np.zeros(spec["shape"], dtype)
+    array.real = filled(name)
+    if spec["fill"] in fills.RANDOM:
+        array.imag = filled(f"{name}.imag")
     return array
-
-
-def cast(values: Array, dtype: str) -> Array:
-    """Round to ``dtype`` once, to nearest. Raises ArrayError for a value that the dtype cannot hold."""
-    target = np.dtype(dtype)
-    if target.kind in "iu":
-        limits = np.iinfo(target)
-        # compared from the inside: the limits themselves may not be doubles
-        wrong = (
-            (values != np.floor(values))
-            | (values < limits.min)
-            | (values >= 2.0 ** (limits.bits - (target.kind == "i")))
-        )
-        if wrong.any():
-            raise ArrayError(
-                f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype"
-            )
-        return values.astype(target)
-    with np.errstate(over="ignore"):
-        out = values.astype(target)
-    wrong = ~np.isfinite(out)
-    if wrong.any():
-        raise ArrayError(
-            f"{dtype} cannot hold this value", value=values[wrong][0].item(), remedy="choose another dtype"
-        )
-    return out
 
 
 def _values(spec: Mapping[str, Any], folder: Path) -> Array:
     """The values of anything but a fill, int64 or floating, before scale, flip and transpose."""
     if "of" in spec:
         array = np.array(spec["of"])
+        if "imag" in spec:
+            return np.asarray(array + 1j * np.array(spec["imag"]))
         return array.astype(np.int64) if array.dtype.kind == "i" else array
     if "picture" in spec:
         picture = pictures.PICTURES[spec["picture"]]
@@ -189,13 +160,20 @@ def _values(spec: Mapping[str, Any], folder: Path) -> Array:
 
 
 def _of_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
-    _only(spec, ("of",))
-    if not isinstance(spec["of"], list):
-        raise ArrayError("of takes a nested list of numbers", ("of",), spec["of"])
+    _only(spec, ("of", "imag"))
+    shapes = {key: _nested(spec, key) for key in ("of", "imag") if key in spec}
+    if shapes.get("imag", shapes["of"]) != shapes["of"]:
+        raise ArrayError(f"the shape must be {list(shapes['of'])}, as of's", ("imag",), list(shapes["imag"]))
+    return shapes["of"]
+
+
+def _nested(spec: dict[str, Any], key: str) -> tuple[int, ...]:
+    if not isinstance(spec[key], list):
+        raise ArrayError(f"{key} takes a nested list of numbers", (key,), spec[key])
     try:
-        return measure(spec["of"])
+        return measure(spec[key])
     except ArrayError as error:
-        raise ArrayError(error.problem, ("of", *error.key), error.value, error.remedy) from None
+        raise ArrayError(error.problem, (key, *error.key), error.value, error.remedy) from None
 
 
 def _picture_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -219,7 +197,7 @@ def _fill_shape(spec: dict[str, Any], _folder: Path, default: tuple[int, ...] | 
     if shape is None:
         raise ArrayError("this fill has no shape", ("fill",), remedy="add shape: [height, width]")
     if not isinstance(shape, list) or not 1 <= len(shape) <= 5 or not all(_count(n) for n in shape):
-        raise ArrayError("shape is a list of 1 to 5 positive integers", ("shape",), shape)
+        raise ArrayError("shape is a list of 1 to 5 integers, none below 0", ("shape",), shape)
     fills.check(spec, shape)
     return tuple(shape)
 
@@ -234,8 +212,8 @@ def _npz_shape(spec: dict[str, Any], folder: Path, _default: tuple[int, ...] | N
             shape, _, dtype = read(member)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ArrayError(f"the file cannot be read: {error}", ("npz",), spec["npz"]) from error
-    if dtype.kind not in "iuf" or not shape or 0 in shape:
-        raise ArrayError("an array holds real numbers, at least one", ("key",), f"{dtype} {list(shape)}")
+    if dtype.kind not in "iufc" or not shape or 0 in shape:
+        raise ArrayError("an array holds real or complex numbers, at least one", ("key",), f"{dtype} {list(shape)}")
     return tuple(shape)
 
 
@@ -274,6 +252,19 @@ def _only(spec: dict[str, Any], keys: tuple[str, ...], needed: tuple[str, ...] =
             raise ArrayError(f"the key {key} is missing", remedy=f"add {key}")
 
 
+def _changed_shape(spec: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape after the changes, which are checked here."""
+    for change in ("flip", "transpose"):
+        if not isinstance(spec.get(change, False), bool):
+            raise ArrayError("this is true or false", (change,), spec[change])
+    if "scale" in spec and not number(spec["scale"]):
+        raise ArrayError("scale is a finite number", ("scale",), spec["scale"])
+    shape = _transposed_shape(shape) if spec.get("transpose") else shape
+    if "put" in spec:
+        check_puts(spec["put"], shape)
+    return shape
+
+
 def _image_axes(rank: int) -> int:
     """How many of the last axes are the image: both of two, one of one, all but batch and channel of more."""
     return rank if rank <= 2 else rank - 2
@@ -285,9 +276,4 @@ def _transposed_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _number(value: object) -> bool:
-    # compared, because isfinite itself cannot take an integer beyond a double; nan is in no range
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

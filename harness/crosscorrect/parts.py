@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.inputs import MAX_ELEMENTS, ArrayError, shape_of
+from crosscorrect.inputs import MAX_ELEMENTS, check_dtype, shape_of
 from crosscorrect.model import Direction
+from crosscorrect.values import ArrayError
 
 if TYPE_CHECKING:
     from crosscorrect.geometry import Geometry
@@ -31,8 +32,11 @@ class Parts:
     dirty: bool = False
 
 
-def array(point: Point, key: str, default: Shape | None = None) -> tuple[Any, Shape]:
-    """The specification at a key, complete with its shape, and that shape; ``train.start`` reaches inside."""
+def array(point: Point, key: str, default: Shape | None = None, *, empty: bool = False) -> tuple[Any, Shape]:
+    """The specification at a key, complete with its shape, and that shape; ``train.start`` reaches inside.
+
+    An array without elements is refused unless ``empty``.
+    """
     spec: Any = point.data
     for name in key.split("."):
         spec = spec[name]
@@ -41,8 +45,12 @@ def array(point: Point, key: str, default: Shape | None = None) -> tuple[Any, Sh
     keys = tuple(key.split("."))
     try:
         shape = shape_of(spec, point.document.path.parent, default)
+        check_dtype(spec, point.data.get("dtype", "float32"))
     except ArrayError as error:
         point.fail(error.problem, (*keys, *error.key), error.value, error.remedy)
+    if 0 in shape and not empty:
+        problem = f"{point.data['operation']} takes no empty array"
+        point.fail(problem, keys, list(shape), "give each axis one element at least")
     if isinstance(spec, dict) and "fill" in spec and "shape" not in spec and default is not None:
         spec = {**spec, "shape": list(default)}
     return spec, shape
@@ -77,6 +85,6 @@ def gradient(point: Point, parts: Parts) -> None:
     if "dy" not in point.data:
         parts.arrays["dy"] = {"fill": "integers", "low": -4, "high": 4, "shape": list(shape)}
     else:
-        parts.arrays["dy"], given = array(point, "dy", shape)
+        parts.arrays["dy"], given = array(point, "dy", shape, empty=True)
         fits(point, "dy", lifted(given, len(shape)), shape)
     parts.shapes["dy"] = shape

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import dtypes
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,8 +17,11 @@ if TYPE_CHECKING:
 OPERATIONS = ("corr2d", "layer", "conv2d", "relation", "matrix", "train", "differentiate")
 """What a case can ask for, in the words of a case file."""
 
-DTYPES = dtypes.NAMES
-"""The names of the dtypes that a problem may have."""
+DTYPES = (
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+"""``dtypes.NAMES``, written out because the command line reads this module and must start without NumPy."""
 
 LEVELS = ("smoke", "ci", "nightly")
 """How often a problem is run; a run takes a level and everything before it."""
@@ -83,8 +84,10 @@ class Problem:
         """The folder of the suite file, which ``npz`` arrays are relative to."""
         return self.file.parent
 
-    def inputs(self) -> dict[str, np.ndarray[Any, Any]]:
+    def inputs(self, salt: int = 0) -> dict[str, np.ndarray[Any, Any]]:
         """Every input array by name, C-contiguous, in the problem's dtype, the same bits on every machine.
+
+        A ``salt`` other than 0 gives other data by the same fills, which a whole run may ask for.
 
         ``corr2d``, ``layer``, ``matrix``, ``differentiate``: ``x`` (H, W) and ``w`` (h, w); ``layer`` also ``b`` (1,);
         ``differentiate`` also ``dy`` (H-h+1, W-w+1). ``conv2d``, ``relation``: ``x`` (N, C, *space), ``w`` OIHW,
@@ -95,4 +98,4 @@ class Problem:
         """
         from crosscorrect.inputs import build  # noqa: PLC0415  a suite is listed without building a single array
 
-        return build(self)
+        return build(self, salt)

@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.convolution import conv2d, relation
-from crosscorrect.inputs import MAX_ELEMENTS, ArrayError, measure
+from crosscorrect.inputs import MAX_ELEMENTS
 from crosscorrect.model import Direction
 from crosscorrect.parts import Parts, array, fits, gradient, lifted, misfit, set_output
 from crosscorrect.problem import Problem
+from crosscorrect.values import ArrayError, measure
 
 if TYPE_CHECKING:
     from crosscorrect.sweep import Point
@@ -162,6 +163,10 @@ def _train(point: Point) -> Parts:
             parts.arrays[name], written = array(point, key, shape)
             fits(point, key, lifted(written, len(shape)), shape)
             parts.shapes[name] = shape
+    for name, key, _, given in [("x", "x", (), True), ("w", "w", (), True), *wanted]:
+        puts = parts.arrays[name].get("put", ()) if given and isinstance(parts.arrays[name], dict) else ()
+        if any(entry["value"] in ("nan", "inf", "-inf") for entry in puts):
+            point.fail("training takes finite numbers", (*key.split("."), "put"), puts, "put finite values")
     parts.settings = {"lr": float(settings["lr"]), "steps": settings["steps"], "layer": layer, "start_own": own}
     return parts
 
