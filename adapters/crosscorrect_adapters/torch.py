@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
+from crosscorrect_adapters import _torch_modules as modules
 from crosscorrect_adapters._torch_compile import Compiler, obstacle
-from crosscorrect_adapters._torch_conv import correlate, spell, transpose
+from crosscorrect_adapters._torch_conv import channels_last, correlate, spell, transpose
 from crosscorrect_adapters._torch_loops import LOOPS, Conv2D, compilable, corr2d, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from crosscorrect.geometry import Geometry
 
     Array = np.ndarray[Any, Any]
 
 SEED = 0
-OWN = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32  # the framework's defaults, as imported
+ONEDNN = getattr(torch.backends.mkldnn, "conv", None)  # its precision of float32 convolutions, since PyTorch 2.9
+OWN = (  # the framework's defaults, as imported
+    torch.get_float32_matmul_precision(),
+    torch.backends.cudnn.allow_tf32,
+    getattr(ONEDNN, "fp32_precision", ""),
+)
+SPELLINGS = ("native", "apart", "channels_last", "recorded", "module")
 
 
 class TorchAdapter:
@@ -50,29 +59,42 @@ class TorchAdapter:
         lack = obstacle()
         modes = ("eager",) if lack else ("eager", "compiled")
         notes = (f"mode compiled is not offered: {lack}",) if lack else ()
-        floats = ("float16", "float32", "float64", "complex64", "complex128")
-        dtypes = (*floats, "int8", "uint8", "int16", "int32", "int64")
-        return Identity("torch", versions, tuple(devices), modes, dtypes, notes)
+        known = tuple(name for name in dtypes.NAMES if hasattr(torch, name))  # some unsigned ones came with 2.3
+        return Identity("torch", versions, tuple(devices), modes, known, notes, SPELLINGS)
 
     def arithmetic(self, kind: str) -> None:
-        """Allow or forbid TF32 and reduced-precision sums; ``default`` is as PyTorch was imported."""
+        """Allow or forbid TF32, bfloat16 and reduced-precision sums; ``default`` is as PyTorch was imported."""
         if kind == "tf32" and self._device.type != "cuda":
             raise Unsupported(f"PyTorch has TF32 on CUDA devices only, not on {self._device}")
-        precision, tf32 = {"strict": ("highest", False), "tf32": ("high", True), "default": OWN}[kind]
+        if kind == "bf16" and self._device.type == "cpu" and not _rounds_to_bfloat16():
+            raise Unsupported("PyTorch rounds float32 to bfloat16 on a CPU only by oneDNN, on CPUs that have bfloat16")
+        precision, tf32, onednn = {
+            "strict": ("highest", False, "ieee"),
+            "tf32": ("high", True, "ieee"),
+            "bf16": ("medium", True, "bf16"),
+            "default": OWN,
+        }[kind]
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.allow_tf32 = tf32
+        if ONEDNN is not None:
+            ONEDNN.fp32_precision = onednn
         torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = kind != "strict"
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = kind != "strict"
         self._compiler.forget()
 
     def put(self, array: Array) -> Any:
-        """Copy an array; ``from_numpy`` alone would share its memory, and refuses negative strides."""
+        """Copy an array; ``from_numpy`` alone would share its memory, and refuses negative strides and bfloat16."""
         own = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+        if own.dtype == dtypes.BFLOAT16:
+            return torch.from_numpy(own["bfloat16"].view(np.int16)).view(torch.bfloat16).to(self._device)
         return torch.from_numpy(own).to(self._device)
 
     def get(self, tensor: Any) -> Array:
-        """Copy a tensor; ``numpy`` alone would be a writable view of it."""
-        return np.array(tensor.detach().cpu().resolve_conj().resolve_neg().numpy(), order="C")
+        """Copy a tensor; ``numpy`` alone would be a writable view of it, and refuses bfloat16."""
+        own = tensor.detach().cpu().resolve_conj().resolve_neg()
+        if own.dtype == torch.bfloat16:
+            return np.array(own.view(torch.int16).numpy(), order="C").view(dtypes.BFLOAT16)
+        return np.array(own.numpy(), order="C")
 
     def sync(self, *tensors: Any) -> None:  # noqa: ARG002  PyTorch waits for a device, not for a tensor
         """Wait for the device; the CPU has finished when a call returns."""
@@ -81,7 +103,8 @@ class TorchAdapter:
 
     def corr2d(self, x: Any, k: Any) -> Any:
         """Run the chapter's double loop; compiled, it is unrolled into one graph."""
-        return self._compiler.run(compilable(x, k) if self._compiler.compiles else corr2d, x, k)
+        with _refusing():
+            return self._compiler.run(compilable(x, k) if self._compiler.compiles else corr2d, x, k)
 
     def Conv2D(self, kernel_size: tuple[int, int]) -> Any:  # noqa: N802  the chapter's own name
         """Make the chapter's custom layer."""
@@ -90,29 +113,45 @@ class TorchAdapter:
     def layer(self, x: Any, w: Any, b: Any) -> Any:
         """Apply the custom layer with its parameters set."""
         layer = Conv2D(tuple(w.shape), compilable(x, w) if self._compiler.compiles else corr2d)
-        layer.weight, layer.bias = _parameter(w, trains=False), _parameter(b, trains=False)
-        return self._compiler.run(_apply, layer, x)
+        layer.weight, layer.bias = modules.parameter(w, trains=False), modules.parameter(b, trains=False)
+        with _refusing():
+            return self._compiler.run(_apply, layer, x)
 
     def matmul(self, a: Any, b: Any) -> Any:
         """Multiply, ``a @ b``."""
-        return self._compiler.run(_matmul, a, b)
+        with _refusing():
+            return self._compiler.run(_matmul, a, b)
 
-    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-        """Correlate by ``conv1d``… ``conv_transpose3d``, padding spelt as PyTorch's own where it has the words."""
-        call = spell(geometry, tuple(x.shape[2:]), tuple(w.shape[2:]))
-        try:
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry, spelling: str = "native") -> Any:
+        """Correlate by ``conv1d``… ``conv_transpose3d``, padding spelt as PyTorch's own where it has the words.
+
+        ``module`` is ``torch.nn.Conv1d``… ``ConvTranspose3d``; ``channels_last`` the memory format of that name.
+        """
+        if spelling == "module":
+            layer = modules.layer(x, w, b, geometry)
+            with _refusing():
+                return self._compiler.run(modules.apply, layer, x, geometry)
+        return self._operator(_laid((x, w, b), spelling), geometry, spelling)
+
+    def _operator(self, tensors: Sequence[Any], geometry: Geometry, spelling: str) -> Any:
+        x, w, b = tensors
+        call = spell(geometry, tuple(x.shape[2:]), tuple(w.shape[2:]), apart=spelling == "apart")
+        with _refusing():
             return self._compiler.run(transpose if geometry.transposed else correlate, x, w, b, call)
-        except NotImplementedError as error:  # a kernel that has no such dtype
-            raise Unsupported(str(error)) from error
 
-    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """Differentiate by autograd."""
-        tensors = [_leaf(t) for t in (x, w, b) if t is not None]
-        y = self.conv2d(tensors[0], tensors[1], None if b is None else tensors[2], geometry)
-        try:
-            return Grads(*torch.autograd.grad(y, tensors, dy))
-        except NotImplementedError as error:
-            raise Unsupported(str(error)) from error
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry, spelling: str = "native") -> Grads:
+        """Differentiate by autograd; as ``module``, in the parameters of the layer."""
+        if spelling == "module":
+            layer, image = modules.layer(x, w, b, geometry), modules.leaf(x)
+            leaves = [image, layer.weight, layer.bias]
+            with _refusing():
+                y = self._compiler.run(modules.apply, layer, image, geometry)
+        else:
+            laid = _laid((x, w, b, dy), spelling)
+            leaves, dy = [None if t is None else modules.leaf(t) for t in laid[:3]], laid[3]
+            y = self._operator(leaves, geometry, spelling)
+        with _refusing():
+            return Grads(*torch.autograd.grad(y, [t for t in leaves if t is not None], dy))
 
     def train(
         self,
@@ -135,9 +174,9 @@ class TorchAdapter:
             model = torch.nn.Conv2d(1, 1, tuple(kernel_size), bias=b0 is not None)
         model.to(x.device, x.dtype)
         if w0 is not None:
-            model.weight = _parameter(w0, trains=True)
+            model.weight = modules.parameter(w0)
         if model.bias is not None:
-            model.bias = _parameter(model.bias if b0 is None else b0, trains=b0 is not None)
+            model.bias = modules.parameter(model.bias if b0 is None else b0, trains=b0 is not None)
         losses, weights, biases = [], [_snapshot(model.weight)], [] if b0 is None else [_snapshot(model.bias)]
         for _ in range(steps):
             loss = self._compiler.run(_loss, model, x, y)
@@ -173,15 +212,27 @@ def _loss(layer: Any, x: Any, y: Any) -> Any:
     return ((layer(x) - y) ** 2).sum()
 
 
-def _parameter(tensor: Any, *, trains: bool) -> Any:
-    return torch.nn.Parameter(tensor.detach().clone(), requires_grad=trains)
-
-
-def _leaf(tensor: Any) -> Any:
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raise Unsupported, in PyTorch's words, where it has no kernel for a dtype."""
     try:
-        return tensor.detach().clone().requires_grad_()
-    except RuntimeError as error:  # "only Tensors of floating point dtype can require gradients"
+        yield
+    except NotImplementedError as error:
         raise Unsupported(str(error)) from error
+
+
+def _laid(tensors: Sequence[Any], spelling: str) -> list[Any]:
+    """The tensors of a call as the spelling wants them in memory, or recorded."""
+    if spelling == "channels_last":
+        return [channels_last(t) for t in tensors]
+    if spelling == "recorded":
+        return [None if t is None else modules.leaf(t) for t in tensors]
+    return list(tensors)
+
+
+def _rounds_to_bfloat16() -> bool:
+    asked = torch.ops.mkldnn._is_mkldnn_bf16_supported  # noqa: SLF001  how PyTorch's own modules ask
+    return ONEDNN is not None and bool(asked())
 
 
 def _snapshot(parameter: Any) -> Any:

@@ -308,4 +308,22 @@ def test_strict_forbids_tf32_and_default_restores_what_was_imported(eager: Any) 
     eager.arithmetic("strict")
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("highest", False)
     eager.arithmetic("default")
-    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == adapter_module.OWN
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == adapter_module.OWN[:2]
+    assert getattr(adapter_module.ONEDNN, "fp32_precision", "") == adapter_module.OWN[2]
+
+
+def test_bf16_rounds_the_inputs_of_a_convolution_or_is_refused_with_its_reason(eager: Any) -> None:
+    x, w = (
+        eager.put(np.random.default_rng(0).standard_normal(s).astype(np.float32))
+        for s in ((2, 64, 9, 9), (64, 64, 3, 3))
+    )
+    exact = F.conv2d(x.double(), w.double()).numpy()
+    try:
+        eager.arithmetic("bf16")
+        error = np.abs(eager.get(eager.conv2d(x, w, None, Geometry())) - exact).max()
+    except Unsupported as refusal:
+        assert "oneDNN" in str(refusal)
+        return
+    finally:
+        eager.arithmetic("default")
+    assert np.abs(eager.get(eager.conv2d(x, w, None, Geometry())) - exact).max() < 1e-3 < error
