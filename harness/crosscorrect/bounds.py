@@ -1,19 +1,27 @@
 """How far a correctly rounded computation may be from the reference: sound bounds, and when the bound is zero.
 
-With ``u`` the unit roundoff of a format and ``gamma(n, u) = n u / (1 - n u)``, a sum of n products computed in any
-order, with fused multiply-add or not, is off by at most ``gamma(n, u)`` times the sum S of the absolute terms
-(N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). What exceeds that was not computed
-in the format it claims: a proof, not a suspicion.
+What exceeds the bound of the declared arithmetic was not computed in it: a proof, not a suspicion. The theorem behind
+every bound is in ``formats``, the arithmetics that may be declared in ``contracts`` and ``fast``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crosscorrect import contracts, dtypes, fast
+from crosscorrect.contracts import Operands
+from crosscorrect.formats import (
+    FORMATS,
+    GUARD,
+    REFERENCE,
+    Format,
+    complex_rounding,
+    floating,
+    gamma,
+    rounding,
+)
 from crosscorrect.oracle import Reference
 
 if TYPE_CHECKING:
@@ -21,104 +29,70 @@ if TYPE_CHECKING:
 
     from crosscorrect.oracle import Array, Floats
 
-Number: TypeAlias = float | NDArray[Any]
-
-_GUARD = 1.0 + 2.0**-40
-"""Makes up for the rounding of the bound's own arithmetic, a few dozen operations on nonnegative float64 numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A binary floating-point format.
-
-    ``digits`` counts the significand bits p with the hidden one (unit roundoff ``u = 2**-p``), ``lowest`` is the
-    exponent of the smallest normal number, ``largest`` the largest number. ``eta`` bounds the absolute error of one
-    operation whose result underflows: half the smallest subnormal number, or, since JAX and TensorFlow set results
-    that would be subnormal to zero, the smallest normal number; float16 results keep their subnormals everywhere.
-    Inputs that are subnormal themselves are *not* allowed to read as zero.
-    """
-
-    digits: int
-    lowest: int
-    largest: float
-    flushes: bool = True
-
-    @property
-    def u(self) -> float:
-        """The unit roundoff."""
-        return 2.0**-self.digits
-
-    @property
-    def eta(self) -> float:
-        """The absolute error of one operation that underflows."""
-        return 2.0**self.lowest if self.flushes else 2.0 ** (self.lowest - self.digits)
-
-
-FORMATS = {
-    "float16": Format(11, -14, 65504.0, flushes=False),
-    "bfloat16": Format(8, -126, (2.0 - 2.0**-7) * 2.0**127),
-    "float32": Format(24, -126, (2.0 - 2.0**-23) * 2.0**127),
-    "float64": Format(53, -1022, float(np.finfo(np.float64).max)),
-}
-REFERENCE = FORMATS["float64"]
-"""The arithmetic of the oracle. NumPy does not flush, but half of float64's smallest subnormal is no float64."""
-
-
-def floating(dtype: str) -> Format:
-    """The format of a dtype name; ValueError for a dtype that is no real floating-point format."""
-    try:
-        return FORMATS[dtype]
-    except KeyError:
-        raise ValueError(f"no rounding bound for dtype {dtype!r}; known: {', '.join(FORMATS)}") from None
-
-
-def gamma(n: Number, u: float) -> Floats:
-    """``n u / (1 - n u)``, infinite from ``n u = 1`` on, where no bound holds (Higham, lemma 3.1)."""
-    nu = np.asarray(n, np.float64) * u
-    bounded = nu < 1.0
-    return np.where(bounded, nu / np.where(bounded, 1.0 - nu, 1.0), np.inf)
-
-
-def rounding(scale: Floats, n: Number, form: Format) -> Floats:
-    """Bound the error of a sum of n products in any order: ``gamma_n S`` and what may underflow.
-
-    ``scale`` is S. n products and n additions (one to spare) may each underflow by ``eta``, which later
-    roundings can enlarge by ``1 + gamma_n``. Infinite where a partial sum may overflow, or S is not a number.
-    """
-    growth = gamma(n, form.u)
-    with np.errstate(invalid="ignore", over="ignore"):
-        bound = (growth * scale + 2.0 * np.asarray(n, np.float64) * form.eta * (1.0 + growth)) * _GUARD
-        sound = (1.0 + growth) * scale < form.largest
-    return np.where(sound, bound, np.inf)
+__all__ = [
+    "FORMATS",
+    "REFERENCE",
+    "Format",
+    "Operands",
+    "complex_rounding",
+    "exact",
+    "floating",
+    "gamma",
+    "reference_error",
+    "rounding",
+    "tier_a",
+    "trusted",
+]
 
 
 def reference_error(reference: Reference) -> Floats:
-    """Bound the error of the float64 reference itself: ``gamma_n(2**-53) S``, by the same theorem."""
-    return rounding(_scale(reference), reference.terms, REFERENCE)
+    """Bound the error of the reference itself, of either component where it is complex.
+
+    Its own statement where it makes one, else ``gamma_n(2**-53) S`` (complex: as ``complex_rounding``), by the same
+    theorem.
+    """
+    if reference.own is not None:
+        return np.asarray(reference.own, np.float64)
+    bound = complex_rounding if np.iscomplexobj(reference.value) else rounding
+    return bound(_scale(reference), reference.terms, REFERENCE)
 
 
-def tier_a(reference: Reference, dtype: str) -> Floats:
-    """Bound, per element, the distance of a correct ``dtype`` result from the reference: ``gamma_n S + u |y| + …``.
+def tier_a(reference: Reference, dtype: str, arithmetic: str = "strict", operands: Operands | None = None) -> Floats:
+    """Bound, per element, ``|y - (value + low)|`` of a correct ``dtype`` result: ``gamma_n S + u |y| + …``.
 
-    The terms, in order:
+    Of a complex result both the real and the imaginary part obey the bound. The terms of ``strict``, in order:
 
     - ``gamma_n(u) S``: n roundings at most touch any term, its product and n - 1 additions (the first addition, to
       zero, is exact); padding adds exact zeros, so n counts only the taps inside the image (research numerics 2.2);
-    - underflow: see ``rounding``;
+      complex: ``2 gamma_{n+4}(u) S'`` or ``gamma_2n(u) S'``, see ``formats.complex_rounding``;
+    - underflow: see ``formats.rounding``;
     - ``u |y|``: an accumulator wider than ``dtype`` is rounded once more when it is stored; the sum of both covers that
       too, for ``gamma_n(u / 2) (1 + u) <= gamma_n(u)``;
-    - ``gamma_n(2**-53) S``: the reference's own error, and again ``u`` times it inside ``|y|``.
+    - the reference's own error, and again ``u`` times it inside ``|y|``.
 
-    Elements without a sound bound (``n u >= 1``, possible overflow, not finite) are infinite, and so are all of an
-    integer dtype: ``exact`` judges those. Not covered, since they are no such sums: Winograd, FFT, inputs rounded to
-    fewer bits, accumulators that truncate.
+    ``tf32``, ``bf16`` and ``fp16`` allow rounded inputs and other accumulators (``contracts.reduced``) for the dtypes
+    that they touch; a 16-bit result may be rounded once more before its bias is added. ``winograd`` and ``fft`` allow
+    ``strict`` or the algorithm (``fast``): they need the ``operands``, and without them are ``strict``. ``default`` is
+    ``strict``. ValueError for another name.
+
+    Elements without a sound bound (``n u >= 1``, possible overflow, not finite: those of ``reference.special`` too,
+    which have no distance) are infinite, and so are all of an integer dtype: ``exact`` judges those.
     """
-    if dtype not in FORMATS and np.dtype(dtype).kind in "iu":
+    if arithmetic not in contracts.NAMES:
+        raise ValueError(f"unknown arithmetic {arithmetic!r}; known: {', '.join(contracts.NAMES)}")
+    if dtype in dtypes.INTEGER:
         return np.full(reference.value.shape, np.inf)
-    form, own = floating(dtype), reference_error(reference)
+    form, own, scale = floating(dtype), reference_error(reference), _scale(reference)
     with np.errstate(invalid="ignore", over="ignore"):
-        stored = form.u * (np.abs(reference.value) + own) + form.eta
-        bound = (rounding(_scale(reference), reference.terms, form) + stored + own) * _GUARD
+        summed, stores = contracts.strict_error(reference, scale, dtype), 1.0 * _component(reference.value)
+        if arithmetic in contracts.REDUCED:
+            found = contracts.reduced(arithmetic, scale, reference.terms, dtype, operands)
+            if found is not None:
+                summed, stores = found, stores + (scale if form.digits < 24 else 0.0)  # a bias added afterwards
+        elif operands is not None and arithmetic in fast.BOUNDS:
+            summed = np.maximum(summed, fast.BOUNDS[arithmetic](operands, dtype, reference.value.shape))
+        stored = form.u * (stores + 2.0 * summed + own) + 2.0 * form.eta
+        bound = (summed + stored + own) * GUARD
     return np.where(np.isnan(bound), np.inf, bound)
 
 
@@ -126,29 +100,35 @@ def exact(arrays: Iterable[Array], reference: Reference, dtype: str) -> bool:
     """Whether tier C applies: integers so small that every partial sum in any order is exact, tolerance zero.
 
     All ``arrays`` (the inputs) must hold integers, and S must be at most ``2**p``: every partial sum is then an
-    integer of at most S, which the format holds. Integer dtypes hold what ``iinfo`` says. The reference is exact
-    under the same condition, but a computed S of ``2**53`` may have been rounded down to it: that one is refused.
+    integer of at most S, which the format holds; of complex data the components must be integers and ``2 S'`` at most
+    ``2**p``, which no partial sum of three products exceeds (``formats.complex_rounding``). Integer dtypes hold what
+    ``iinfo`` says. The reference is exact under the same condition, but a computed S of ``2**53`` may have been
+    rounded down to it: that one is refused, unless the reference says that its ``value + low`` is exact.
     """
-    if dtype in FORMATS:
-        limit = min(2.0 ** FORMATS[dtype].digits, 2.0**53 - 1.0)
-    else:
-        limit = min(float(np.iinfo(dtype).max), 2.0**53 - 1.0)
-    whole = all(bool(np.all(np.isfinite(a) & (np.rint(a) == a))) for a in map(_plain, arrays))
-    return whole and bool(np.all(reference.scale <= limit))
+    twice = 2.0 if dtype in dtypes.COMPLEX else 1.0
+    limit = 2.0 ** floating(dtype).digits if dtype in FORMATS else float(np.iinfo(dtype).max)
+    if reference.low is None or reference.own is None or np.any(reference.own != 0):
+        limit = min(limit, 2.0**53 - 1.0)
+    elif limit >= 2.0**53:
+        limit *= 1.0 - 2.0**-40  # S itself is a rounded sum
+    whole = all(map(_whole, arrays))
+    return whole and bool(np.all(twice * reference.scale <= limit))
 
 
 def trusted(reference: Reference | Array) -> str | None:
     """Why an output proves nothing, or None: more than half zeros, or the same number everywhere.
 
-    Meant for generated data; literal worked examples are exempt, and so is an output of one element. Elements of a
-    ``Reference`` that no tap reaches are zero by definition and not counted.
+    Meant for generated data; literal worked examples are exempt, and so is an output of one element or none. Elements
+    of a ``Reference`` that no tap reaches are zero by definition and not counted, and those that are not finite have
+    been judged by what they must be.
     """
-    values = reference
-    if isinstance(reference, Reference):
-        values = reference.value[reference.terms > 0]
-        if not values.size:
+    values = dtypes.widen(reference.value if isinstance(reference, Reference) else reference)
+    reached = np.ones(values.shape, np.bool_)
+    if isinstance(reference, Reference) and values.size:
+        reached = np.broadcast_to(reference.terms > 0, values.shape)
+        if not reached.any():
             return "no tap of any output element falls inside the image"
-    values = np.asarray(values)
+    values = values[reached & np.isfinite(values)]
     if values.size <= 1:
         return None
     zeros = int(np.count_nonzero(values == 0))
@@ -161,10 +141,20 @@ def trusted(reference: Reference | Array) -> str | None:
 
 def _scale(reference: Reference) -> Floats:
     """An upper bound of the exact S: the computed one is itself a rounded sum of n terms."""
-    return reference.scale * (1.0 + 2.0 * gamma(reference.terms, REFERENCE.u))
+    return np.asarray(reference.scale * (1.0 + 2.0 * gamma(reference.terms + 2, REFERENCE.u)))
 
 
-def _plain(array: Array) -> Array:
-    """Integers as they are, everything else in float64 (also formats that NumPy knows only by extension)."""
-    array = np.asarray(array)
-    return array if array.dtype.kind in "iub" else array.astype(np.float64)
+def _component(value: Array) -> Floats:
+    """The magnitude of a value, of the larger component of a complex one."""
+    if np.iscomplexobj(value):
+        return np.asarray(np.maximum(np.abs(value.real), np.abs(value.imag)))
+    return np.asarray(np.abs(value))
+
+
+def _whole(array: Array) -> bool:
+    """Whether all numbers are finite integers, of complex ones both components."""
+    wide = dtypes.widen(array)
+    if wide.dtype.kind in "iub":
+        return True
+    parts = (wide.real, wide.imag) if np.iscomplexobj(wide) else (wide,)
+    return all(bool(np.all(np.isfinite(part) & (np.rint(part) == part))) for part in parts)

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosscorrect import oracle
-from crosscorrect.bounds import FORMATS, REFERENCE, Format, floating, rounding
+from crosscorrect.formats import FORMATS, REFERENCE, Format, floating, rounding
 from crosscorrect.geometry import Geometry
 
 if TYPE_CHECKING:
