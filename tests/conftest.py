@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from hypothesis import settings
@@ -36,6 +36,12 @@ class InProcess:
         self.hello = {"modes": list(identity.modes), "devices": list(identity.devices)}
         self.alive = True
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
     def ask(self, call: dict[str, Any], arrays: dict[str, Any], *_: Any) -> Any:
         return self._server.answer({**call, "nonce": 0}, {name: a.copy() for name, a in arrays.items()})
 
@@ -47,10 +53,13 @@ class InProcess:
 
 
 class Lanes(Lane):
-    """A lane whose worker, when an isolated problem asks for a fresh one, stays the one it has."""
+    """A lane whose worker, when a problem or a call asks for a fresh one, stays the one it has."""
 
     def close(self) -> None:
         pass
+
+    def start(self, **_: Any) -> Any:
+        return self.worker
 
 
 @pytest.fixture

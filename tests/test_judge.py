@@ -11,10 +11,11 @@ from hypothesis import given, settings, strategies as st
 
 from crosscorrect import bounds, operations
 from crosscorrect.geometry import Geometry
-from crosscorrect.judge import REFUSED_GRADIENT, judge, judge_training, no_gradient, same_digits
+from crosscorrect.judge import REFUSED_GRADIENT, judge, no_gradient
 from crosscorrect.model import Direction, Outcome, Reason, Verdict
 from crosscorrect.oracle import Reference
 from crosscorrect.problem import Problem
+from crosscorrect.trained import judge as judge_training, same_digits
 from crosscorrect.trajectory import trajectory
 
 if TYPE_CHECKING:

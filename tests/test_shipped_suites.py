@@ -12,8 +12,8 @@ import pytest
 
 from crosscorrect import bounds, operations
 from crosscorrect.geometry import Geometry
-from crosscorrect.judge import same_digits
 from crosscorrect.suite import find_suites, lint, load_suite, shipped_suites
+from crosscorrect.trained import same_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

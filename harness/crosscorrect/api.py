@@ -13,6 +13,7 @@ from crosscorrect.engine import execute
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import Check
 from crosscorrect.plan import Greeting, Plan
+from crosscorrect.problem import LEVELS
 from crosscorrect.registry import available, known, locate
 from crosscorrect.sources import fingerprint
 from crosscorrect.suite import Suite, find_suites, load_suite
@@ -36,6 +37,8 @@ def run(
     adapters: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     limit: float | None = None,
+    level: str = "ci",
+    seed: int = 0,
     results: Path | str = "results",
     on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
 ) -> store.Run:
@@ -45,8 +48,9 @@ def run(
     none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework
     to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed
     as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems that ``select``
-    finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``on_event``
-    hears None once at the start, then every greeting and check as it happens.
+    finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``level``
+    takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every fill
+    other data of the same kind. ``on_event`` hears None once at the start, then every greeting and check as it happens.
 
     Raises UsageError and CaseError for a request that cannot be meant, before anything is started or written; an array
     too large to be built beforehand may still raise CaseError when its turn comes, and what was judged until then
@@ -55,7 +59,7 @@ def run(
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     for suite in loaded:
         suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
-    problems = select(loaded, only)
+    problems = select(loaded, only, level)
     plan = Plan(
         problems=problems,
         frameworks=_frameworks(frameworks, pythons or {}, adapters or {}),
@@ -63,9 +67,10 @@ def run(
         devices=tuple(devices),
         arithmetic=arithmetic,
         limit=limit,
+        seed=seed,
     )
     _check_values(problems)
-    folder = store.create(Path(results), store.new_run_id(), describe(plan, loaded, only))
+    folder = store.create(Path(results), store.new_run_id(), describe(plan, loaded, only, level))
     segment = store.Segment(folder)
     outcomes: Counter[str] = Counter()
     if on_event is not None:
@@ -82,15 +87,18 @@ def run(
     return store.load(folder)
 
 
-def select(suites: Iterable[Suite], only: Sequence[str]) -> list[Problem]:
-    """The problems of these suites, in order; with patterns, those that one matches.
+def select(suites: Iterable[Suite], only: Sequence[str], level: str = "ci") -> list[Problem]:
+    """The problems of these suites up to a level, in order; with patterns, those of any level that one matches.
 
     A pattern is a problem id, a shell pattern over ids, or a case: ``chapter/edge-detection`` or ``edge-detection``.
     Raises UsageError where none is left.
     """
     problems = [problem for suite in suites for problem in suite.problems()]
     if not only:
-        return problems
+        chosen = [p for p in problems if LEVELS.index(p.level) <= LEVELS.index(level)]
+        if not chosen and problems:
+            raise UsageError(f"these suites have no case of level {level}; ask for a higher --level")
+        return chosen
     chosen = [
         p
         for p in problems
@@ -109,7 +117,7 @@ def _check_values(problems: Iterable[Problem]) -> None:
             problem.inputs()
 
 
-def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> dict[str, Any]:
+def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = (), level: str = "ci") -> dict[str, Any]:
     """What ``run.json`` says of a plan."""
     names = [framework.name for framework in plan.frameworks]
     return {
@@ -120,6 +128,8 @@ def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = ()) -> d
         "devices": list(plan.devices),
         "arithmetic": plan.arithmetic,
         "filter": list(only),
+        "level": level,
+        "seed": plan.seed,
         "sources": {framework.name: fingerprint(framework.packages) for framework in plan.frameworks},
     }
 

@@ -6,12 +6,13 @@ import contextlib
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import judge, operations, rows
+from crosscorrect import rows, verdicts
+from crosscorrect.adapter import SWITCHES
 from crosscorrect.errors import CrosscorrectError, IncompleteError
-from crosscorrect.model import Check, Direction, Outcome, Verdict
+from crosscorrect.model import Check, Direction, Outcome, Reason, Verdict
 from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
 from crosscorrect.process import Worker, WorkerLost
 from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record, row_record
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from crosscorrect.ask import Call, Question
     from crosscorrect.problem import Problem
     from crosscorrect.registry import Framework
-    from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""The environment variables by which a worker is told how many threads it may use."""
 
 
 def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
@@ -35,7 +39,7 @@ def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
     Every row is in the segment before it is yielded. Closing the iterator stops the lanes and their workers.
     """
     events: queue.SimpleQueue[Check | Greeting | BaseException | None] = queue.SimpleQueue()
-    preparation, stop = Preparation(), threading.Event()
+    preparation, stop = Preparation(plan.seed), threading.Event()
     lanes = [Lane(plan, framework, segment, preparation, events.put, stop) for framework in plan.frameworks]
     threads = [threading.Thread(target=lane.run, name=lane.framework.name, daemon=True) for lane in lanes]
     for thread in threads:
@@ -80,9 +84,11 @@ class Lane:
     upcoming: Problem | None = None
     modes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ("native",)
     refused: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     missing: str = ""
+    diagnosed: set[tuple[str, str, str]] = field(default_factory=set)
 
     def run(self) -> None:
         """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
@@ -128,6 +134,7 @@ class Lane:
         hello = worker.hello
         self.modes = self.plan.modes or tuple(hello["modes"])
         self.dtypes = tuple(hello["dtypes"])
+        self.spellings = tuple(hello["spellings"])
         self.refused = {m: rows.refusal(hello, m) for m in self.modes if m not in hello["modes"]}
         offered = ", ".join(hello["devices"])
         self.absent = {
@@ -140,8 +147,13 @@ class Lane:
         self.emit(Greeting(self.framework.name, hello, "; ".join(self.absent.values())))
 
     def places(self, problem: Problem) -> list[tuple[str, str]]:
-        """The (device, mode) pairs in which a problem is to run; none where the case is about other frameworks."""
+        """The (device, mode) pairs in which a problem is to run.
+
+        None where the case is about other frameworks, or spelt in a way that this one does not offer.
+        """
         if problem.only and self.framework.name not in problem.only:
+            return []
+        if problem.spelling not in self.spellings:
             return []
         return [(d, m) for d in self.plan.devices for m in self.modes if not problem.modes or m in problem.modes]
 
@@ -153,7 +165,7 @@ class Lane:
         if problem.isolate:
             self.close()
             self.starts -= 1
-        checks = [c for index in range(len(prepared.calls)) for c in self._one(prepared, index, mode, device)]
+        checks = [c for index in range(len(prepared.questions)) for c in self._answer(prepared, index, mode, device)]
         if problem.isolate:
             self.close()
         return checks
@@ -182,42 +194,84 @@ class Lane:
             with contextlib.suppress(IncompleteError):
                 self.spare = Worker(self.framework, greet=False)
 
-    def _one(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
-        """One call in one mode on one device: its rows."""
-        problem, call, sent = prepared.problem, prepared.calls[index], prepared.sent[index]
+    def _answer(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
+        """One question in one mode on one device: its rows."""
+        problem, question, sent = prepared.problem, prepared.questions[index], prepared.sent[index]
         where = rows.place(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
         worker = self._ready()
-        standing = self._standing(prepared.problem, mode, device)
+        standing = self._standing(problem, mode, device)
         if worker is None or standing is not None:
             standing = standing or Verdict(Outcome.MISSING, message=self.missing)
-            return self._record([rows.judged(where, d, standing) for d in call.answers.values()])
+            return self._record([rows.judged(where, d, standing) for d in question.directions])
         header = {name: where[name] for name in ("problem", "framework", "mode", "device", "arithmetic")}
-        header["verb"] = call.verb
-        self.segment.write("start", header)
+        self.segment.write("start", {**header, "verb": question.calls[0].verb})
         begin = time.perf_counter()
         try:
-            asked = {**header, "settings": call.settings}
-            reply, results = worker.ask(asked, call.arrays, self.plan.limit or problem.limit, self._look_ahead)
+            replies = self._ask_all(question, header, self.plan.limit or problem.limit)
         except WorkerLost as lost:
             if self.stop.is_set():
                 return []  # the run is given up, and the worker was killed for that
-            self.close()
             verdict = Verdict(Outcome(lost.kind), message=lost.message)
             rest: dict[str, Any] = {"total_seconds": time.perf_counter() - begin, "stderr": lost.stderr}
-            return self._record([rows.judged(where, d, verdict, **rest) for d in call.answers.values()])
-        verdicts, trained = _verdicts(prepared, call, sent, reply, results)
-        rest = {name: reply.get(name) for name in ("seconds", "transfer_seconds")}
-        rest["total_seconds"] = time.perf_counter() - begin
-        if reply["outcome"] == "raised":
-            rest["stderr"] = reply["traceback"] + worker.printed()
+            return self._record([rows.judged(where, d, verdict, **rest) for d in question.directions])
+        answered = replace(question, calls=question.calls[: len(replies)])
+        found, trained = verdicts.of(prepared, answered, sent, replies, self.plan.arithmetic)
+        rest = rows.costs([reply for reply, _ in replies], time.perf_counter() - begin)
+        if "traceback" in replies[-1][0]:
+            rest["stderr"] = replies[-1][0]["traceback"] + (self.worker.printed() if self.worker else "")
+        results = replies[0][1]
         if trained is not None:
             for step in rows.training_steps(where, problem, results, trained):
                 self.segment.write("training", row_record(step))
         checks = []
-        for name, direction in call.answers.items():
-            kept = self._keep(prepared, index, results, name, direction, verdicts[direction])
-            checks.append(rows.judged(where, direction, verdicts[direction], **rest, **kept))
+        names = {direction: name for name, direction in question.calls[0].answers.items()}
+        for direction in question.directions:
+            output = results.get(names.get(direction, "output"))
+            verdict = self._diagnosed(prepared, direction, output, found[direction], mode)
+            kept = self._keep(prepared, index, output, results.get("weights"), direction, verdict)
+            checks.append(rows.judged(where, direction, verdict, **rest, **kept))
         return self._record(checks)
+
+    def _ask_all(self, question: Question, header: dict[str, Any], limit: float) -> list[verdicts.Reply]:
+        """The replies to the calls of a question, up to the first that is no answer. Raises WorkerLost."""
+        replies: list[verdicts.Reply] = []
+        for call in question.calls:
+            replies.append(self._ask(call, header, limit))
+            if replies[-1][0]["outcome"] != "answer":
+                break
+        return replies
+
+    def _ask(self, call: Call, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Send one call to this lane's worker, or to one started for it. Raises WorkerLost; a lost worker is gone."""
+        asked = {**header, "arithmetic": SWITCHES[header["arithmetic"]], "verb": call.verb, "settings": call.settings}
+        if call.fresh:
+            threads = {} if call.threads is None else dict.fromkeys(THREADS, str(call.threads))
+            with self.start(more=threads) as worker:
+                return worker.ask(asked, call.arrays, limit)
+        ready = self._ready()
+        if ready is None:
+            raise WorkerLost("crash", self.missing, "")
+        try:
+            return ready.ask(asked, call.arrays, limit, self._look_ahead)
+        except WorkerLost:
+            self.close()
+            raise
+
+    def start(self, **options: Any) -> Worker:
+        """A new worker of this lane's framework."""
+        return Worker(self.framework, greet=False, **options)
+
+    def _diagnosed(
+        self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict, mode: str
+    ) -> Verdict:
+        """The verdict with the cause of a failure; asked once per case, since its problems fail alike."""
+        problem = prepared.problem
+        key = (f"{problem.suite}/{problem.case}", direction, mode)
+        failed = verdict.outcome is Outcome.FAIL and verdict.reason not in (Reason.DTYPE, Reason.NONFINITE)
+        if not failed or output is None or problem.invalid or key in self.diagnosed:
+            return verdict
+        self.diagnosed.add(key)
+        return verdicts.diagnosed(prepared, direction, output, verdict, self.plan.arithmetic)
 
     def _standing(self, problem: Problem, mode: str, device: str) -> Verdict | None:
         """The verdict that stands without asking: a device, mode or dtype that the adapter says it does not have."""
@@ -241,18 +295,18 @@ class Lane:
         self,
         prepared: Prepared,
         index: int,
-        results: dict[str, Array],
-        name: str,
+        output: Array | None,
+        weights: Array | None,
         direction: Direction,
         verdict: Verdict,
     ) -> dict[str, Any]:
         """Keep the arrays that go with a row, as far as they are small or tell of a failure; their columns."""
         show = prepared.problem.show or verdict.outcome is not Outcome.PASS
         limit = KEEP_ON_FAILURE if show else KEEP_ALWAYS
-        digests = dict(prepared.sent[index])
-        arrays = {**prepared.calls[index].arrays, "output": results.get(name), "weights": results.get("weights")}
-        if arrays["output"] is not None:
-            digests["output"] = digest(arrays["output"])
+        digests = dict(prepared.sent[index][0])
+        arrays = {**prepared.questions[index].calls[0].arrays, "output": output, "weights": weights}
+        if output is not None:
+            digests["output"] = digest(output)
         reference = prepared.references.get(direction)
         arrays["reference"] = None if reference is None else reference.value
         kept = {
@@ -267,48 +321,3 @@ class Lane:
             self.segment.write("checks", check_record(check))
             self.emit(check)
         return checks
-
-
-def _verdicts(
-    prepared: Prepared, call: operations.Call, sent: dict[str, str], reply: dict[str, Any], results: dict[str, Array]
-) -> tuple[dict[Direction, Verdict], Trajectory | None]:
-    """The verdict of each direction of a call, and the reference trajectory when it was a training."""
-    directions = list(call.answers.values())
-    if reply["inputs"] != sent:
-        changed = sorted(name for name in sent if reply["inputs"].get(name) != sent[name])
-        message = f"input {', '.join(changed)} was changed on its way or by the call"
-        return dict.fromkeys(directions, Verdict(Outcome.ERROR, message=message)), None
-    if reply["outcome"] == "unsupported":
-        return dict.fromkeys(directions, Verdict(Outcome.UNSUPPORTED, message=reply["message"])), None
-    if reply["outcome"] == "raised":
-        # Problem 2 asks what the framework says to the loop: there its exception is the answer, a refusal
-        kind = Outcome.UNSUPPORTED if call.verb == "differentiate" else Outcome.ERROR
-        message = f"{reply['exception']}: {reply['message']}"
-        return dict.fromkeys(directions, Verdict(kind, message=message)), None
-    if call.verb == "train":
-        return _training_verdict(prepared, results)
-    found = {}
-    for name, direction in call.answers.items():
-        if name in results:
-            found[direction] = judge.judge(
-                prepared.problem, direction, prepared.inputs, results[name], prepared.references[direction]
-            )
-        elif call.verb == "differentiate":
-            found[direction] = judge.no_gradient()
-        else:
-            found[direction] = Verdict(Outcome.ERROR, message=f"the adapter returned no {name}")
-    return found, None
-
-
-def _training_verdict(
-    prepared: Prepared, results: dict[str, Array]
-) -> tuple[dict[Direction, Verdict], Trajectory | None]:
-    problem, inputs = prepared.problem, prepared.inputs
-    weights, biases = results["weights"], results["biases"]
-    start = inputs["start"] if "start" in inputs else weights[0] if weights.size else None
-    if start is None or start.size != inputs["w"].size:
-        shape = None if start is None else start.shape
-        message = f"a history of weights of shape {shape} for a kernel of shape {inputs['w'].shape}"
-        return {Direction.TRAIN: Verdict(Outcome.ERROR, message=message)}, None
-    reference = operations.training_reference(problem, inputs, start.reshape(inputs["w"].shape), inputs.get("bias"))
-    return {Direction.TRAIN: judge.judge_training(problem, results["losses"], weights, biases, reference)}, reference

@@ -69,7 +69,8 @@ UNFINISHED = "the run was not finished"
 def rule(run: Run, folder: Path | None = None) -> Ruling:
     """Judge a run against the expectations in a folder (default: those that ship with crosscorrect).
 
-    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole. A run
+    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole, at level
+    ``ci`` or above. A run
     that was not finished is incomplete, and what it holds so far is judged.
     """
     known = expectations.versions(run.env.to_dict("records"))
@@ -77,7 +78,7 @@ def rule(run: Run, folder: Path | None = None) -> Ruling:
     ruling = Ruling(total=len(rows), finished=run.info["finished"])
     if not ruling.finished:
         ruling.missing.append(UNFINISHED)
-    whole = ruling.finished and not run.info.get("filter")
+    whole = ruling.finished and not run.info.get("filter") and run.info.get("level") != "smoke"
     causes: dict[tuple[str, bool, str], Cause] = {}
     for framework in run.info["frameworks"]:
         own = [row for row in rows if row["framework"] == framework]

@@ -28,6 +28,10 @@ COLUMNS = {
         "operation",
         "dtype",
         "show",
+        "level",
+        "spelling",
+        "url",
+        "invalid",
         "geometry",
         "settings",
         "arrays",
@@ -44,7 +48,7 @@ _NUMBERS = {
     "training": {"step", "loss", "loss_reference", "loss_bound"},
 }
 _OTHERS = {
-    "problems": {"show"},
+    "problems": {"show", "invalid"},
     "training": {"weight", "weight_reference", "weight_bound"},
     "arrays": {"shape", "data"},  # an array is read when it is asked for, and told then
 }
@@ -63,6 +67,8 @@ _INFO: dict[str, type | tuple[type, type]] = {
     "devices": (list, str),
     "filter": (list, str),
     "arithmetic": str,
+    "level": str,
+    "seed": int,
     "problems": int,
     "totals": dict,
     "sources": dict,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import bounds
+from crosscorrect import bounds, checksum, compare, probable
 from crosscorrect.model import Direction, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -16,71 +15,223 @@ if TYPE_CHECKING:
 
     from crosscorrect.oracle import Reference
     from crosscorrect.problem import Problem
-    from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
 
 REFUSED_GRADIENT = "the framework reports no error, and no gradient: it is None"
+NAMED = ("tf32", "bf16", "fp16", "winograd", "fft")
+"""The contracts that ``default`` may turn out to mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What every framework's output of one direction is held to: made once, for it depends on the problem alone.
+
+    ``bound`` is the largest error that is allowed, per element: zero where tier C (exact integers) or D (one product,
+    to be copied) judges, infinite where nothing sound can be said. ``free`` marks elements that nothing is asked of.
+    """
+
+    reference: Reference
+    bound: Array
+    tier: str
+    exact: bool
+    random: bool
+    free: Array | None
+
+
+def standard(
+    problem: Problem,
+    direction: Direction,
+    inputs: Mapping[str, Array],
+    reference: Reference,
+    arithmetic: str = "strict",
+) -> Standard:
+    """The standard of a direction under a declared arithmetic, one of ``adapter.ARITHMETICS``."""
+    arithmetic = "strict" if arithmetic == "default" else arithmetic
+    exact = bounds.exact(inputs.values(), reference, problem.dtype)
+    if exact:
+        bound, tier = np.zeros(reference.value.shape), "C"
+    else:
+        operands = _operands(problem, direction, inputs) if arithmetic in ("winograd", "fft") else None
+        bound, tier = bounds.tier_a(reference, problem.dtype, arithmetic, operands), "A"
+        if arithmetic == "strict" and reference.single is not None:
+            bound = np.where(reference.single, 0.0, bound)
+            tier = "D" if reference.single.all() else "A+D"
+    free = None if reference.own is None or np.isfinite(reference.own).all() else ~np.isfinite(reference.own)
+    if reference.special is not None:
+        bound = np.where(reference.special, 0.0, bound)
+    return Standard(reference, bound, tier, exact, not exact and probable.applies(problem), free)
 
 
 def judge(
-    problem: Problem, direction: Direction, inputs: Mapping[str, Array], output: Array, reference: Reference
+    problem: Problem,
+    direction: Direction,
+    inputs: Mapping[str, Array],
+    output: Array,
+    reference: Reference,
+    arithmetic: str = "strict",
 ) -> Verdict:
     """Judge one output of a problem. ``output`` is what the framework returned, in its own dtype.
 
-    Tier C (zero tolerance) applies where integer inputs make every partial sum exact, tier A (a sound rounding
-    bound) otherwise; a literal expectation is judged too, and first. Data that are generated and prove nothing are
-    ``mistrusted`` instead of passing.
+    Where several answers are legitimate (integers may wrap or saturate), the verdict's ``property`` tells which this
+    is. See ``hold`` for the tiers.
     """
-    malformed = _malformed(problem.dtype, output, reference.value)
+    references = (reference, *reference.others)
+    return hold(
+        problem,
+        direction,
+        output,
+        [standard(problem, direction, inputs, r, arithmetic) for r in references],
+        arithmetic,
+    )
+
+
+def hold(
+    problem: Problem, direction: Direction, output: Array, standards: Sequence[Standard], arithmetic: str = "strict"
+) -> Verdict:
+    """Hold an output to the legitimate answers: the first that it meets gives the verdict, else the first of all does.
+
+    Tier C (zero tolerance) applies where integer inputs make every partial sum exact, tier D (zero tolerance) where one
+    product makes up an element, tier A (a sound rounding bound) otherwise, and tier B (a probable one) beside it on
+    random data; a literal expectation is judged too, and first. Data that are generated and prove nothing are
+    ``mistrusted`` instead of passing. Under ``default`` an output that only a named arithmetic explains is
+    ``unbounded``.
+    """
+    malformed = compare.malformed(problem.dtype, output, standards[0].reference.value)
     if malformed is not None:
         return malformed
-    exact = bounds.exact(inputs.values(), reference, problem.dtype)
-    bound = np.zeros_like(reference.value) if exact else bounds.tier_a(reference, problem.dtype)
-    tier = "C" if exact else "A"
-    lost = _not_finite(output, reference.value, bound)
+    first = None
+    for held in standards:
+        verdict = _held(problem, direction, output, held, arithmetic)
+        if verdict.outcome is not Outcome.FAIL:
+            return replace(verdict, property=_properties(verdict, held, output, problem.dtype))
+        first = first or verdict
+    assert first is not None  # noqa: S101  there is a standard
+    return first
+
+
+def _held(problem: Problem, direction: Direction, output: Array, held: Standard, arithmetic: str) -> Verdict:
+    got, bound, reference = compare.numbers(output), held.bound, held.reference
+    lost = _not_finite(got, held)
     if lost is not None:
         return lost
-    got = output.astype(np.float64)
     written = _written(problem, direction)
     if written is not None:
-        verdict = _within(got, written, bound, Reason.VALUE, "literal")
+        verdict = compare.within(got - written, got, written, bound, Reason.VALUE, "literal")
         if verdict.outcome is not Outcome.PASS:
             return verdict
-    verdict = _within(got, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, tier)
-    if verdict.outcome is Outcome.PASS and not np.isfinite(bound).all():
-        return _unbounded(bound, tier)
+    error = compare.difference(got, reference)
+    if held.free is not None:
+        error = np.where(held.free, 0.0, error)
+    verdict = compare.within(
+        error, got, reference.value, bound, Reason.EXACTNESS if held.exact else Reason.BOUND_A, held.tier
+    )
+    if verdict.outcome is Outcome.PASS and held.random:
+        verdict = _probably(error, got, held, problem.dtype, arithmetic, verdict)
+    if (
+        verdict.outcome is Outcome.FAIL
+        and arithmetic == "default"
+        and verdict.reason in (Reason.BOUND_A, Reason.BOUND_B)
+    ):
+        return _named(problem, error, held, verdict)
+    if verdict.outcome is Outcome.PASS and not held.random and not _bounded(held):
+        return _unbounded(held)
     if verdict.outcome is Outcome.PASS and _generated(problem):
         doubt = bounds.trusted(reference)
         if doubt is not None:
-            return Verdict(Outcome.MISTRUSTED, message=doubt, tier=tier, error=verdict.error, ratio=verdict.ratio)
+            return replace(verdict, outcome=Outcome.MISTRUSTED, message=doubt)
     return verdict
 
 
-def judge_training(problem: Problem, losses: Array, weights: Array, biases: Array, reference: Trajectory) -> Verdict:
-    """Judge a training run: every loss and every weight inside the rounding envelope, then the printed digits.
+def _probably(error: Array, got: Array, held: Standard, dtype: str, arithmetic: str, verdict: Verdict) -> Verdict:
+    """The verdict of tier B, on an output that tier A accepts."""
+    finding = probable.judge(error, held.reference, dtype, "strict" if arithmetic == "default" else arithmetic)
+    if finding is None:
+        return replace(verdict, tier=f"{held.tier}+B" if _bounded(held) else "B")
+    where = finding.where
+    expected, value = (compare.component(a, where) for a in (held.reference.value, got))
+    return replace(
+        verdict, outcome=Outcome.FAIL, reason=Reason.BOUND_B, message=finding.message, tier="B",
+        ratio=finding.ratio, where=where, expected=expected, got=value,
+    )  # fmt: skip
 
-    ``losses`` is (steps,), ``weights`` (steps + 1, *kernel), ``biases`` (steps + 1, 1) or empty.
+
+def _named(problem: Problem, error: Array, held: Standard, verdict: Verdict) -> Verdict:
+    """Under ``default``: which named arithmetic would explain an output that strict arithmetic does not."""
+    for name in NAMED:
+        try:
+            bound = bounds.tier_a(held.reference, problem.dtype, name)
+        except ValueError:  # a contract that needs the operands: the run that declares it judges it
+            continue
+        if np.all(np.abs(error) <= bound):
+            message = (
+                f"outside strict arithmetic ({verdict.message}), inside the bound of {name}: declare it to judge it"
+            )
+            return replace(verdict, outcome=Outcome.UNBOUNDED, reason=Reason.NONE, message=message)
+    return verdict
+
+
+def _operands(problem: Problem, direction: Direction, inputs: Mapping[str, Array]) -> bounds.Operands | None:
+    if problem.geometry is None:
+        return None
+    return bounds.Operands(inputs["x"], inputs["w"], inputs.get("b"), problem.geometry, direction, inputs.get("dy"))
+
+
+def _bounded(held: Standard) -> bool:
+    finite = np.isfinite(held.bound)
+    return bool((finite if held.free is None else finite | held.free).all())
+
+
+def _properties(verdict: Verdict, held: Standard, output: Array, dtype: str) -> str:
+    """What this answer shows beyond being right: which of several legitimate ones it is; what tiny results became."""
+    found = [held.reference.property] if held.reference.property else []
+    if dtype in bounds.FORMATS and verdict.outcome is Outcome.PASS and output.size:
+        smallest = 2.0 ** bounds.FORMATS[dtype].lowest
+        right = held.reference.value
+        tiny = (np.abs(right) < smallest) & (right != 0)
+        if tiny.any() and (held.reference.scale[tiny] < smallest).any():
+            flushed = bool((compare.numbers(output)[tiny] == 0).all())
+            found.append(f"subnormal results {'flushed' if flushed else 'kept'}")
+    return "; ".join(found)
+
+
+def judge_invalid(problem: Problem, output: Array, reference: Reference | None) -> Verdict:
+    """Judge an answer to invalid arguments, where an error is right.
+
+    A framework may give the arguments a meaning that the formulas have too (negative padding crops, a kernel that does
+    not fit has no windows): ``reference`` is that meaning where there is one, and then a right answer passes.
     """
-    histories = [("loss", losses, reference.losses, reference.loss_bounds)]
-    histories.append(("weight", weights, reference.weights, reference.weight_bounds))
-    if reference.biases is not None and reference.biases.size:
-        histories.append(("bias", biases, reference.biases, reference.bias_bounds))
-    worst = Verdict(Outcome.PASS, tier="A", error=0.0, ratio=0.0)
-    for name, got, expected, bound in histories:
-        malformed = _malformed(problem.dtype if name != "loss" else None, got, expected)
-        malformed = malformed or _not_finite(got, expected, bound)
-        if malformed is not None:
-            return replace(malformed, message=f"{name} history: {malformed.message}", tier="A")
-        verdict = _within(got.astype(np.float64), expected, bound, Reason.TRAJECTORY, "A")
-        if verdict.outcome is not Outcome.PASS:
-            return _at_first_step(name, got.astype(np.float64), expected, bound)
-        if not np.isfinite(bound).all():
-            doubt = _unbounded(bound, "A")
-            return replace(doubt, message=f"{name} history: {doubt.message}")
-        if (verdict.ratio or 0.0) >= (worst.ratio or 0.0):
-            worst = verdict
-    return _printed_digits(problem, losses, weights) or worst
+    if 0 in output.shape and output.shape == problem.shapes["output"]:
+        return Verdict(Outcome.PASS, property="an empty result instead of an error", tier="invalid")
+    if reference is not None and output.shape == reference.value.shape and output.dtype.kind == "f":
+        bound = bounds.tier_a(reference, problem.dtype)
+        got = compare.numbers(output)
+        verdict = compare.within(
+            compare.difference(got, reference), got, reference.value, bound, Reason.VALUE, "invalid"
+        )
+        if verdict.outcome is Outcome.PASS:
+            return replace(verdict, property="computed by the formula instead of an error")
+        return verdict
+    message = f"no error, but a result of shape {output.shape}, where these arguments have no meaning"
+    return Verdict(Outcome.FAIL, Reason.SHAPE, message, tier="invalid")
+
+
+def judge_checksum(problem: Problem, output: Array, reference: Reference, inputs: Mapping[str, Array]) -> Verdict:
+    """Judge a large output by its channel checksums; see ``checksum`` for what that can see."""
+    geometry = problem.geometry
+    assert geometry is not None  # noqa: S101  only conv2d has a checksum
+    shape = geometry.output_shape(inputs["x"].shape, inputs["w"].shape)
+    malformed = compare.malformed(problem.dtype, output, np.broadcast_to(np.zeros(()), shape))
+    if malformed is not None:
+        return malformed
+    if not np.isfinite(compare.numbers(output)).all():
+        return Verdict(Outcome.FAIL, Reason.NONFINITE, "an element is not finite", tier="checksum")
+    sums = checksum.sums(output, geometry.groups)
+    exact = bounds.exact(inputs.values(), reference, problem.dtype)
+    bound = np.zeros(sums.shape) if exact else checksum.limit(reference, output, geometry.groups, problem)
+    return compare.within(
+        sums - reference.value, sums, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, "checksum"
+    )
 
 
 def no_gradient() -> Verdict:
@@ -88,99 +239,40 @@ def no_gradient() -> Verdict:
     return Verdict(Outcome.UNSUPPORTED, message=REFUSED_GRADIENT)
 
 
-def _malformed(dtype: str | None, output: Array, right: Array) -> Verdict | None:
-    if output.shape != right.shape:
-        return Verdict(Outcome.FAIL, Reason.SHAPE, f"shape {output.shape} where {right.shape} is right")
-    if dtype is not None and output.dtype.name != dtype:
-        return Verdict(Outcome.FAIL, Reason.DTYPE, f"dtype {output.dtype.name} where {dtype} was asked for")
-    return None
-
-
-def _not_finite(output: Array, right: Array, bound: Array) -> Verdict | None:
-    """A failing verdict where an element is not finite although every correct one would be."""
-    lost = np.argwhere(~np.isfinite(output.astype(np.float64)) & np.isfinite(bound))
-    if not lost.size:
+def _not_finite(got: Array, held: Standard) -> Verdict | None:
+    """A failing verdict where an element is finite or not, or infinite with a sign, otherwise than is determined."""
+    if got.dtype.kind in "iub":
         return None
-    where = tuple(int(i) for i in lost[0])
-    message = f"{len(lost)} of {output.size} elements are not finite, the first at {where}"
-    expected, got = float(right[where]), float(output[where])
-    return Verdict(Outcome.FAIL, Reason.NONFINITE, message, where=where, expected=expected, got=got)
-
-
-def _unbounded(bound: Array, tier: str) -> Verdict:
-    without = int((~np.isfinite(bound)).sum())
+    right, finite = held.reference.value, np.isfinite(held.bound)
+    if held.reference.special is None:
+        return compare.not_finite(got, right, held.bound)
+    special = held.reference.special
+    with np.errstate(invalid="ignore"):
+        same = (got == right) | (np.isnan(got) & np.isnan(right))
+    wrong = np.where(special, ~same, ~np.isfinite(got) & finite)
+    if held.free is not None:
+        wrong &= ~held.free
+    if not wrong.any():
+        return None
+    where = tuple(int(i) for i in np.argwhere(wrong)[0])
     message = (
-        f"{without} of {bound.size} elements have no sound bound: n·u reaches 1, or a partial sum may overflow "
-        "or wrap; the others are right"
+        f"{int(wrong.sum())} of {got.size} elements are finite or not, otherwise than their windows say; the first at "
+        f"{where}: {right[where]:g} is right and {got[where]:g} was returned"
     )
-    return Verdict(Outcome.UNBOUNDED, message=message, tier=tier)
-
-
-def _within(got: Array, expected: Array, bound: Array, reason: Reason, tier: str) -> Verdict:
-    """Compare element by element where there is a bound; the verdict tells the largest error over its bound."""
-    if got.size == 0:
-        return Verdict(Outcome.PASS, tier=tier, error=0.0, ratio=0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(np.isfinite(bound), np.abs(got - expected), 0.0)
-        ratio = np.where(error == 0, 0.0, error / bound)
-    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
-    largest, over = float(error.max()), float(ratio[where])
-    if over <= 1:
-        return Verdict(Outcome.PASS, tier=tier, error=largest, ratio=over)
-    outside = int((error > bound).sum())
-    message = (
-        f"{outside} of {got.size} elements are wrong; at {where} {expected[where]:.9g} is right and "
-        f"{got[where]:.9g} was returned"
+    return Verdict(
+        Outcome.FAIL,
+        Reason.NONFINITE,
+        message,
+        held.tier,
+        where=where,
+        expected=float(right[where]),
+        got=float(got[where]),
     )
-    if math.isfinite(over):
-        message += f", {over:.3g} times the bound away"
-    return Verdict(Outcome.FAIL, reason, message, tier, largest, over, where, float(expected[where]), float(got[where]))
 
 
-def _at_first_step(name: str, got: Array, expected: Array, bound: Array) -> Verdict:
-    """The verdict on a history that leaves its envelope, told at the first step that does."""
-    for step in range(len(got)):
-        index = (slice(step, step + 1),)
-        verdict = _within(got[index], expected[index], bound[index], Reason.TRAJECTORY, "A")
-        if verdict.outcome is not Outcome.PASS:
-            where = (step, *(verdict.where or (0,))[1:])
-            label = f"the {name} leaves the rounding envelope at step {step + 1 if name == 'loss' else step}: "
-            return Verdict(
-                verdict.outcome,
-                verdict.reason,
-                label + verdict.message,
-                "A",
-                verdict.error,
-                verdict.ratio,
-                where,
-                verdict.expected,
-                verdict.got,
-            )
-    raise AssertionError("a history that is outside as a whole is outside at some step")
-
-
-def _printed_digits(problem: Problem, losses: Array, weights: Array) -> Verdict | None:
-    """A failing verdict where a printed number of the source does not come out digit for digit, else None."""
-    expect = problem.expect or {}
-    compared = [(f"loss after step {s}", p, float(losses[int(s) - 1])) for s, p in expect.get("losses", {}).items()]
-    final = weights[-1].ravel()
-    compared += [(f"weight {i}", p, float(final[i])) for i, p in enumerate(expect.get("weight", ()))]
-    for label, printed, value in compared:
-        if same_digits(printed, value):
-            continue
-        message = f"{label} prints as {_as_printed(printed, value)} where the source prints {printed}"
-        return Verdict(Outcome.FAIL, Reason.VALUE, message, "literal", expected=float(printed), got=value)
-    return None
-
-
-def same_digits(printed: str, value: float) -> bool:
-    """Whether a value, printed with as many decimals as ``printed`` has, gives the very same digits."""
-    return _as_printed(printed, value) == printed.strip()
-
-
-def _as_printed(printed: str, value: float) -> str:
-    decimals = len(printed.strip().partition(".")[2])
-    return f"{value:.{decimals}f}"
+def _unbounded(held: Standard) -> Verdict:
+    bound = held.bound if held.free is None else np.where(held.free, 0.0, held.bound)
+    return replace(compare.without_bound(bound, ""), tier=held.tier)
 
 
 def _written(problem: Problem, direction: Direction) -> Array | None:

@@ -1,4 +1,4 @@
-"""What each operation asks of an adapter, and the right answers to it: one problem becomes calls and references.
+"""What each operation asks of an adapter, and the right answers to it: one problem becomes questions and references.
 
 The arrays of a call are exactly what crosses to the worker; each name in ``answers`` is an array of the reply and the
 direction it is judged as.
@@ -6,10 +6,10 @@ direction it is judged as.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from crosscorrect import matrix, oracle
+from crosscorrect import checksum, matrix, oracle, relations
+from crosscorrect.ask import GRADIENTS, Call, Question, conv2d_call, grads_call
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from crosscorrect.trajectory import Trajectory, trajectory
@@ -25,27 +25,20 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     References = dict[Direction, Reference]
 
-GRADIENTS = {"dx": Direction.GRAD_INPUT, "dw": Direction.GRAD_WEIGHT, "db": Direction.GRAD_BIAS}
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a worker: the verb, its arrays and settings, and the direction each returned array answers."""
-
-    verb: str
-    arrays: dict[str, Array]
-    settings: dict[str, Any]
-    answers: dict[str, Direction]
-
-
-def calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
-    """The calls that a problem makes, in order. ``inputs`` is ``problem.inputs()``."""
-    return _CALLS[problem.operation](problem, inputs)
+def questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
+    """The questions that a problem asks, in order. ``inputs`` is ``problem.inputs()``."""
+    return _QUESTIONS[problem.operation](problem, inputs)
 
 
 def references(problem: Problem, inputs: dict[str, Array]) -> References:
-    """The reference of every direction of a problem but training, whose start may be known only from the answer."""
-    return {} if problem.operation == "train" else _REFERENCES[problem.operation](problem, inputs)
+    """The reference of every direction of a problem, as far as there is one before the answer.
+
+    Training may start where only the answer tells, and invalid arguments have no right answer.
+    """
+    if problem.operation == "train" or problem.invalid:
+        return {}
+    return _REFERENCES[problem.operation](problem, inputs)
 
 
 def training_reference(problem: Problem, inputs: dict[str, Array], start: Array, bias: Array | None) -> Trajectory:
@@ -66,28 +59,34 @@ def target(inputs: dict[str, Array]) -> Array:
     return reference.value.astype(x.dtype)
 
 
-def _loop_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
-    return [Call(problem.operation, inputs, {}, {"output": Direction.FORWARD})]
+def _alone(verb: str, arrays: dict[str, Array], settings: dict[str, Any], answers: dict[str, Direction]) -> Question:
+    return Question((Call(verb, arrays, settings, answers),), tuple(answers.values()))
 
 
-def _conv2d_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
-    settings = {"geometry": _geometry(problem).to_json()}
-    made = []
+def _loop_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
+    return [_alone(problem.operation, inputs, {}, {"output": Direction.FORWARD})]
+
+
+def _conv2d_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
+    asked = []
     if Direction.FORWARD in problem.directions:
-        forward = {name: array for name, array in inputs.items() if name != "dy"}
-        made.append(Call("conv2d", forward, settings, {"output": Direction.FORWARD}))
-    answers = {name: d for name, d in GRADIENTS.items() if d in problem.directions}
-    if answers:
-        made.append(Call("grads", inputs, settings, answers))
-    return made
+        asked.append(Question((conv2d_call(problem, inputs),), (Direction.FORWARD,)))
+    directions = tuple(d for d in GRADIENTS.values() if d in problem.directions)
+    if directions:
+        asked.append(Question((grads_call(problem, inputs, directions),), directions))
+    return asked
 
 
-def _matrix_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
+def _relation_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
+    return [Question(tuple(relations.calls(problem, inputs)), problem.directions)]
+
+
+def _matrix_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
     a, b = _matrices(problem, inputs)
-    return [Call("matmul", {"a": a, "b": b}, {}, {"output": Direction.FORWARD})]
+    return [_alone("matmul", {"a": a, "b": b}, {}, {"output": Direction.FORWARD})]
 
 
-def _train_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
+def _train_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
     given = {"x": inputs["x"], "y": target(inputs)}
     if "start" in inputs:
         given["w0"] = inputs["start"]
@@ -95,12 +94,12 @@ def _train_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
         given["b0"] = inputs["bias"]
     names = ("lr", "steps", "layer")
     settings = {**{n: problem.settings[n] for n in names}, "kernel_size": list(inputs["w"].shape[-2:])}
-    return [Call("train", given, settings, {"losses": Direction.TRAIN})]
+    return [_alone("train", given, settings, {"losses": Direction.TRAIN})]
 
 
-def _differentiate_calls(problem: Problem, inputs: dict[str, Array]) -> list[Call]:
+def _differentiate_questions(problem: Problem, inputs: dict[str, Array]) -> list[Question]:
     answers = {name: GRADIENTS[name] for name in ("dx", "dw")}
-    return [Call("differentiate", inputs, {"loop": problem.settings["loop"]}, answers)]
+    return [_alone("differentiate", inputs, {"loop": problem.settings["loop"]}, answers)]
 
 
 def _geometry(problem: Problem) -> Geometry:
@@ -119,6 +118,8 @@ def _loop_references(_: Problem, inputs: dict[str, Array]) -> References:
 def _conv2d_references(problem: Problem, inputs: dict[str, Array]) -> References:
     geometry = _geometry(problem)
     x, w, b = inputs["x"], inputs["w"], inputs.get("b")
+    if problem.verify == "checksum":
+        return {Direction.FORWARD: checksum.reference(x, w, b, geometry)}
     found: References = {}
     if Direction.FORWARD in problem.directions:
         found[Direction.FORWARD] = oracle.forward(x, w, b, geometry)
@@ -148,19 +149,21 @@ def _differentiate_references(problem: Problem, inputs: dict[str, Array]) -> Ref
     }
 
 
-_CALLS: Mapping[str, Callable[[Problem, dict[str, Array]], list[Call]]] = {
-    "corr2d": _loop_calls,
-    "layer": _loop_calls,
-    "conv2d": _conv2d_calls,
-    "matrix": _matrix_calls,
-    "train": _train_calls,
-    "differentiate": _differentiate_calls,
+_QUESTIONS: Mapping[str, Callable[[Problem, dict[str, Array]], list[Question]]] = {
+    "corr2d": _loop_questions,
+    "layer": _loop_questions,
+    "conv2d": _conv2d_questions,
+    "relation": _relation_questions,
+    "matrix": _matrix_questions,
+    "train": _train_questions,
+    "differentiate": _differentiate_questions,
 }
 
 _REFERENCES: Mapping[str, Callable[[Problem, dict[str, Array]], References]] = {
     "corr2d": _loop_references,
     "layer": _loop_references,
     "conv2d": _conv2d_references,
+    "relation": relations.references,
     "matrix": _matrix_references,
     "differentiate": _differentiate_references,
 }

@@ -109,13 +109,15 @@ class _Tail:
 class Worker:
     """A live worker of one framework. ``hello`` holds what it said of itself. Close it, or use it as a context."""
 
-    def __init__(self, framework: Framework, *, greet: bool = True) -> None:
+    def __init__(self, framework: Framework, *, greet: bool = True, more: Mapping[str, str] | None = None) -> None:
         """Start the framework's interpreter and, unless told not to, ``greet`` it.
 
         Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
+        ``more`` are environment variables beside, and before, those that every worker gets.
         Raises IncompleteError when the interpreter cannot be started.
         """
         self.framework = framework
+        self._more = dict(more or {})
         self.hello: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="crosscorrect-")
         self._nonce = 0
@@ -149,7 +151,7 @@ class Worker:
                 stdout=printed_write,
                 stderr=printed_write,
                 pass_fds=(to_worker[0], from_controller[1]),
-                env=_environment(),
+                env={**_environment(), **self._more},
                 cwd=self._folder.name,
                 start_new_session=True,
             )

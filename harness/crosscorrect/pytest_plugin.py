@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--crosscorrect", metavar="NAME", help="run YAML suites through this framework")
     group.addoption("--crosscorrect-python", metavar="[NAME=]PATH", help="the framework's interpreter")
     group.addoption("--crosscorrect-mode", choices=[*MODES, "all"], default="eager", help="default: eager")
+    group.addoption("--crosscorrect-level", choices=["smoke", "ci", "nightly"], default="ci", help="default: ci")
     group.addoption("--crosscorrect-device", default="cpu", metavar="DEVICE", help="default: cpu")
     group.addoption("--crosscorrect-shard", metavar="FOLDER", help="keep the rows in this run folder (replaced)")
     group.addoption("--crosscorrect-expectations", metavar="FOLDER", help="expectations of your own")
@@ -100,6 +101,7 @@ class _State:
         self.modes: tuple[str, ...] = MODES if mode == "all" else (mode,)
         self.plan_modes = () if mode == "all" else self.modes
         self.device: str = config.getoption("--crosscorrect-device")
+        self.level: str = config.getoption("--crosscorrect-level")
         folder = config.getoption("--crosscorrect-expectations")
         self.expectations_folder = Path(folder) if folder else None
         self._lane: Lane | None = None
@@ -173,12 +175,15 @@ class _State:
         done = set(zip(ran.checks["problem"], ran.checks["mode"], strict=True))
         names = set(ran.checks["suite"])
         suites = [s for s in _readable(_suite_files(arguments)) if s.name in names]
-        problems = [problem for suite in suites for problem in suite.problems()]
+        problems = api.select(suites, (), self.level) if suites else []
         offered = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "modes")]["value"]
         modes = set(self.plan_modes) or {mode for value in offered for mode in value.split(", ")}
-        about = [p for p in problems if not p.only or self.name in p.only]
+        spelt = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "spellings")]["value"]
+        spellings = {spelling for value in spelt for spelling in value.split(", ")}
+        about = [p for p in problems if (not p.only or self.name in p.only) and p.spelling in spellings]
         whole = {(p.id, mode) for p in about for mode in modes if not p.modes or mode in p.modes}
-        described = api.describe(Plan(problems, [self.framework], self.plan_modes, (self.device,)), suites)
+        plan = Plan(problems, [self.framework], self.plan_modes, (self.device,))
+        described = api.describe(plan, suites, level=self.level)
         return {**described, "filter": [] if whole <= done else ["pytest selection"]}
 
 
@@ -188,13 +193,14 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item per problem and mode that is about this framework. A defect in the file is a collection error."""
         from crosscorrect.errors import CaseError
+        from crosscorrect.problem import LEVELS
         from crosscorrect.suite import load_suite
 
         state = self.config.stash[STATE]
         try:
             suite = load_suite(self.path)
             suite.check_frameworks([state.name])
-            problems = list(suite.problems())
+            problems = [p for p in suite.problems() if LEVELS.index(p.level) <= LEVELS.index(state.level)]
         except CaseError as error:
             raise self.CollectError(str(error)) from None
         for problem in problems:
@@ -226,6 +232,8 @@ class Item(pytest.Item):
             pytest.exit(_remedied(lane.missing), returncode=3)
         if self.mode not in lane.modes:
             pytest.skip(f"{state.name} does not offer mode {self.mode} here")
+        if self.problem.spelling not in lane.spellings:
+            pytest.skip(f"{state.name} does not offer the spelling {self.problem.spelling}")
         rows = lane.solve(self.problem, self.mode, state.device)
         expected = state.expected()
         entries = [expected.of(r.problem, r.direction, r.mode, r.device) for r in rows]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Check, TrainingStep
 from crosscorrect.process import switches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -46,9 +47,12 @@ def training_steps(
         )
 
 
-def place(problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: dict[str, str]) -> Place:
-    """The columns that say where a check stands in the run; ``sent`` are the digests of the arrays of its call."""
-    sealed = hashlib.sha256("|".join(f"{n}:{d}" for n, d in sorted(sent.items())).encode()).hexdigest()[:32]
+def place(
+    problem: Problem, framework: str, mode: str, device: str, arithmetic: str, sent: Sequence[dict[str, str]]
+) -> Place:
+    """The columns that say where a check stands in the run; ``sent`` are the digests of the arrays of its calls."""
+    pieces = "|".join(f"{n}:{d}" for call in sent for n, d in sorted(call.items()))
+    sealed = hashlib.sha256(pieces.encode()).hexdigest()[:32]
     return {
         "suite": problem.suite,
         "case": problem.case,
@@ -63,6 +67,15 @@ def place(problem: Problem, framework: str, mode: str, device: str, arithmetic: 
         "arithmetic": arithmetic,
         "input_digest": sealed,
     }
+
+
+def costs(replies: Sequence[dict[str, Any]], total: float) -> dict[str, Any]:
+    """The columns of time: the framework's own seconds over all calls, None where one did not answer, and all of it."""
+    own: dict[str, list[Any]] = {
+        name: [reply.get(name) for reply in replies] for name in ("seconds", "transfer_seconds")
+    }
+    summed = {name: None if None in found else math.fsum(map(float, found)) for name, found in own.items()}
+    return {**summed, "total_seconds": total}
 
 
 def judged(where: Place, direction: Direction, verdict: Verdict, **rest: Any) -> Check:
@@ -96,7 +109,7 @@ def environment(framework: Framework, hello: dict[str, Any]) -> Iterator[dict[st
     sections = {
         "version": hello["versions"],
         "interpreter": {"python": hello["python"], "numpy": hello["numpy"], "found": framework.found},
-        "offer": {name: ", ".join(hello[name]) for name in ("devices", "modes", "dtypes")},
+        "offer": {name: ", ".join(hello[name]) for name in ("devices", "modes", "dtypes", "spellings")},
         "start": {"import_seconds": f"{hello['import_seconds']:.3f}"},
         "note": {str(i): note for i, note in enumerate(hello["notes"])},
         "switch": switches(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-AGREED = ("suites", "arithmetic", "filter", "problems", "modes", "devices")
+AGREED = ("suites", "arithmetic", "filter", "problems", "modes", "devices", "level", "seed")
 """What every shard's ``run.json`` must say alike."""
 
 

@@ -154,7 +154,20 @@ def check_record(check: Check) -> dict[str, Any]:
 
 def problem_record(problem: Problem) -> dict[str, Any]:
     """A problem as a mapping of JSON values: all that a reader of the run needs to know about it."""
-    plain = ("suite", "case", "source", "title", "note", "operation", "dtype", "show")
+    plain = (
+        "suite",
+        "case",
+        "source",
+        "title",
+        "note",
+        "operation",
+        "dtype",
+        "show",
+        "level",
+        "spelling",
+        "url",
+        "invalid",
+    )
     geometry = None if problem.geometry is None else problem.geometry.to_json()
     nested = {"geometry": geometry, "settings": problem.settings, "arrays": problem.arrays, "expect": problem.expect}
     return {

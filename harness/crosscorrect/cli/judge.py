@@ -11,6 +11,7 @@ import click
 
 from crosscorrect.adapter import ARITHMETICS, MODES
 from crosscorrect.cli.options import finite, pairs
+from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
     from crosscorrect.gate import Ruling
@@ -62,6 +63,14 @@ RUN_FOLDER = click.Path(path_type=Path)
     metavar="SECONDS",
     help="Time limit of one call, in place of the cases' own.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default="ci",
+    show_default=True,
+    help="How much is asked: seconds, minutes, a night.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
 @click.option(
     "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
@@ -79,6 +88,8 @@ def run(
     arithmetic: str,
     only: tuple[str, ...],
     limit: float | None,
+    level: str,
+    seed: int,
     results: Path,
     expectations: Path | None,
     with_report: bool,
@@ -113,6 +124,8 @@ def run(
                 adapters=targets,
                 only=only,
                 limit=limit,
+                level=level,
+                seed=seed,
                 results=results,
                 on_event=progress.hear,
             )

@@ -25,6 +25,8 @@ from crosscorrect.worker.wire import DTYPES, PROTOCOL, Channel, digest
 
 MESSAGE_LIMIT = 4000
 TRACEBACK_LIMIT = 8000
+DIRTY = 8
+"""How many pieces of memory are dirtied: an allocator need not hand out the last one first."""
 
 Tensors = Mapping[str, Any]
 Named = Dict[str, Any]
@@ -43,13 +45,20 @@ def _matmul(adapter: Any, t: Tensors, _settings: Named) -> Named:
 
 
 def _conv2d(adapter: Any, t: Tensors, settings: Named) -> Named:
-    return {"output": adapter.conv2d(t["x"], t["w"], t.get("b"), Geometry.from_json(settings["geometry"]))}
+    geometry = Geometry.from_json(settings["geometry"])
+    return {"output": adapter.conv2d(t["x"], t["w"], t.get("b"), geometry, **_spelt(settings))}
 
 
 def _grads(adapter: Any, t: Tensors, settings: Named) -> Named:
-    grads: Grads = adapter.grads(t["x"], t["w"], t.get("b"), t["dy"], Geometry.from_json(settings["geometry"]))
+    geometry = Geometry.from_json(settings["geometry"])
+    grads: Grads = adapter.grads(t["x"], t["w"], t.get("b"), t["dy"], geometry, **_spelt(settings))
     named = {"dx": grads.dx, "dw": grads.dw, "db": grads.db}
     return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
+def _spelt(settings: Named) -> Named:
+    """The spelling as an argument, where it is not the adapter's own: an adapter without spellings takes none."""
+    return {"spelling": settings["spelling"]} if "spelling" in settings else {}
 
 
 def _train(adapter: Any, t: Tensors, settings: Named) -> Named:
@@ -107,6 +116,8 @@ class Server:
         try:
             adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
             start = time.perf_counter()
+            if "dirty" in call["settings"]:
+                _dirty(adapter, call["settings"]["dirty"], next(iter(arrays.values())).dtype)
             tensors = {name: adapter.put(array) for name, array in arrays.items()}
             adapter.sync()
             begin = time.perf_counter()
@@ -128,6 +139,16 @@ class Server:
         # after the call, so that it proves both that the bytes arrived whole and that nobody wrote into them
         reply["inputs"] = {name: digest(array) for name, array in arrays.items()}
         return reply, results
+
+
+def _dirty(adapter: Any, shape: Any, dtype: Any) -> None:
+    """Leave freed memory of the output's size full of ones: an output that is never written then shows them.
+
+    All bits set are a NaN in every floating format, and -1 or the largest number among integers.
+    """
+    ones = np.frombuffer(b"\xff" * int(np.prod(shape) * dtype.itemsize), dtype).reshape(shape)
+    held = [adapter.put(ones) for _ in range(DIRTY)]
+    adapter.sync(*held)
 
 
 def _leaves(named: Named) -> list[Any]:
