@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import dtypes
+from crosscorrect.descriptor import Descriptor, DescriptorError, parse
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from crosscorrect.needs import require
-from crosscorrect.parts import Parts, Shape, array, gradient, lifted, misfit, set_output
+from crosscorrect.parts import Parts, Shape, array, fits, gradient, lifted, misfit, set_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,15 +95,18 @@ class _Case:
 
     def measure(self) -> None:
         """Add the arrays, the geometry and the shape of the output."""
-        point, parts = self.point, self.parts
-        for name in ("x", "w"):
-            parts.arrays[name], shape = array(point, name, empty=True)
+        point, parts, described = self.point, self.parts, self.descriptor()
+        shapes = (described.x_shape, described.w_shape) if described else (None, None)
+        for name, wanted in zip(("x", "w"), shapes, strict=True):
+            parts.arrays[name], shape = array(point, name, wanted, empty=True)
             parts.shapes[name] = lifted(shape, 4)
+            if wanted is not None:
+                fits(point, name, parts.shapes[name], wanted)
         x, w = parts.shapes["x"], parts.shapes["w"]
         if not 3 <= len(x) <= 5:
             problem = f"{point.data['operation']} takes an image of 2 axes, or of 3 to 5 with examples and channels"
             point.fail(problem, ("x",), list(x))
-        geometry = parts.geometry = self.geometry(len(x) - 2)
+        geometry = parts.geometry = described.geometry if described else self.geometry(len(x) - 2)
         if len(w) != len(x):
             self.wrong(f"the kernel must have {len(x)} axes, as the image has", ("w",), list(w))
         else:
@@ -115,6 +119,19 @@ class _Case:
             parts.arrays["b"], parts.shapes["b"] = array(point, "b", (max(count, 0),), empty=True)
             if parts.shapes["b"] != (count,):
                 self.wrong(f"the shape must be [{count}]", ("b",), list(parts.shapes["b"]))
+
+    def descriptor(self) -> Descriptor | None:
+        """What the descriptor says, which then nothing else may."""
+        text = self.point.data.get("descriptor")
+        if text is None:
+            return None
+        if "geometry" in self.point.data:
+            remedy = "leave geometry or descriptor out"
+            self.point.fail("the descriptor says the geometry already", ("geometry",), remedy=remedy)
+        try:
+            return parse(text)
+        except DescriptorError as error:
+            self.point.fail(str(error), ("descriptor",), text, error.remedy)
 
     def channels(self, x: Shape, w: Shape, geometry: Geometry) -> None:
         groups = geometry.groups

@@ -22,6 +22,7 @@ _OPERATION_KEYS = {
     "dy": ("conv2d", "relation", "differentiate"),
     "directions": ("conv2d",),
     "geometry": ("conv2d", "relation"),
+    "descriptor": ("conv2d", "relation"),
     "spelling": ("conv2d", "relation"),
     "relation": ("relation",),
     "verify": ("conv2d",),

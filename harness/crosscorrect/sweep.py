@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from crosscorrect import descriptor
 from crosscorrect.errors import CaseError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from crosscorrect.yamlfile import Document
 
 _LABEL = re.compile(r"[A-Za-z0-9_.+#-]{1,60}")
+_DESCRIPTOR = re.compile(r"[A-Za-z0-9_.+#-]{1,150}")
 
 
 @dataclass(slots=True)
@@ -83,8 +85,9 @@ def _labels(point: Point, key: str, values: Sequence[Any]) -> list[str]:
     """What names each swept value in a problem id: no separator of the id is in it, and no two are the same."""
     names: list[str] = []
     for place, value in enumerate(values):
-        name, at = _label(value, place), ("sweep", key, place)
-        if not _LABEL.fullmatch(name):
+        described = key == "descriptor"
+        name, at = _described(value, place) if described else _label(value, place), ("sweep", key, place)
+        if not (_DESCRIPTOR if described else _LABEL).fullmatch(name):
             point.fail("this value cannot stand in a problem id", at, value, "make it a mapping with a label")
         if name in names:
             point.fail("two values of this sweep have one name", at, name, "give each a label of its own")
@@ -99,3 +102,11 @@ def _label(value: Any, place: int) -> str:
     if isinstance(value, list):
         return f"#{place}"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _described(text: str, place: int) -> str:
+    """The label of a descriptor; of one that cannot be read, its place until it is refused."""
+    try:
+        return descriptor.label(text)
+    except descriptor.DescriptorError:
+        return f"#{place}"
