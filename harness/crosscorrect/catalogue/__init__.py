@@ -1,0 +1,41 @@
+"""The catalogue of ways to be wrong: each entry predicts what such a backend returns, and is such a backend.
+
+A diagnosis (``crosscorrect.diagnosis``) looks for the entry whose prediction explains an output; ``crosscorrect.mutants``
+makes the wrong adapters that measure whether the suites catch it. The entries are one and the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crosscorrect.catalogue import arithmetic, arrays, backward, kernels, places
+from crosscorrect.catalogue.entry import Entry
+from crosscorrect.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Entry", "entries", "named"]
+
+_ALL: dict[str, Entry] = {}
+for _register in (kernels.REGISTER, places.REGISTER, arrays.REGISTER, backward.REGISTER, arithmetic.REGISTER):
+    for _entry in _register.entries.values():
+        if _entry.name in _ALL:
+            raise ValueError(f"two entries are called {_entry.name}")
+        _ALL[_entry.name] = _entry
+
+
+def entries(kinds: Iterable[str] = ()) -> list[Entry]:
+    """Every entry of these kinds (none: all), in the order in which equal explanations are told."""
+    wanted = set(kinds)
+    return [entry for entry in _ALL.values() if not wanted or entry.kind in wanted]
+
+
+def named(name: str) -> Entry:
+    """The entry of this name. Raises UsageError, with the nearest name, where there is none."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    if name not in _ALL:
+        near = get_close_matches(name, _ALL, 1)
+        raise UsageError(f"no entry of the catalogue is called {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    return _ALL[name]

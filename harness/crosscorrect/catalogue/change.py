@@ -1,0 +1,244 @@
+"""How a wrong backend is wrong: the problem it computes instead of the one it was given.
+
+A semantic entry of the catalogue is not another convolution but a change of arguments: ``y = Y(conv(X x, W w, B b; G))``
+with linear maps X, W, B, Y that move, drop, repeat or scale elements, and another geometry G. Forward predictions come
+from ``oracle.forward`` with the changed arguments, and the gradients that automatic differentiation of the wrong forward
+pass gives from ``oracle.gradients`` and the adjoint maps: ``dx = X* dx'`` with ``dy' = Y* dy``, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect import oracle
+from crosscorrect.geometry import Geometry
+from crosscorrect.model import Direction
+from crosscorrect.oracle import Reference
+
+if TYPE_CHECKING:
+    from crosscorrect.oracle import Array, Sizes
+
+    Rearrangement = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A linear map of arrays: ``factor * rearrange(a)``.
+
+    ``rearrange`` takes an array of any dtype and returns its elements in other places, with zeros where there are
+    none. Its adjoint follows from what it does to an array of positions, unless ``back`` gives it: then the map need
+    not be a rearrangement (``back(a, y)`` is the adjoint at ``a``, of the shape of ``a``).
+    """
+
+    rearrange: Rearrangement
+    factor: Any = 1
+    back: Callable[[Array, Array], Array] | None = None
+
+    def __call__(self, a: Array) -> Array:
+        """Apply the map; real factors keep the dtype of ``a``."""
+        moved = np.ascontiguousarray(self.rearrange(a))
+        if isinstance(self.factor, int) and self.factor == 1:
+            return moved
+        return np.asarray(moved * np.asarray(self.factor)).astype(moved.dtype, copy=False)
+
+    def magnitude(self, a: Array) -> Array:
+        """Apply the map with its factors' absolute values, as a bound of magnitudes transforms."""
+        return np.asarray(np.abs(self.rearrange(a) * np.abs(np.asarray(self.factor))))
+
+    def adjoint(self, a: Array, y: Array) -> Array:
+        """Pull ``y`` (a gradient of what the map made of ``a``) back to the shape of ``a``, in float64 or complex."""
+        y = y * np.asarray(self.factor)
+        if self.back is not None:
+            return self.back(a, y)
+        codes = self.codes(a.shape)
+        if np.iscomplexobj(y):
+            return self.adjoint(a, y.real) + 1j * self.adjoint(a, y.imag)
+        sums = np.bincount(codes.ravel(), np.asarray(y, np.float64).ravel(), minlength=prod(a.shape) + 1)
+        return sums[1:].reshape(a.shape)
+
+    def codes(self, shape: Sizes) -> Array:
+        """Which element, counted from 1 in row order, stands at each place of the result; 0 where none does."""
+        return np.asarray(self.rearrange(np.arange(1, prod(shape) + 1).reshape(shape)))
+
+
+SAME = Map(lambda a: a)
+"""The identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an entry may look at to decide how it changes a problem: shapes and geometry, never values.
+
+    ``geometry`` spells its padding as counts; ``word`` is how the problem spells it, if with a word.
+    """
+
+    x: Sizes
+    w: Sizes
+    bias: bool
+    geometry: Geometry
+    word: str = ""
+
+    @classmethod
+    def of(cls, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Setting:
+        """The setting of these arrays."""
+        word = geometry.padding if isinstance(geometry.padding, str) else ""
+        return cls(x.shape, w.shape, b is not None, geometry.explicit(x.shape[2:], w.shape[2:]), word)
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes."""
+        return self.geometry.rank
+
+    @property
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """The padding as counts."""
+        return self.geometry.pads(self.x[2:], self.w[2:])
+
+    @property
+    def outputs(self) -> int:
+        """The number of output channels."""
+        return self.output[1]
+
+    @property
+    def output(self) -> Sizes:
+        """The shape of the right output."""
+        return self.geometry.output_shape(self.x, self.w)
+
+    def other(self, **fields: Any) -> Change:
+        """The change to a geometry that differs in these fields and in nothing else."""
+        return Change(replace(self.geometry, **fields))
+
+    def padded(self, *pads: tuple[int, int]) -> Change:
+        """The change to other padding."""
+        return self.other(padding=tuple(pads))
+
+    def change(self, **maps: Any) -> Change:
+        """The change of arrays by these maps, given as ``Map`` or as rearrangement."""
+        made = {k: v if isinstance(v, Map) or k in ("sentence", "spread") else Map(v) for k, v in maps.items()}
+        return Change(self.geometry, **made)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The problem that is computed instead: maps of the arrays, a geometry, and a map of the result.
+
+    ``dy`` changes the output's gradient before a gradient is computed; only entries about gradients use it. ``spread``
+    maps the bias to the output's shape where it is added in another way than one per channel. ``sentence`` replaces
+    the entry's where a setting allows plainer words. ``terms`` counts extra roundings of a backend that computes so.
+    """
+
+    geometry: Geometry
+    x: Map = SAME
+    w: Map = SAME
+    b: Map = SAME
+    dy: Map = SAME
+    result: Map = SAME
+    spread: Map | None = None
+    sentence: str = ""
+    terms: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole numbers stay whole numbers."""
+        maps = (self.x, self.w, self.b, self.dy, self.result)
+        return all(bool(np.all(np.asarray(m.factor) == np.rint(m.factor))) for m in maps)
+
+
+def forward(change: Change, x: Array, w: Array, b: Array | None) -> Reference | None:
+    """What a backend with this change returns; None where its geometry has no output.
+
+    Arrays are real numbers NumPy calculates with, or complex ones.
+    """
+    x, w = change.x(x), change.w(w)
+    bias = None if b is None or change.spread is not None else change.b(b)
+    try:
+        found = oracle.forward(x, w, bias, change.geometry)
+        if b is not None and change.spread is not None:
+            added = change.spread(b)
+            found = replace(
+                found, value=found.value + added, scale=found.scale + np.abs(added), terms=found.terms + 1, single=None
+            )
+        return _mapped(found, change.result, change.terms)
+    except ValueError:  # kernel and image, or bias and channels, do not fit together after the change
+        return None
+
+
+def consistent(
+    change: Change, x: Array, w: Array, b: Array | None, dy: Array
+) -> tuple[dict[Direction, Reference], dict[Direction, Reference]]:
+    """The gradients of the wrong forward pass, and those of a backend that changes arguments and forgets the adjoints.
+
+    Both empty where the wrong output has not the shape of ``dy``.
+    """
+    changed_x, changed_w = change.x(x), change.w(w)
+    bias = None if b is None else change.b(b)
+    try:
+        inner = np.zeros(change.geometry.output_shape(changed_x.shape, changed_w.shape))
+        if change.result.back is not None:  # its adjoint may depend on where it is taken
+            inner = oracle.forward(changed_x, changed_w, bias, change.geometry).value
+        if change.result(inner).shape != dy.shape:
+            return {}, {}
+        pulled = dy if change.result is SAME else change.result.adjoint(inner, dy)
+        found = oracle.gradients(changed_x, changed_w, bias, pulled, change.geometry)
+    except ValueError:
+        return {}, {}
+    if change.spread is not None and b is not None:
+        found[Direction.GRAD_BIAS] = _mapped_back(_plain(dy), change.spread, b)
+    back = dict(found)
+    maps = (
+        (Direction.GRAD_INPUT, change.x, x),
+        (Direction.GRAD_WEIGHT, change.w, w),
+        (Direction.GRAD_BIAS, change.b, b),
+    )
+    for direction, linear, array in maps:
+        if direction in found and linear is not SAME and array is not None and change.spread is None:
+            back[direction] = _mapped_back(found[direction], linear, array)
+    return back, found
+
+
+def gradient(change: Change, direction: Direction, x: Array, w: Array, b: Array | None, dy: Array) -> Reference | None:
+    """What a backend returns whose computation of this gradient alone has this change; None where it has none."""
+    try:
+        found = oracle.gradients(
+            change.x(x), change.w(w), None if b is None else change.b(b), change.dy(dy), change.geometry
+        )
+    except ValueError:
+        return None
+    return _mapped(found[direction], change.result, change.terms) if direction in found else None
+
+
+def _mapped(reference: Reference, linear: Map, terms: int = 0) -> Reference:
+    if linear is SAME and not terms:
+        return reference
+    count = np.asarray(linear.rearrange(reference.terms))
+    return Reference(
+        linear(reference.value),
+        linear.magnitude(reference.scale),
+        np.where(count > 0, count + terms, 0),
+        None if reference.low is None else linear(reference.low),
+        None if reference.own is None else linear.magnitude(reference.own),
+    )
+
+
+def _mapped_back(reference: Reference, linear: Map, a: Array) -> Reference:
+    magnitudes = Map(linear.rearrange, np.abs(np.asarray(linear.factor)), linear.back)
+    return Reference(
+        linear.adjoint(a, reference.value),
+        np.abs(magnitudes.adjoint(a, reference.scale)),
+        np.rint(np.abs(Map(linear.rearrange, 1, linear.back).adjoint(a, reference.terms.astype(np.float64)))).astype(
+            np.int64
+        ),
+        None if reference.low is None else linear.adjoint(a, reference.low),
+        None if reference.own is None else np.abs(magnitudes.adjoint(a, reference.own)),
+    )
+
+
+def _plain(dy: Array) -> Reference:
+    """A gradient of the output as a reference: one term each, exact."""
+    values = np.asarray(dy, np.complex128 if np.iscomplexobj(dy) else np.float64)
+    return Reference(values, np.abs(values), np.ones(values.shape, np.int64))

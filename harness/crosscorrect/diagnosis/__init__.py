@@ -1,0 +1,85 @@
+"""Name the cause of a wrong output: the entry of the catalogue whose prediction explains it within its bound.
+
+Explanations are looked for from strong to weak: a change of meaning that predicts every element; an arithmetic, by its
+own prediction or by the number of bits it leaves (``fingerprints``); damage of some elements, described where it is
+(``damage``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crosscorrect.diagnosis.damage import described
+from crosscorrect.diagnosis.fingerprints import recognised
+from crosscorrect.diagnosis.predictions import Predictions, explained
+from crosscorrect.diagnosis.question import Answer, Cause, Given
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from crosscorrect.geometry import Geometry
+    from crosscorrect.model import Direction
+    from crosscorrect.oracle import Array, Reference
+
+__all__ = ["Cause", "Diagnostician", "diagnose", "phrase", "summary"]
+
+
+def diagnose(
+    geometry: Geometry | None,
+    operation: str,
+    direction: Direction,
+    inputs: Mapping[str, Array],
+    output: Array,
+    reference: Reference,
+    dtype: str,
+    arithmetic: str = "strict",
+    limit: int = 5,
+) -> list[Cause]:
+    """Explain a wrong output, the best explanation first; empty where none is found.
+
+    ``inputs`` are those of the problem (``x``, ``w``, ``b``, ``dy``), ``output`` what the framework returned, of any
+    shape; ``geometry`` None means the plain one. At most ``limit`` causes.
+    """
+    return Diagnostician(geometry, operation, inputs, dtype).explain(direction, output, reference, arithmetic, limit)
+
+
+class Diagnostician:
+    """Explains the wrong outputs of one problem: the predictions are computed once for all of them."""
+
+    def __init__(self, geometry: Geometry | None, operation: str, inputs: Mapping[str, Array], dtype: str) -> None:
+        self._predictions: Predictions | None = None
+        if "x" in inputs and "w" in inputs and operation != "train":
+            self._predictions = Predictions(Given.of(geometry, operation, inputs, dtype))
+
+    def explain(
+        self, direction: Direction, output: Array, reference: Reference, arithmetic: str = "strict", limit: int = 5
+    ) -> list[Cause]:
+        """Explain one output, as ``diagnose`` does."""
+        if self._predictions is None:
+            return []
+        with np.errstate(all="ignore"):
+            answer = Answer.of(self._predictions.given, direction, output, reference)
+            found = explained(answer, self._predictions.of(direction))
+            if not any(cause.complete for cause in found):
+                found = [*found, *recognised(answer, arithmetic), *described(answer)]
+        return found[:limit]
+
+
+def phrase(causes: Sequence[Cause]) -> str:
+    """One line for a verdict: the best explanation and its evidence; empty where there is none."""
+    return f"{causes[0].sentence} ({causes[0].evidence})" if causes else ""
+
+
+def summary(found: Iterable[Sequence[Cause]]) -> list[tuple[str, int]]:
+    """Over many failures: each name, and how many failures it is a best explanation of, the most frequent first.
+
+    One case may leave several entries open; the one that is open in most cases is the likeliest.
+    """
+    counts: Counter[str] = Counter()
+    for causes in found:
+        if causes:
+            counts.update(causes[0].names or (causes[0].name,))
+    return counts.most_common()

@@ -1,0 +1,245 @@
+"""Which arithmetic an output was computed in: by predictions from rounded inputs, by what numbers it is made of, by its bits.
+
+The effective bits of an output are ``-log2 rms(error / sqrt(x² * w²))`` (the sum of squares in place of the sum): they do
+not depend on the number of terms for inputs that were rounded, 11.7 for TF32 and float16, 8.7 for bfloat16, and are 22.4
+to 22.8 for Winograd's F(2, 3), 19.1 to 20.3 for F(4, 3), 17.6 to 18.3 for F(6, 3) (research numerics 2.4, and measured
+again on the emulations of the catalogue).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crosscorrect import bounds, catalogue, oracle
+from crosscorrect.catalogue import arithmetic as ways
+from crosscorrect.catalogue.change import Setting, forward, gradient
+from crosscorrect.diagnosis.question import Answer, Cause, bound_of, inside, stored
+from crosscorrect.model import Direction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crosscorrect.catalogue import Entry
+    from crosscorrect.oracle import Array, Floats, Reference
+
+UNITS = {"bf16-output": 2.0**-8, "fp16-output": 2.0**-11, "tf32-output": 2.0**-11}
+NARROW = {"bf16-output": "bf16-accumulator", "fp16-output": "fp16-accumulator"}
+WINOGRAD = {"winograd-f2": (21.4, 23.4), "winograd-f4": (18.7, 21.2), "winograd-f6": (16.8, 18.7)}
+"""The effective bits between which an output in float32 is taken for Winograd's."""
+LEAST = 3.0
+"""The effective bits below which an output is not taken for an inaccurate right one."""
+
+
+def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
+    """The arithmetics that an output is consistent with, the strongest evidence first; empty where it is no rounding."""
+    if answer.wrong is None or not answer.wrong.any():
+        return []
+    if answer.given.dtype not in bounds.FORMATS:
+        return list(_predicted(answer, math.nan, declared))
+    bits = effective_bits(answer)
+    found = list(_predicted(answer, bits, declared)) or [*_grid(answer, bits)]
+    if found or not bits > LEAST:
+        return found
+    found = [*_summed(answer, bits)]
+    return found or [*_reduced(answer, bits)]
+
+
+def effective_bits(answer: Answer) -> float:
+    """The effective bits of an output; infinite where it is right in every bit, nan where nothing can be told."""
+    squares = _squares(answer)
+    if squares is None:
+        return math.nan
+    error = np.abs(answer.output - answer.right.value)
+    told = (squares > 0) & np.isfinite(error)
+    if not told.any():
+        return math.nan
+    mean = float(np.mean(error[told] ** 2 / squares[told]))
+    return -0.5 * math.log2(mean) if mean > 0 else math.inf
+
+
+def _squares(answer: Answer) -> Floats | None:
+    g = answer.given
+    x, w, b = g.x**2, g.w**2, None if g.b is None else g.b**2
+    if answer.direction is Direction.FORWARD:
+        value = oracle.forward(np.abs(x), np.abs(w), None if b is None else np.abs(b), g.geometry).value
+    elif g.dy is None:
+        return None
+    else:
+        found = oracle.gradients(np.abs(x), np.abs(w), b, np.abs(g.dy**2), g.geometry)
+        value = found[answer.direction].value
+    return np.asarray(value) if value.shape == answer.output.shape else None
+
+
+def _predicted(answer: Answer, bits: float, declared: str) -> Iterator[Cause]:
+    """Entries that predict values: rounded inputs, integers that wrap or saturate or are read in another way."""
+    g = answer.given
+    setting = Setting.of(g.x, g.w, g.b, g.geometry)
+    candidates: list[tuple[float, Cause]] = []
+    for entry in catalogue.entries(("arithmetic",)):
+        if entry.name in ways.SUMS or entry.name in ways.OUTPUTS:
+            continue
+        if declared == entry.name.partition("-")[0] or (entry.name == "float32-computation" and g.dtype != "float64"):
+            continue
+        for change in entry.changes(setting):
+            if answer.direction is Direction.FORWARD:
+                reference = forward(change, g.x, g.w, g.b)
+            else:
+                reference = None if g.dy is None else gradient(change, answer.direction, g.x, g.w, g.b, g.dy)
+            if reference is None or reference.value.shape != answer.output.shape:
+                continue
+            words = ways.INPUTS.get(entry.name, ("", None))[0]
+            sentence = (change.sentence or entry.sentence).format(words=words)
+            cause = _fits(answer, entry, sentence, reference, bits)
+            if cause is not None:
+                candidates.append((_distance(answer, reference), cause))
+    best = min((d for d, _ in candidates), default=0.0)
+    kept = [cause for d, cause in sorted(candidates, key=lambda c: c[0]) if d <= best * 1.001]
+    yield from _joined(kept)
+
+
+def _fits(answer: Answer, entry: Entry, sentence: str, reference: Reference, bits: float) -> Cause | None:
+    """The cause, where every element lies within the bound of the prediction and the prediction is not the right answer.
+
+    The bound is twice tier A, for units that take such inputs often truncate; an output in the inputs' own short format
+    may be rounded to it once more.
+    """
+    g, right = answer.given, answer.right.value
+    dtype = "float32" if entry.name == "float32-computation" else g.dtype
+    whole = entry.kind == "arithmetic" and g.dtype not in bounds.FORMATS
+    held = stored(reference, g.dtype) if whole else reference
+    bound = bound_of(held, dtype, exact=whole) * 2.0
+    short = {"bf16-inputs": "bf16-output", "bf16-inputs-truncated": "bf16-output", "fp16-inputs": "fp16-output"}
+    name = short.get(entry.name)
+    if name and _made_of(answer.output, name):
+        bound = bound + UNITS[name] * np.abs(held.value)
+    if entry.name == "float32-computation":
+        if not bits > LEAST:
+            return None
+    elif bool(np.all(inside(held.value, right, bound + answer.bound))):
+        return None  # it predicts what is right anyway
+    if not bool(np.all(inside(answer.output, held.value, bound))):
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.abs(answer.output - held.value)
+        ratio = float(np.max(np.nan_to_num(np.where(error == 0, 0.0, error / bound), nan=0.0), initial=0.0))
+    if whole:
+        evidence = f"all {answer.output.size} elements equal this prediction exactly"
+    else:
+        evidence = f"{_bits(bits)}; all {answer.output.size} elements lie within the bound of this prediction"
+    return Cause(entry.name, sentence, evidence, ratio, 1.0, "arithmetic", (entry.name,))
+
+
+def _distance(answer: Answer, reference: Reference) -> float:
+    held = stored(reference, answer.given.dtype)
+    return float(np.sqrt(np.mean(np.abs(np.nan_to_num(answer.output - held.value)) ** 2)))
+
+
+def _joined(causes: list[Cause]) -> Iterator[Cause]:
+    if causes:
+        said = " or ".join(dict.fromkeys(c.sentence for c in causes))
+        names = tuple(dict.fromkeys(c.name for c in causes))
+        yield replace(causes[0], sentence=said.replace("or consistent with", "or"), names=names)
+
+
+def _made_of(output: Array, name: str) -> bool:
+    """Whether every element is a number of the short format."""
+    finite = np.isfinite(output)
+    return bool(np.all(ways.OUTPUTS[name][1](output[finite]) == output[finite]))
+
+
+def _grid(answer: Answer, bits: float) -> Iterator[Cause]:
+    """Outputs that are made of the numbers of a shorter format: rounded once at the end, or after every addition."""
+    g, right = answer.given, answer.right
+    if np.iscomplexobj(answer.output):
+        return
+    for name, unit in UNITS.items():
+        if unit <= bounds.floating(g.dtype).u or not _made_of(answer.output, name):
+            continue
+        value = np.abs(right.value)
+        if name not in NARROW and answer.given.whole:
+            return  # whole numbers: any sum of them is made so
+        once = answer.bound + unit * (value + answer.bound) + 2.0**-25 * (name == "fp16-output")
+        lost = ~inside(answer.output, right.value, once)
+        if not lost.any():
+            words = ways.OUTPUTS[name][0]
+            yield _weak(answer, name, f"consistent with {words}", f"every element is such a number; {_bits(bits)}")
+        elif name in NARROW and bits > 0 and not _shallow(answer, unit):
+            words = ways.SUMS[NARROW[name]]
+            evidence = f"every element is a number of that format, {int(lost.sum())} are off by more than one rounding; {_bits(bits)}"
+            yield _weak(answer, NARROW[name], f"consistent with {words}", evidence)
+        return
+
+
+def _shallow(answer: Answer, unit: float) -> bool:
+    """Whether whole numbers are so small, or wrong elements so few, that a narrow accumulator would have been exact."""
+    wrong = answer.wrong
+    if wrong is None or wrong.sum() < 3:
+        return True
+    return answer.given.whole and float(np.min(answer.right.scale[wrong])) * unit < 1.0
+
+
+def _summed(answer: Answer, bits: float) -> Iterator[Cause]:
+    """Other ways to sum, told by bits, by the side of the errors, or by where there are errors at all."""
+    g = answer.given
+    error = np.real(answer.output - answer.right.value)
+    value = np.real(answer.right.value)
+    taps = int(np.prod(g.w.shape[2:]))
+    three = (
+        g.w.shape[2:] == (3,) * g.geometry.rank and g.geometry.stride == g.geometry.dilation == (1,) * g.geometry.rank
+    )
+    if answer.direction is Direction.FORWARD and g.b is not None and not np.iscomplexobj(answer.output):
+        plain = (answer.output - g.b.reshape(-1, *(1,) * g.geometry.rank)).astype(
+            g.dtype if g.dtype == "float64" else "float32"
+        )
+        for name, narrow in NARROW.items():
+            if UNITS[name] > bounds.floating(g.dtype).u and _made_of(plain.astype(np.float64), name):
+                evidence = f"without its bias every element is a number of that format; {_bits(bits)}"
+                yield _weak(answer, narrow, f"consistent with {ways.SUMS[narrow]}", evidence)
+                return
+    moved = (error != 0) & (value != 0)
+    count = int(moved.sum())
+    inward = int((np.sign(error) == -np.sign(value))[moved].sum())
+    if count >= 16 and inward - count / 2 > 2.0 * math.sqrt(count) and inward > 0.7 * count:
+        evidence = f"{inward} of {count} errors point toward zero; {_bits(bits)}"
+        yield _weak(
+            answer, "truncating-accumulator", f"consistent with {ways.SUMS['truncating-accumulator']}", evidence
+        )
+        return
+    empty = (answer.right.scale == 0) & (error != 0)
+    if empty.any() and taps > 1:
+        evidence = f"{int(empty.sum())} elements whose every term is zero are not zero; {_bits(bits)}"
+        yield _weak(answer, "fft", f"consistent with {ways.SUMS['fft']}, or another that spreads errors", evidence)
+    if three and g.dtype == "float32":
+        for name, (low, high) in WINOGRAD.items():
+            if low <= bits <= high:
+                yield _weak(answer, name, f"consistent with {ways.SUMS[name]}", _bits(bits))
+    if taps > 1 and 20.5 <= bits <= 24.5 and g.dtype == "float32" and not empty.any():
+        yield _weak(answer, "fft", f"consistent with {ways.SUMS['fft']}", _bits(bits))
+
+
+def _reduced(answer: Answer, bits: float) -> Iterator[Cause]:
+    """No known arithmetic: only how accurate the output is, where all of it is inaccurate and none of it wrong."""
+    wrong = answer.wrong
+    digits = bounds.floating(answer.given.dtype).digits
+    if wrong is None or wrong.sum() < 0.2 * wrong.size or not bits < digits or not np.all(np.isfinite(answer.output)):
+        return
+    scale = np.maximum(answer.right.scale, 2.0**-1000)
+    if float(np.max(np.abs(answer.output - answer.right.value) / scale)) > 2.0**-6:
+        return
+    yield _weak(answer, "reduced-precision", "the output is right to fewer bits than its dtype has", _bits(bits))
+
+
+def _weak(answer: Answer, name: str, sentence: str, evidence: str) -> Cause:
+    """An explanation without a prediction of its own: how far the output is from the right one in bounds."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.abs(answer.output - answer.right.value) / answer.bound
+    finite = ratios[np.isfinite(ratios)]
+    return Cause(name, sentence, evidence, float(finite.max(initial=0.0)), 1.0, "arithmetic", (name,))
+
+
+def _bits(bits: float) -> str:
+    return f"{bits:.1f} effective bits" if math.isfinite(bits) else "no effective bits to tell"

@@ -1,0 +1,169 @@
+"""A wrong answer as a diagnosis sees it: every operation lifted to the general correlation, its bound, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect import bounds, dtypes
+from crosscorrect.geometry import Geometry
+from crosscorrect.model import Direction
+
+if TYPE_CHECKING:
+    from crosscorrect.oracle import Array, Bools, Floats, Reference
+
+LIFTED = ("corr2d", "layer", "matrix", "differentiate")
+"""Operations on ``(H, W)``: a batch and a channel of one are put before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One explanation of a wrong output, with its evidence.
+
+    ``name`` is the id of the catalogue's entry (or of a local finding), ``names`` all whose predictions are the same on
+    this problem, ``sentence`` what a person is told, ``evidence`` how well it fits. ``ratio`` is the worst element's
+    distance from the prediction over the prediction's own bound (at most 1: explained, infinite: not everywhere),
+    ``share`` the part of the elements that it explains. ``kind`` is ``semantic``, ``gradient``, ``arithmetic`` or
+    ``damage``.
+    """
+
+    name: str
+    sentence: str
+    evidence: str
+    ratio: float
+    share: float
+    kind: str = "semantic"
+    names: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every element is explained."""
+        return self.share >= 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arrays of a problem in numbers that NumPy calculates with, lifted: ``x`` (N, C, *space), ``w`` OIHW."""
+
+    x: Array
+    w: Array
+    b: Array | None
+    dy: Array | None
+    geometry: Geometry
+    dtype: str
+    operation: str
+
+    @classmethod
+    def of(cls, geometry: Geometry | None, operation: str, inputs: Mapping[str, Array], dtype: str) -> Given:
+        """Lift the inputs of a problem."""
+        wide = {name: _calculable(inputs[name]) for name in ("x", "w", "b", "dy") if name in inputs}
+        if wide["x"].ndim == 2:
+            wide.update({name: wide[name][None, None] for name in ("x", "w", "dy") if name in wide})
+        rank = wide["x"].ndim - 2
+        plain = Geometry((1,) * rank, "valid", (1,) * rank, 1, False, (0,) * rank)  # noqa: FBT003
+        return cls(wide["x"], wide["w"], wide.get("b"), wide.get("dy"), geometry or plain, dtype, operation)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all inputs are whole numbers."""
+        arrays = [a for a in (self.x, self.w, self.b, self.dy) if a is not None]
+        return all(bool(np.all(np.isfinite(a) & (a == np.rint(a)))) for a in arrays)
+
+    def exact(self, reference: Reference) -> bool:
+        """Whether a sum of whole numbers has this value in any order, so that nothing but this value is right."""
+        if self.dtype in bounds.FORMATS:
+            limit = 2.0 ** bounds.FORMATS[self.dtype].digits
+        elif np.dtype(dtypes.of(self.dtype)).kind in "iu":
+            limit = 2.0**53 - 1
+        else:
+            return False
+        finite = np.isfinite(reference.value) & (reference.value == np.rint(reference.value))
+        return bool(np.all(finite)) and bool(np.all(reference.scale <= limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An output beside the right one, both lifted; ``wrong`` marks the elements outside the bound, if shapes agree."""
+
+    given: Given
+    direction: Direction
+    output: Array
+    right: Reference
+    bound: Floats
+    wrong: Bools | None
+
+    @classmethod
+    def of(cls, given: Given, direction: Direction, output: Array, reference: Reference) -> Answer:
+        """Lift an output and its reference."""
+        got, right = lifted(given, direction, _calculable(output)), _lifted_reference(given, direction, reference)
+        bound = bound_of(right, given.dtype, exact=given.whole and given.exact(right))
+        wrong = None
+        if got.shape == right.value.shape:
+            wrong = ~inside(got, right.value, bound) & np.isfinite(bound)
+            wrong |= ~np.isfinite(got) & np.isfinite(right.value)
+        return cls(given, direction, got, right, bound, wrong)
+
+
+def inside(got: Array, value: Array, bound: Array) -> Bools:
+    """Elementwise: within the bound, or the same special value."""
+    with np.errstate(invalid="ignore"):
+        near: Bools = np.abs(got - value) <= bound
+    return near | (got == value) | (np.isnan(got) & np.isnan(value))
+
+
+def bound_of(reference: Reference, dtype: str, *, exact: bool) -> Floats:
+    """Zero where only the value itself is right, else the sound rounding bound; infinite where there is none."""
+    if exact:
+        return np.zeros(reference.value.shape)
+    try:
+        return bounds.tier_a(reference, dtype)
+    except (ValueError, KeyError):
+        return np.full(reference.value.shape, np.inf)
+
+
+def stored(reference: Reference, dtype: str) -> Reference:
+    """The reference as an integer dtype stores it (wrapped); others as they are."""
+    kind = dtypes.of(dtype)
+    if kind.kind not in "iu" or not np.all(np.abs(reference.value) < 2.0**53):
+        return reference
+    bits = 8 * kind.itemsize
+    if bits == 64:
+        return reference
+    half = 0.0 if kind.kind == "u" else 2.0 ** (bits - 1)
+    return replace(reference, value=np.mod(reference.value + half, 2.0**bits) - half)
+
+
+def lifted(given: Given, direction: Direction, output: Array) -> Array:
+    """An output of a two-dimensional operation as (1, 1, H, W); a column of products in the image's shape."""
+    if given.operation not in LIFTED or direction is Direction.GRAD_BIAS:
+        return output
+    if given.operation == "matrix" and output.ndim == 2 and output.shape[1] == 1:
+        size = given.geometry.output_size(given.x.shape[2:], given.w.shape[2:])
+        if output.size == size[0] * size[1]:
+            return output.reshape(1, 1, *size)
+    return output[None, None] if output.ndim == 2 else output
+
+
+def _lifted_reference(given: Given, direction: Direction, reference: Reference) -> Reference:
+    def lift(a: Any) -> Any:
+        return None if a is None else lifted(given, direction, a)
+
+    return replace(
+        reference,
+        value=lift(reference.value),
+        scale=lift(reference.scale),
+        terms=lift(reference.terms),
+        low=lift(reference.low),
+        own=lift(reference.own),
+        special=None,
+        others=(),
+        single=None,
+    )
+
+
+def _calculable(array: Array) -> Array:
+    wide = np.asarray(dtypes.widen(array))
+    return wide.astype(np.complex128 if wide.dtype.kind == "c" else np.float64)
