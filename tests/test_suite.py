@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from crosscorrect import matrix
+from crosscorrect import dtypes, matrix
 from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.fills import FILLS
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
-from crosscorrect.problem import DTYPES, OPERATIONS, Problem
+from crosscorrect.needs import RELATIONS
+from crosscorrect.problem import DTYPES, LEVELS, OPERATIONS, SPELLINGS, Problem
 from crosscorrect.suite import find_suites, lint, load_suite, schema, shipped_suites
+from crosscorrect.values import MAX_PUTS, WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -351,7 +353,17 @@ def test_the_schema_has_the_words_of_the_code() -> None:
     assert definitions["operation"]["enum"] == list(OPERATIONS)
     assert definitions["dtype"]["enum"] == list(DTYPES)
     assert all(callable(getattr(matrix, form)) for form in definitions["form"]["enum"])
+    assert definitions["relation"]["enum"] == list(RELATIONS)
+    assert definitions["level"]["enum"] == list(LEVELS)
+    assert definitions["spelling"]["enum"] == list(SPELLINGS)
     assert definitions["array"]["properties"]["fill"]["enum"] == list(FILLS)
+    put = definitions["array"]["properties"]["put"]
+    assert put["maxItems"] == MAX_PUTS
+    assert put["items"]["properties"]["value"]["pattern"] == f"^({'|'.join(WORDS)})$"
+
+
+def test_the_dtypes_of_a_problem_are_those_that_cross_process_borders() -> None:
+    assert DTYPES == dtypes.NAMES
 
 
 def test_lint_of_a_broken_file_is_its_one_error(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def _axis(numbers: Mapping[str, int], axis: str) -> _Axis:
     span = (kernel - 1) * (between + 1) + 1
     if not output:
         begin = begin or 0
-        # toward zero: a kernel that sticks out by less than a stride has one output, and the end gets the padding for it
+        # toward zero: a kernel that sticks out by less than a stride has one output, with padding for it at the end
         output = _quotient(size - span + 2 * begin, stride) + 1
         if output < 1:
             raise DescriptorError(f"k{axis} does not fit into the padded i{axis}", remedy=f"raise p{axis}")
