@@ -1,84 +1,55 @@
-"""Float64 references for every geometry, each with the scale and the number of terms that bound its rounding.
+"""Right answers for every direction, geometry and dtype, each with the scale and the terms that bound its rounding.
 
-Forward, input gradient and kernel gradient, plain and transposed, are all one sliding sum (``_slide``) with
-different arguments. Values, scales and counts come from the same maps applied to ``(a, b)``, ``(|a|, |b|)`` and
-``(1, 1)``, so a bound can never describe another computation than the one it judges.
+What is summed is decided here: which ``slides.Map`` a direction is, and whether shapes fit. How a map is summed, and
+which answers are legitimate, ``answers`` decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product as every
-from math import gcd, prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crosscorrect import dtypes
+from crosscorrect.answers import Array, Bools, Counts, Floats, Reference, answer, conjugated
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
+from crosscorrect.slides import (
+    SUM,
+    Map,
+    Sizes,
+    adjoint,
+    begins,
+    bias_gradient,
+    correlation,
+    kernel_gradient,
+    unroll,
+)
 
-Array: TypeAlias = np.ndarray[Any, Any]
-Floats: TypeAlias = NDArray[np.float64]
-Counts: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
-Sizes: TypeAlias = tuple[int, ...]
-Bilinear: TypeAlias = Callable[[Floats, Floats, Geometry, Sizes], Floats]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_COLUMNS = 2**22
-"""The most elements unrolled at once (32 MiB); a larger problem is split along its first output axis."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A right answer and what its rounding error is measured against; arrays of one shape.
-
-    ``value`` is the answer (float64, or complex128), ``scale`` the sum S of the absolute values of its terms (for
-    complex data ``(|xr| + |xi|) * (|wr| + |wi|)``, which bounds both components), ``terms`` their number n: only taps
-    that fall inside the image count, and a bias counts as one.
-
-    The value is itself rounded: by at most ``own`` where that is given, else ``bounds.reference_error`` says by how
-    much. Where float64 alone is not enough, ``value + low`` is the answer.
-
-    ``special`` marks the elements whose non-finite value IEEE arithmetic determines, whatever the order of summation.
-    Where several answers are legitimate, ``property`` names what this one stands for and ``others`` holds the rest.
-    ``single`` marks the elements with at most one nonzero product, and that one exact in the problem's dtype: there
-    any sum must copy bits.
-    """
-
-    value: Array
-    scale: Floats
-    terms: Counts
-    low: Array | None = None
-    own: Floats | None = None
-    special: Bools | None = None
-    property: str = ""
-    others: tuple[Reference, ...] = ()
-    single: Bools | None = None
+__all__ = ["Array", "Bools", "Counts", "Floats", "Reference", "corr2d", "forward", "gradients", "squares", "windows"]
 
 
 def forward(x: Array, w: Array, b: Array | None, geometry: Geometry, dtype: str | None = None) -> Reference:
     """The cross-correlation ``(N, C, *space), (O, C / groups, *kernel), (O,) -> (N, O, *output)``.
 
-    A transposed geometry takes kernels ``(C, O / groups, *kernel)``. Any real or integer dtype is read exactly as
-    float64. Raises ValueError where shapes do not fit together, TypeError for complex data.
+    A transposed geometry takes kernels ``(C, O / groups, *kernel)``. Arrays are of any dtype of ``dtypes.NAMES``, and
+    read exactly; ``dtype`` is that of the problem, by default the arrays' own. Batches, channels and images may have
+    no elements. Raises ValueError where shapes do not fit together.
     """
-    x, w, geometry = _checked(x, w, geometry)
-    size = geometry.output_size(x.shape[2:], w.shape[2:])
-    if geometry.transposed:
-        reference = _reference(_adjoint, x, w, geometry, size, w.shape[0] // geometry.groups)
-    else:
-        reference = _reference(_correlation, x, w, geometry, size, w.shape[1])
+    dtype = dtype or _name(x, w)
+    x, w = _read(x, dtype), _read(w, dtype)
+    bilinear = _forward(x.shape, w.shape, geometry)
     if b is None:
-        return reference
-    bias = _float64(b)
-    if bias.shape != (reference.value.shape[1],):
-        raise ValueError(f"bias of shape {bias.shape} for {reference.value.shape[1]} output channels")
-    bias = bias.reshape(-1, *(1,) * geometry.rank)
-    return Reference(reference.value + bias, reference.scale + np.abs(bias), reference.terms + 1)
+        return answer(bilinear, x, w, None, dtype)
+    bias = _read(b, dtype)
+    channels = w.shape[1] * geometry.groups if geometry.transposed else len(w)
+    if bias.shape != (channels,):
+        raise ValueError(f"bias of shape {bias.shape} for {channels} output channels")
+    return answer(bilinear, x, w, bias.reshape(-1, *(1,) * geometry.rank), dtype)
 
 
 def gradients(
@@ -86,216 +57,143 @@ def gradients(
 ) -> dict[Direction, Reference]:
     """The gradients of ``sum(forward(x, w, b) * dy)``: input, kernel and, where there is a bias, bias.
 
-    Shapes are those of ``x``, ``w`` and ``b``. Raises ValueError if ``dy`` has not the shape of the output.
+    Shapes are those of ``x``, ``w`` and ``b``. Complex data: the gradients of ``Re(sum(conj(dy) * forward(x, w, b)))``
+    as PyTorch has them, from ``conj(w)`` and ``conj(x)``; those without the conjugation (JAX) are among ``others``.
+    Raises ValueError if ``dy`` has not the shape of the output.
     """
-    x, w, geometry = _checked(x, w, geometry)
-    dy = _float64(dy)
-    if dy.shape != geometry.output_shape(x.shape, w.shape):
-        raise ValueError(f"dy of shape {dy.shape} for an output of shape {geometry.output_shape(x.shape, w.shape)}")
-    image, kernel, groups = x.shape[2:], w.shape[2:], geometry.groups
-    if geometry.transposed:
-        dx = _reference(_correlation, dy, w, geometry, image, w.shape[1])
-        dw = _reference(_kernel_gradient, dy, x, geometry, kernel, len(x))
-    else:
-        dx = _reference(_adjoint, dy, w, geometry, image, w.shape[0] // groups)
-        dw = _reference(_kernel_gradient, x, dy, geometry, kernel, len(x))
-    found = {Direction.GRAD_INPUT: dx, Direction.GRAD_WEIGHT: dw}
+    dtype = dtype or _name(x, w, dy)
+    x, w, dy = _read(x, dtype), _read(w, dtype), _read(dy, dtype)
+    found: dict[Direction, Reference] = {}
+    for direction in (Direction.GRAD_INPUT, Direction.GRAD_WEIGHT):
+        bilinear, first, second = _gradient(direction, x, w, dy, geometry)
+        if np.iscomplexobj(x):
+            # only dy is not conjugated: it is the first operand or the second
+            sides = (first, second.conj()) if first is dy else (first.conj(), second)
+            found[direction] = conjugated(
+                answer(bilinear, *sides, None, dtype), answer(bilinear, first, second, None, dtype)
+            )
+        else:
+            found[direction] = answer(bilinear, first, second, None, dtype)
     if b is not None:
-        axes = (0, *range(2, dy.ndim))
-        count = np.full(dy.shape[1], len(dy) * prod(dy.shape[2:]), np.int64)
-        found[Direction.GRAD_BIAS] = Reference(dy.sum(axes), np.abs(dy).sum(axes), count)
+        one = np.ones(1, dy.dtype)
+        found[Direction.GRAD_BIAS] = answer(Map(bias_gradient, Geometry(), (dy.shape[1],)), dy, one, None, dtype)
     return found
 
 
-def corr2d(x: Array, k: Array, b: Array | None = None) -> Reference:
+def corr2d(x: Array, k: Array, b: Array | None = None, dtype: str | None = None) -> Reference:
     """The chapter's ``(H, W), (h, w) -> (H - h + 1, W - w + 1)``, with a scalar bias of one element if given."""
     bias = None if b is None else np.reshape(b, 1)
-    lifted = forward(np.asarray(x)[None, None], np.asarray(k)[None, None], bias, Geometry())
-    return Reference(lifted.value[0, 0], lifted.scale[0, 0], lifted.terms[0, 0])
+    lifted = forward(np.asarray(x)[None, None], np.asarray(k)[None, None], bias, Geometry(), dtype)
+    return lifted.reshaped(lambda array: array[0, 0])
+
+
+def squares(direction: Direction, x: Array, w: Array, geometry: Geometry, dy: Array | None = None) -> Floats:
+    """The sum of the squares of every element's terms, in float64, without bias: ``x² ⋆ w²`` and its gradients' kin.
+
+    Its root is what random rounding errors are proportional to (research, numerics 2.4). A gradient needs ``dy``.
+    """
+    x, w = _squared(x), _squared(w)
+    if direction is Direction.FORWARD:
+        return _forward(x.shape, w.shape, geometry)(x, w, SUM)[0]
+    if dy is None:
+        raise ValueError(f"the squares of {direction} need dy")
+    dy = _squared(dy)
+    if direction is Direction.GRAD_BIAS:
+        total: Floats = dy.sum((0, *range(2, dy.ndim)))
+        return total
+    bilinear, first, second = _gradient(direction, x, w, dy, geometry)
+    return bilinear(first, second, SUM)[0]
 
 
 def windows(x: Array, kernel: Sequence[int], geometry: Geometry) -> Floats:
     """What the kernel sees: ``(N, C, *space) -> (N, *output, C, *kernel)`` in float64, zeros where it sees padding."""
-    x, kernel = _float64(x), tuple(kernel)
-    geometry = _explicit(geometry, x.shape[2:], kernel)
-    size = geometry.output_size(x.shape[2:], kernel)
-    seen = _unroll(x, kernel, _begins(geometry), geometry.stride, geometry.dilation, size)
+    x, kernel = np.asarray(dtypes.widen(x), np.float64), tuple(kernel)
+    geometry, size = _explicit(geometry, x.shape[2:], kernel)
+    seen = unroll(x, kernel, begins(geometry), geometry.stride, geometry.dilation, size)
     rank = geometry.rank
     return np.ascontiguousarray(seen.transpose(1 + rank, *range(2 + rank, 2 + 2 * rank), 0, *range(1, 1 + rank)))
 
 
-def _reference(bilinear: Bilinear, a: Floats, b: Floats, geometry: Geometry, size: Sizes, repeats: int) -> Reference:
-    """The same map on ``(a, b)``, ``(|a|, |b|)`` and ``(1, 1)``; ``repeats`` terms (channels, examples) per tap."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        value = bilinear(a, b, geometry, size)
-        scale = bilinear(np.abs(a), np.abs(b), geometry, size)
-    counts = _taps(bilinear, geometry, a.shape[2:], b.shape[2:], size) * repeats
-    return Reference(value, scale, np.broadcast_to(counts, value.shape))
+def _forward(x: Sizes, w: Sizes, geometry: Geometry) -> Map:
+    """The map of the forward direction for these shapes, or ValueError where they do not fit."""
+    geometry, size = _explicit(geometry, x[2:], w[2:])
+    groups = geometry.groups
+    if x[1] != (w[0] if geometry.transposed else w[1] * groups) or w[0] % groups:
+        raise ValueError(f"input of shape {x} and kernel of shape {w} do not fit with {groups} groups")
+    return Map(adjoint if geometry.transposed else correlation, geometry, size)
 
 
-@lru_cache(maxsize=1024)
-def _taps(bilinear: Bilinear, geometry: Geometry, a: Sizes, b: Sizes, size: Sizes) -> Counts:
-    """How many taps of one channel fall inside the image: one map of ones per axis, for the axes are independent."""
-    pads = geometry.pads(a, b)
-    counts = np.ones((), np.int64)
-    for axis in range(geometry.rank):
-        line = Geometry((geometry.stride[axis],), (pads[axis],), (geometry.dilation[axis],))
-        ones = bilinear(np.ones((1, 1, a[axis])), np.ones((1, 1, b[axis])), line, (size[axis],))
-        counts = np.multiply.outer(counts, ones[0, 0].astype(np.int64))
-    counts.setflags(write=False)
-    return counts
+def _gradient(direction: Direction, x: Array, w: Array, dy: Array, geometry: Geometry) -> tuple[Map, Array, Array]:
+    """The map of a gradient and its operands, or ValueError where shapes do not fit."""
+    there = _forward(x.shape, w.shape, geometry)
+    geometry = there.geometry
+    shape = (len(x), w.shape[1] * geometry.groups if geometry.transposed else len(w), *there.size)
+    if dy.shape != shape:
+        raise ValueError(f"dy of shape {dy.shape} for an output of shape {shape}")
+    if direction is Direction.GRAD_INPUT:
+        return Map(correlation if geometry.transposed else adjoint, geometry, x.shape[2:]), dy, w
+    operands = (dy, x) if geometry.transposed else (x, dy)
+    return Map(kernel_gradient, geometry, w.shape[2:]), *operands
 
 
-def _correlation(x: Floats, w: Floats, geometry: Geometry, size: Sizes) -> Floats:
-    """``y[o, i] = sum over c, a of x[c, i * stride + a * dilation - begin] * w[o, c, a]``."""
-    return _slide(x, w, _begins(geometry), geometry.stride, geometry.dilation, size, geometry.groups)
-
-
-def _adjoint(y: Floats, w: Floats, geometry: Geometry, image: Sizes) -> Floats:
-    """``x[c, j] = sum over o and all (i, a) with j = i * stride + a * dilation - begin of y[o, i] * w[o, c, a]``.
-
-    The image falls into ``prod(stride)`` phases, each a correlation of stride 1 with every so many-th tap, in
-    reverse order: no work is spent on stuffed zeros, and the products stay in ``_slide``.
-    """
-    groups, out = geometry.groups, w.shape[0]
-    w = w.reshape(groups, out // groups, *w.shape[1:]).swapaxes(1, 2)
-    w = w.reshape(groups * w.shape[1], out // groups, *w.shape[3:])
-    x = np.zeros((len(y), len(w), *image))
-    axes = zip(geometry.stride, geometry.dilation, _begins(geometry), image, w.shape[2:], strict=True)
-    for phases in every(*[_phases(*axis) for axis in axes]):
-        rows, taps, begins, spreads, size = zip(*phases, strict=True)
-        part = _slide(y, w[(..., *taps)], begins, (1,) * geometry.rank, spreads, size, groups)
-        x[(..., *rows)] = part
-    return x
-
-
-def _phases(
-    stride: int, dilation: int, begin: int, image: int, kernel: int
-) -> list[tuple[slice, slice, int, int, int]]:
-    """Per residue of one axis that any tap reaches: its rows, its taps (reversed), begin padding, spread and size."""
-    common = gcd(stride, dilation)
-    step, spread = stride // common, dilation // common
-    found = []
-    for first in range(min(step, kernel)):  # the phases differ in their first tap
-        row = (first * dilation - begin) % stride
-        taps = range(first, kernel, step)
-        size = len(range(row, image, stride))
-        offset = (row + begin - first * dilation) // stride
-        if size:
-            begin_here = (len(taps) - 1) * spread - offset
-            found.append((slice(row, None, stride), slice(taps[-1], None, -step), begin_here, spread, size))
-    return found
-
-
-def _kernel_gradient(x: Floats, y: Floats, geometry: Geometry, kernel: Sizes) -> Floats:
-    """``w[o, c, a] = sum over n, i of x[n, c, i * stride + a * dilation - begin] * y[n, o, i]``.
-
-    A correlation whose kernel is ``y``: examples and channels change places, and so do stride and dilation.
-    """
-    groups, channels = geometry.groups, x.shape[1]
-    x = np.moveaxis(x.reshape(len(x), groups, channels // groups, *x.shape[2:]), (2, 1, 0), (0, 1, 2))
-    x = x.reshape(channels // groups, groups * y.shape[0], *x.shape[3:])
-    y = y.swapaxes(0, 1)
-    return _slide(x, y, _begins(geometry), geometry.dilation, geometry.stride, kernel, groups).swapaxes(0, 1)
-
-
-def _slide(x: Floats, w: Floats, begins: Sizes, steps: Sizes, spreads: Sizes, size: Sizes, groups: int) -> Floats:
-    """The one sliding sum: ``(N, C, *space), (O, C / groups, *kernel) -> (N, O, *size)``.
-
-    The window at ``i`` reads ``x[i * steps + a * spreads - begins]``, zero outside. Unrolled and multiplied by BLAS.
-    """
-    n, channels, out, kernel = *x.shape[:2], w.shape[0], w.shape[2:]
-    if n * channels * prod(kernel) * prod(size) > _COLUMNS and size[0] > 1:
-        half = size[0] // 2
-        later = (begins[0] - half * steps[0], *begins[1:])
-        parts = (
-            _slide(x, w, begins, steps, spreads, (half, *size[1:]), groups),
-            _slide(x, w, later, steps, spreads, (size[0] - half, *size[1:]), groups),
-        )
-        return np.concatenate(parts, axis=2)
-    if not x.size or not w.size:
-        return np.zeros((n, out, *size))
-    columns = _unroll(x, kernel, begins, steps, spreads, size)
-    columns = columns.reshape(groups, w.shape[1] * prod(kernel), n * prod(size))
-    sums = _multiply(w.reshape(groups, out // groups, -1), columns)
-    return sums.reshape(out, n, *size).swapaxes(0, 1)
-
-
-def _multiply(a: Floats, b: Floats) -> Floats:
-    """Every product of the oracle: the seam for a reference better than float64.
-
-    Its error is at most ``gamma(n, 2**-53)`` times the product of the absolute values, in any order of summation.
-    """
-    found: Floats = np.matmul(a, b)
-    return found
-
-
-def _unroll(x: Floats, kernel: Sizes, begins: Sizes, steps: Sizes, spreads: Sizes, size: Sizes) -> Floats:
-    """A strided view of all windows, ``(C, *kernel, N, *size)``, over a frame of zeros where any are needed."""
-    extents = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(size, steps, kernel, spreads, strict=True)]
-    frame = _frame(x, begins, extents)
-    per_n, per_c, *per = frame.strides
-    strides = (
-        per_c,
-        *(d * p for d, p in zip(spreads, per, strict=True)),
-        per_n,
-        *(s * p for s, p in zip(steps, per, strict=True)),
-    )
-    return np.ndarray((x.shape[1], *kernel, len(x), *size), np.float64, buffer=frame.data, strides=strides)
-
-
-def _frame(x: Floats, begins: Sizes, extents: Sequence[int]) -> Floats:
-    """``x`` placed ``begins`` into zeros of spatial size ``extents`` and cropped to it; ``x`` itself if it covers."""
-    if not any(begins) and all(e <= size for e, size in zip(extents, x.shape[2:], strict=True)):
-        return np.ascontiguousarray(x)
-    frame = np.zeros((*x.shape[:2], *extents))
-    source: list[slice] = []
-    target: list[slice] = []
-    for begin, extent, size in zip(begins, extents, x.shape[2:], strict=True):
-        skip, start = max(-begin, 0), max(begin, 0)
-        length = max(min(size - skip, extent - start), 0)
-        source.append(slice(skip, skip + length))
-        target.append(slice(start, start + length))
-    frame[(slice(None), slice(None), *target)] = x[(slice(None), slice(None), *source)]
-    return frame
-
-
-def _begins(geometry: Geometry) -> Sizes:
-    """The zeros before the image, per axis, of a geometry that spells its padding as counts."""
-    return tuple(begin for begin, _ in geometry.pads((), ()))
-
-
-def _explicit(geometry: Geometry, image: Sizes, kernel: Sizes) -> Geometry:
-    """The geometry with hashable counts, for an image and a kernel whose output is not empty."""
-    if not geometry.rank == len(image) == len(kernel):
-        raise ValueError(f"geometry of {geometry.rank} axes for image {image} and kernel {kernel}")
-    size = geometry.output_size(image, kernel)
-    if min(size) < 1:
-        raise ValueError(f"kernel {kernel} does not fit image {image}: output size {size}")
-    pads = tuple((int(begin), int(end)) for begin, end in geometry.pads(image, kernel))
-    return Geometry(
+def _explicit(geometry: Geometry, image: Sizes, kernel: Sizes) -> tuple[Geometry, Sizes]:
+    """The geometry with its padding as counts, and the size of the output; ValueError where there is none."""
+    pads = geometry.padding if isinstance(geometry.padding, str) else tuple((b, e) for b, e in geometry.padding)
+    return _resolved(
         tuple(geometry.stride),
         pads,
         tuple(geometry.dilation),
         geometry.groups,
         geometry.transposed,
         tuple(geometry.output_padding),
+        image,
+        kernel,
     )
 
 
-def _checked(x: Array, w: Array, geometry: Geometry) -> tuple[Floats, Floats, Geometry]:
-    """Both in float64 and the explicit geometry, or ValueError where channels, groups or sizes do not fit."""
-    x, w = _float64(x), _float64(w)
-    geometry = _explicit(geometry, x.shape[2:], w.shape[2:])
-    groups = geometry.groups
-    fits = x.shape[1] == (w.shape[0] if geometry.transposed else w.shape[1] * groups) and w.shape[0] % groups == 0
-    if not fits:
-        raise ValueError(f"input of shape {x.shape} and kernel of shape {w.shape} do not fit with {groups} groups")
-    return x, w, geometry
+@lru_cache(maxsize=1024)
+def _resolved(
+    stride: Sizes,
+    padding: str | tuple[tuple[int, int], ...],
+    dilation: Sizes,
+    groups: int,
+    transposed: bool,
+    extra: Sizes,
+    image: Sizes,
+    kernel: Sizes,
+) -> tuple[Geometry, Sizes]:
+    geometry = Geometry(stride, padding, dilation, groups, transposed, extra)
+    if not geometry.rank == len(image) == len(kernel):
+        raise ValueError(f"geometry of {geometry.rank} axes for image {image} and kernel {kernel}")
+    size = geometry.output_size(image, kernel)
+    # an image without elements has an output without elements
+    if not all(k >= 1 and (o >= 1 or o == n == 0) for n, k, o in zip(image, kernel, size, strict=True)):
+        raise ValueError(f"kernel {kernel} does not fit image {image}: output size {size}")
+    return geometry.explicit(image, kernel), size
 
 
-def _float64(array: Array) -> Floats:
-    """The same numbers in float64; complex data have no order and no bound here (TypeError)."""
-    if np.iscomplexobj(array):
-        raise TypeError("the oracle answers for real data only")
-    return np.asarray(dtypes.widen(array), np.float64)
+def _name(*arrays: Array) -> str:
+    """The dtype that a problem of these arrays has."""
+    arrays = tuple(np.asarray(array) for array in arrays)
+    names = {dtypes.name_of(array.dtype) for array in arrays}
+    if len(names) == 1 and names <= set(dtypes.NAMES):
+        return names.pop()
+    common = np.result_type(*(dtypes.widen(array).dtype for array in arrays))
+    return "int64" if common.kind == "b" else str(common.name) if common.name in dtypes.NAMES else "float64"
+
+
+def _read(array: Any, dtype: str) -> Array:
+    """The numbers exactly, in a NumPy dtype wide enough to hold them: integers as 64 bits, floats as they are."""
+    plain: Array = np.asarray(dtypes.widen(array))
+    if dtype in dtypes.INTEGER:
+        return plain.astype(np.uint64 if plain.dtype == np.uint64 else np.int64)
+    if dtype in dtypes.COMPLEX:
+        return plain.astype(np.complex128) if plain.dtype.kind != "c" else plain
+    return plain if plain.dtype.kind == "f" and plain.dtype.itemsize <= 8 else plain.astype(np.float64)
+
+
+def _squared(array: Any) -> Floats:
+    plain = np.asarray(dtypes.widen(array))
+    if np.iscomplexobj(plain):
+        return np.asarray(plain.real, np.float64) ** 2 + np.asarray(plain.imag, np.float64) ** 2
+    return np.asarray(plain, np.float64) ** 2
