@@ -21,6 +21,8 @@ DIGESTS = {
     ("normal", "float64"): "f2026a1412014ff27ba8746d75cf28cfabe0f88224f86ccc5e549dab096b09dd",
     ("uniform", "float32"): "1607fd49405c9696b93d008c5f1dfe9ec592b16b080e0b02ab803e5c20fa866e",
     ("uniform", "float64"): "a425c08d889eb39272996301d632d069c8c0a4a7213ddb0c3ddc7708866175e0",
+    ("wide", "float32"): "048d47135ea66459c32e02e780acd9475988c56197e95812edf67bdffb64ad19",
+    ("wide", "float64"): "88b80046c8e67ef7043bdcb7cf49f6d9bad39479a4b40b23aa9547560b50e34e",
 }
 
 WORDS = st.lists(st.integers(0, 2**64 - 1), min_size=6, max_size=60)
@@ -51,7 +53,7 @@ def test_problem_tensor_and_seed_each_choose_another_stream() -> None:
 
 
 def test_a_longer_array_begins_with_the_shorter_one() -> None:
-    for kind in ("integers", "normal", "uniform"):
+    for kind in fills.RANDOM:
         assert np.array_equal(made({"fill": kind}, (70000,))[:100], made({"fill": kind}, (100,)))
 
 
@@ -86,6 +88,29 @@ def test_normal_has_the_moments_of_its_distribution() -> None:
     assert abs(sample.var() - 1) < 6 * np.sqrt(1.9 / 1e5)
 
 
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=7, max_size=70), st.integers(0, 1000))
+def test_wide_is_the_exact_product_of_a_normal_number_and_a_power_of_two(words: list[int], powers: int) -> None:
+    words = words[: len(words) // 7 * 7]
+    got = fills.wide(np.array(words, dtype=np.uint64), powers)
+    for value, seven in zip(got.tolist(), [words[i : i + 7] for i in range(0, len(words), 7)], strict=True):
+        power = -powers + (seven[6] >> 32) * (2 * powers + 1) // 2**32
+        normal = fills.normal(np.array(seven[:6], dtype=np.uint64))[0]
+        assert Fraction(value) == Fraction(float(normal)) * Fraction(2) ** power
+        assert -powers <= power <= powers
+
+
+def test_wide_reaches_both_ends_of_its_powers() -> None:
+    exponents = np.frexp(made({"fill": "wide", "powers": 30}, (20000,)))[1]
+    assert exponents.min() < -25
+    assert exponents.max() > 25
+
+
+def test_a_salt_of_0_is_the_stream_without_one() -> None:
+    keys = [fills.stream_key("suite/case", "x", 0, salt).tolist() for salt in (0, 1, -1)]
+    assert keys[0] == fills.stream_key("suite/case", "x").tolist()
+    assert len({tuple(key) for key in keys}) == 3
+
+
 def test_codes_count_from_one_in_row_order() -> None:
     assert made({"fill": "codes"}, (2, 3)).tolist() == [[1, 2, 3], [4, 5, 6]]
     assert np.array_equal(made({"fill": "codes"}, (70001,)), np.arange(1, 70002))
@@ -108,6 +133,8 @@ def test_constant_is_constant() -> None:
         {"fill": "integers", "high": 2**31},
         {"fill": "integers", "low": True},
         {"fill": "normal", "seed": 1.5},
+        {"fill": "wide", "powers": 1001},
+        {"fill": "wide", "powers": 2.0},
         {"fill": "impulse"},
         {"fill": "impulse", "at": [2]},
         {"fill": "impulse", "at": [0, 0, 0]},

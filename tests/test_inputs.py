@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from crosscorrect import fills, inputs, kernels, pictures
+from crosscorrect import dtypes, fills, inputs, kernels, pictures
 from crosscorrect.errors import CaseError
 from crosscorrect.inputs import array_of, shape_of
 from crosscorrect.suite import load_suite
@@ -134,6 +134,57 @@ def test_the_stream_depends_on_problem_name_and_seed() -> None:
     assert np.array_equal(made[0], array_of(spec, "float32", "s/a", "x", Path()))
 
 
+def test_a_salt_makes_another_stream_and_0_makes_none() -> None:
+    spec = {"fill": "normal", "shape": [4, 4]}
+    made = [array_of(spec, "float32", "s/a", "x", Path(), salt).tobytes() for salt in (0, 1, 2)]
+    assert len(set(made)) == 3
+    assert made[0] == array_of(spec, "float32", "s/a", "x", Path()).tobytes()
+
+
+@pytest.mark.parametrize("kind", fills.FILLS)
+def test_a_complex_fill_has_the_real_one_as_its_real_part(kind: str) -> None:
+    spec: dict[str, Any] = {"fill": kind, "shape": [3, 4], "scale": 0.5, "flip": True}
+    spec.update({"impulse": {"at": [0]}, "constant": {"value": 3}}.get(kind, {}))
+    got, real = build(spec, "complex64"), build(spec, "float32")
+    assert np.array_equal(got.real, real)
+    other = array_of(spec, "float32", "suite/case", "x.imag", Path())
+    assert np.array_equal(got.imag, other if kind in fills.RANDOM else np.zeros((3, 4)))
+    assert (kind in fills.RANDOM) == bool(got.imag.any())
+
+
+def test_a_complex_literal_has_an_imaginary_part_or_none() -> None:
+    spec = {"of": [[1, 2], [3, 4]], "imag": [[0, -1], [0.5, 8]], "scale": 2, "transpose": True}
+    assert build(spec, "complex128").tolist() == [[2, 6 + 1j], [4 - 2j, 8 + 16j]]
+    assert build([[1, 2]], "complex64").tolist() == [[1, 2]]
+    with pytest.raises(ArrayError, match="cannot hold"):
+        build(spec, "float32")
+
+
+def test_a_bfloat16_array_is_built_like_any_other() -> None:
+    spec = {"fill": "normal", "shape": [3, 2, 4], "scale": 0.3, "transpose": True, "flip": True}
+    got, exact = build(spec, "bfloat16"), build(spec, "float64")
+    assert got.dtype == dtypes.BFLOAT16
+    assert np.array_equal(dtypes.widen(got), dtypes.widen(dtypes.narrow(exact, "bfloat16")))
+    assert dtypes.widen(build({"fill": "impulse", "shape": [2, 2], "at": [0, 1]}, "bfloat16")).tolist() == [
+        [0, 1],
+        [0, 0],
+    ]
+
+
+def test_put_comes_after_scale_flip_and_transpose() -> None:
+    spec = {"of": [[1, 2, 3]], "scale": 10, "flip": True, "transpose": True, "put": [{"at": [2, 0], "value": 7}]}
+    assert shape_of(spec, Path()) == (3, 1)
+    assert build(spec).tolist() == [[30], [20], [7]]
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=5), st.sampled_from(["float32", "bfloat16", "complex64", "int8"])
+)
+def test_a_fill_without_elements_has_its_shape(shape: list[int], dtype: str) -> None:
+    spec = {"fill": "integers", "shape": shape}
+    assert shape_of(spec, Path()) == build(spec, dtype).shape == tuple(shape)
+
+
 @pytest.mark.parametrize(
     ("spec", "key", "words"),
     [
@@ -154,6 +205,12 @@ def test_the_stream_depends_on_problem_name_and_seed() -> None:
         ({"fill": "integers", "shape": [2], "low": 3, "high": 2}, ("fill",), "low and high"),
         ({"of": [[1, 2], [3]]}, ("of", 1), "the rows differ"),
         ({"of": 3}, ("of",), "nested list"),
+        ({"of": [1, 2], "imag": 3}, ("imag",), "nested list"),
+        ({"of": [1, 2], "imag": [1, [2]]}, ("imag", 1), "the rows differ"),
+        ({"of": [1, 2], "imag": [1]}, ("imag",), "the shape must be [2]"),
+        ({"of": [1, 2], "put": [{"at": [2], "value": 1}]}, ("put", 0, "at"), "inside the shape [2]"),
+        ({"fill": "wide", "shape": [2], "powers": -1}, ("fill",), "powers must be"),
+        ({"fill": "normal", "shape": [2], "imag": [1, 2]}, ("imag",), "no meaning"),
         ({"of": [[1]], "flip": 1}, ("flip",), "true or false"),
         ({"of": [[1]], "scale": math.inf}, ("scale",), "finite"),
         ([[1, "2"]], (0, 1), "holds numbers"),
@@ -182,11 +239,12 @@ def test_a_misspelt_name_suggests_the_nearest() -> None:
 
 def test_an_npz_array_is_measured_by_its_header_and_read(tmp_path: Path) -> None:
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    np.savez_compressed(tmp_path / "data.npz", image=values, words=np.array(["a"]))
+    np.savez_compressed(tmp_path / "data.npz", image=values, words=np.array(["a"]), complex=values * 1j)
     spec = {"npz": "data.npz", "key": "image"}
     assert shape_of(spec, tmp_path) == (2, 3)
     assert np.array_equal(build(spec, "float64", tmp_path), values)
     assert np.array_equal(build({**spec, "transpose": True}, "int8", tmp_path), values.T)
+    assert np.array_equal(build({"npz": "data.npz", "key": "complex"}, "complex64", tmp_path), values * 1j)
     with pytest.raises(ArrayError, match="real or complex numbers"):
         shape_of({"npz": "data.npz", "key": "words"}, tmp_path)
     with pytest.raises(ArrayError, match="cannot be read"):
