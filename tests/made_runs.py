@@ -28,7 +28,7 @@ def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Ou
 def problem_row(problem: str) -> dict[str, Any]:
     suite, _, case = problem.partition("/")
     plain = dict.fromkeys(store.COLUMNS["problems"], "")
-    return {**plain, "problem": problem, "suite": suite, "case": case, "show": False}
+    return {**plain, "problem": problem, "suite": suite, "case": case, "show": False, "invalid": False}
 
 
 def finished(
@@ -48,7 +48,7 @@ def finished(
     said: dict[str, Any] = {
         "frameworks": frameworks, "suites": [{"name": "s", "title": "S", "file": "s.yaml", "digest": "d"}],
         "problems": len({row.problem for row in rows}), "modes": ["eager"], "devices": ["cpu"], "arithmetic": "strict",
-        "filter": [],
+        "filter": [], "level": "ci", "seed": 0,
     }  # fmt: skip
     made = store.create(folder.parent, folder.name, {**said, **info}, latest=False)
     segment = store.Segment(made)

@@ -94,7 +94,7 @@ def _check_inputs(runs: Sequence[store.Run]) -> None:
 def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.Run:
     import pandas as pd  # noqa: PLC0415  only the end of a merge needs it
 
-    info = {key: runs[0].info.get(key) for key in AGREED}
+    info = {key: runs[0].info[key] for key in AGREED if key in runs[0].info}
     sources = {name: digest for run in runs for name, digest in run.info.get("sources", {}).items()}
     folder = store.create(results, store.new_run_id(), {"frameworks": names, **info, "sources": sources})
     tables = {}
