@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +12,13 @@ import pytest
 
 from crosscorrect import dtypes
 from crosscorrect.errors import CaseError
+from crosscorrect.fills import FILLS
 from crosscorrect.model import Direction
-from crosscorrect.suite import lint, load_suite
+from crosscorrect.needs import RELATIONS
+from crosscorrect.problem import SPELLINGS
+from crosscorrect.suite import lint, load_suite, schema
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crosscorrect.problem import Problem
 
 BASE: dict[str, Any] = {
@@ -100,6 +103,12 @@ def test_a_default_spelling_is_for_the_cases_that_have_one(tmp_path: Path) -> No
         ({**PLAIN, "dirty": True}, "c.dirty", "dirty is for conv2d"),
         ({"relation": "scale"}, "c.relation", "conv2d does not take relation"),
         ({"verify": "checksum", "directions": ["forward", "grad_input"]}, "c.verify", "only the forward direction"),
+        ({"verify": "checksum", "dtype": "complex64"}, "c.verify", "a complex output"),
+        (
+            {"verify": "checksum", "w": {"fill": "codes", "shape": [4, 6, 2, 3]}, "geometry": {"transposed": True}},
+            "c.verify",
+            "a transposed correlation",
+        ),
         ({"directions": ["grad_input"], "dtype": "uint16"}, "c.dtype", "gradients need a floating dtype"),
         ({**TRAIN, "dtype": "bfloat16"}, "c.dtype", "write float16, float32 or float64"),
         ({**TRAIN, "dtype": "complex64"}, "c.dtype", "write float16, float32 or float64"),
@@ -231,6 +240,23 @@ def test_a_salt_changes_every_fill_and_nothing_else(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- descriptors
+
+
+def test_the_examples_of_the_documentation_are_clean(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "cases.md").read_text(encoding="utf-8")
+    whole, case = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "s.yaml"
+    for example in (whole, "crosscorrect: 1\nsuite: s\ncases:\n" + case):
+        path.write_text(example, encoding="utf-8")
+        assert lint(path) == []
+        assert list(load_suite(path).problems())
+
+
+def test_every_key_of_a_case_and_of_an_array_is_in_the_documentation() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "cases.md").read_text(encoding="utf-8")
+    definitions = schema()["$defs"]
+    words = {*definitions["keys"]["properties"], *definitions["array"]["properties"], *RELATIONS, *SPELLINGS, *FILLS}
+    assert [word for word in sorted(words) if not re.search(rf"`{word}\b|\b{word}:", text)] == []
 
 
 def test_a_descriptor_gives_shapes_and_geometry(tmp_path: Path) -> None:

@@ -117,6 +117,17 @@ NEEDS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+TURNABLE = ("scale", "negate", "batch_permute", "batch_split", "linearity", "groups", "dilation", "adjoint")
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_some_relations_may_be_transposed(tmp_path: Path, name: str) -> None:
+    geometry = {"groups": 2, "transposed": True, "stride": 2, "dilation": 3}
+    case = {**BASE, "geometry": geometry, "relation": name, "w": {"fill": "integers", "shape": [4, 2, 3, 2]}}
+    turned = not lint(written(tmp_path, case))
+    assert turned == (name in (*TURNABLE, "repeat", "process", "threads"))
+
+
 @pytest.mark.parametrize("name", NEEDS)
 def test_what_a_relation_needs_is_told(tmp_path: Path, name: str) -> None:
     more, key, words = NEEDS[name]
@@ -146,6 +157,14 @@ def test_every_relation_that_needs_anything_is_tested() -> None:
             {"relation": "dilation", "w": {"fill": "integers", "shape": [4, 2, 3, 1]}},
             "c.geometry.dilation",
             "where the kernel has two taps",
+        ),
+        (
+            {
+                "relation": "dilation",
+                "geometry": {"groups": 2, "dilation": 3, "stride": 2, "transposed": True, "output_padding": [1, 2]},
+            },
+            "c.geometry.output_padding",
+            "output_padding below the stride",
         ),
         ({"expect": "error"}, "c.expect", "expects nothing but itself"),
         ({"expect": {"shape": [1, 1]}}, "c.expect", "expects nothing but itself"),

@@ -29,11 +29,8 @@ def conv2d(point: Point) -> Parts:
     parts.spelling, parts.dirty = point.data.get("spelling", "native"), point.data.get("dirty", False)
     parts.verify, parts.invalid = point.data.get("verify", ""), case.expected
     forward = parts.directions == (Direction.FORWARD,)
-    if parts.verify and not forward:
-        remedy = "leave directions out, or verify"
-        point.fail("only the forward direction has a checksum", ("verify",), parts.verify, remedy)
-    if case.expected and parts.verify:
-        point.fail("there is no output to verify where an error is expected", ("verify",), parts.verify)
+    if parts.verify:
+        _checksum(point, parts)
     if case.expected and not forward:
         directions = list(point.data["directions"])
         point.fail("an error is expected of the forward direction only", ("directions",), directions)
@@ -43,6 +40,19 @@ def conv2d(point: Point) -> Parts:
     if not forward:
         _gradients(point, parts)
     return parts
+
+
+def _checksum(point: Point, parts: Parts) -> None:
+    """Refuse a checksum where there is none."""
+    if parts.directions != (Direction.FORWARD,):
+        remedy = "leave directions out, or verify"
+        point.fail("only the forward direction has a checksum", ("verify",), parts.verify, remedy)
+    if parts.invalid:
+        point.fail("there is no output to verify where an error is expected", ("verify",), parts.verify)
+    if parts.geometry is not None and parts.geometry.transposed:
+        point.fail("a transposed correlation has no checksum", ("verify",), parts.verify, "leave verify out")
+    if point.data.get("dtype") in dtypes.COMPLEX:
+        point.fail("a complex output has no checksum", ("verify",), parts.verify, "leave verify out")
 
 
 def relation(point: Point) -> Parts:

@@ -66,6 +66,10 @@ class _Need:
         if not any(d > 1 and k > 1 for d, k in zip(self.geometry.dilation, self.w[2:], strict=True)):
             what = "a dilation above 1 on an axis where the kernel has two taps"
             self.fail(what, ("geometry", "dilation"), list(self.geometry.dilation))
+        extra = self.geometry.output_padding
+        if any(e >= s for e, s in zip(extra, self.geometry.stride, strict=True) if e):
+            # the kernel with zeros has dilation 1, and output_padding must stay below the larger of the two
+            self.fail("output_padding below the stride", ("geometry", "output_padding"), list(extra))
 
     def stride(self) -> None:
         self.plain()
