@@ -147,4 +147,4 @@ def diagnosed(prepared: Prepared, direction: Direction, output: Array, verdict: 
     causes = diagnosis.diagnose(
         problem.geometry, problem.operation, direction, prepared.inputs, output, reference, problem.dtype, arithmetic
     )
-    return replace(verdict, diagnosis=diagnosis.told(causes)) if causes else verdict
+    return replace(verdict, diagnosis=diagnosis.phrase(causes)) if causes else verdict
