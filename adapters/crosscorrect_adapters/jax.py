@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import LAYERS, MODES, Grads, Identity, Trained, Unsupported
 from crosscorrect.geometry import Geometry
-from crosscorrect_adapters import _jax_loops as loops
+from crosscorrect_adapters import _jax_conv as conv, _jax_loops as loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 jax.config.update("jax_enable_x64", True)
 
 _USERS_PRECISION = jax.config.jax_default_matmul_precision
-_WORDS = {"valid": "VALID", "same_upper": "SAME", "same_lower": "SAME_LOWER"}
 _BACKENDS = ("jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
-_DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_SPELLINGS = ("native", "apart", "channels_last", "recorded")
 
 # JAX keeps every compiled program, eager operations included: about 1.5 MB and five memory maps each on a CPU, so that
 # some thousand problems in one process meet the kernel's limit of maps. ``put``, never timed, lets go of them.
@@ -39,48 +38,8 @@ jax.monitoring.register_event_duration_secs_listener(lambda event, _seconds, **_
 _jit = lru_cache(maxsize=None)(jax.jit)  # one wrapper per function; what it compiles, JAX caches by shape
 
 
-def _correlate(x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-    if geometry.transposed:
-        y = _transposed(x, w, geometry)
-    else:
-        padding = _WORDS[geometry.padding] if isinstance(geometry.padding, str) else geometry.padding
-        y = lax.conv_general_dilated(
-            x, w, geometry.stride, padding, rhs_dilation=geometry.dilation, feature_group_count=geometry.groups
-        )
-    return y if b is None else y + b.reshape((-1,) + (1,) * geometry.rank)
-
-
-def _transposed(x: Any, w: Any, geometry: Geometry) -> Any:
-    # lax.conv_transpose has no groups, and by default (transpose_kernel=False) its kernel lies the other way round. So
-    # what it does inside is spelt here. y[q] collects x[p] w[t] over all p * stride + t * dilation - begin = q. That is
-    # the correlation, at stride 1, of the image spread out by the stride (lhs_dilation) with the flipped kernel, whose
-    # input and output channels change places within each group. Padding by span - 1 gives the full result; the
-    # geometry's padding is taken off it (below zero it crops) and output_padding is added at its end.
-    groups, (inputs, outputs, *kernel) = geometry.groups, w.shape
-    w = w.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
-    w = jnp.flip(w.reshape(groups * outputs, inputs // groups, *kernel), tuple(range(2, 2 + geometry.rank)))
-    spans, taken = geometry.spans(kernel), geometry.pads(x.shape[2:], kernel)
-    pads = [
-        (spans[axis] - 1 - taken[axis][0], spans[axis] - 1 - taken[axis][1] + geometry.output_padding[axis])
-        for axis in range(geometry.rank)
-    ]
-    return lax.conv_general_dilated(
-        x,
-        w,
-        (1,) * geometry.rank,
-        pads,
-        lhs_dilation=geometry.stride,
-        rhs_dilation=geometry.dilation,
-        feature_group_count=groups,
-    )
-
-
 def _builtin(x: Any, w: Any) -> Any:
-    return _correlate(x, w, None, Geometry())
-
-
-def _pull_back(x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Any:
-    return jax.vjp(lambda x, w, b: _correlate(x, w, b, geometry), x, w, b)[1](dy)
+    return conv.correlate(x, w, None, Geometry(), "native")
 
 
 def _gpus() -> list[Any]:
@@ -120,25 +79,29 @@ class JaxAdapter:
             except metadata.PackageNotFoundError:
                 continue
         devices = ("cpu", *(f"cuda:{index}" for index in range(len(_gpus()))))
-        return Identity("jax", versions, devices, MODES, _DTYPES)
+        return Identity("jax", versions, devices, MODES, dtypes.NAMES, (), _SPELLINGS)
 
     def arithmetic(self, kind: str) -> None:
         """Set ``jax_default_matmul_precision``, which convolutions follow too; it is part of the key of jit's cache."""
-        if kind == "tf32" and self._device.platform == "cpu":
-            raise Unsupported("jax_default_matmul_precision='tensorfloat32' has no effect on XLA's CPU backend")
-        precisions = {"strict": "highest", "tf32": "tensorfloat32", "default": _USERS_PRECISION}
+        precisions = {"strict": "highest", "tf32": "tensorfloat32", "bf16": "bfloat16", "default": _USERS_PRECISION}
+        if kind in ("tf32", "bf16") and self._device.platform == "cpu":
+            raise Unsupported(f"jax_default_matmul_precision={precisions[kind]!r} has no effect on XLA's CPU backend")
         jax.config.update("jax_default_matmul_precision", precisions[kind])
 
     def put(self, array: Array) -> Any:
-        """Copy first: ``device_put`` shares a 64-byte aligned NumPy buffer."""
+        """Copy first: ``device_put`` shares a 64-byte aligned NumPy buffer. Bits of bfloat16 become JAX's own dtype."""
         if _events[_COMPILED] > _PROGRAMS_KEPT:
             jax.clear_caches()
             _events.clear()
-        return jax.block_until_ready(jax.device_put(np.array(array), self._device))
+        own = np.array(array, array.dtype.newbyteorder("="), order="C")
+        if own.dtype == dtypes.BFLOAT16:
+            own = own.view(jnp.bfloat16)
+        return jax.block_until_ready(jax.device_put(own, self._device))
 
     def get(self, tensor: Any) -> Array:
         """Return a writable copy; ``np.asarray`` would be a read-only view."""
-        return np.array(tensor)
+        own = np.array(tensor)
+        return own.view(dtypes.BFLOAT16) if own.dtype == jnp.bfloat16 else own
 
     def sync(self, *tensors: Any) -> None:
         """Wait for these tensors, or for every array of the process."""
@@ -165,16 +128,26 @@ class JaxAdapter:
         """Multiply with ``jnp.matmul``."""
         return self._call(jnp.matmul, a, b)
 
-    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-        """Call ``lax.conv_general_dilated``, whose default layouts are the harness's, as are its words for padding."""
-        return self._call(_correlate, x, w, b, geometry, static=(3,))
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry, spelling: str = "native") -> Any:
+        """Call ``lax.conv_general_dilated``, whose default layouts are the harness's, as are its words for padding.
 
-    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """Differentiate with ``jax.vjp``, which answers float0, a dtype without values, for integers."""
-        dx, dw, db = self._call(_pull_back, x, w, b, dy, geometry, static=(4,))
+        ``channels_last`` moves the channels before the call and after it, so that the operator gets, and a compiled
+        program takes, arrays that lie so; ``recorded`` is the primal result of ``jax.vjp``.
+        """
+        function = conv.recorded if spelling == "recorded" else conv.correlate
+        laid = conv.laid(x, w, None, geometry, spelling)[:2]
+        return conv.unlaid(self._call(function, *laid, b, geometry, spelling, static=(3, 4)), spelling)
+
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry, spelling: str = "native") -> Grads:
+        """Differentiate with ``jax.vjp``, which answers float0, a dtype without values, for integers.
+
+        Of complex numbers it does not conjugate.
+        """
+        x, w, dy = conv.laid(x, w, dy, geometry, spelling)
+        dx, dw, db = self._call(conv.pull_back, x, w, b, dy, geometry, spelling, static=(4, 5))
         if dx.dtype == jax.dtypes.float0:
             raise Unsupported(f"the gradient of a function of {x.dtype} has dtype float0: JAX gives it no values")
-        return Grads(dx, dw, db)
+        return Grads(conv.unlaid(dx, spelling), conv.unlaid_kernel(dw, geometry, spelling), db)
 
     def train(
         self,
