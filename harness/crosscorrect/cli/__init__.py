@@ -9,7 +9,8 @@ import sys
 import click
 
 from crosscorrect import __version__
-from crosscorrect.cli.inspect import cases, explain, frameworks
+from crosscorrect.cli.explain import explain
+from crosscorrect.cli.inspect import cases, frameworks
 from crosscorrect.cli.judge import gate, merge, report, run
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.model import Exit

@@ -1,0 +1,238 @@
+"""The command that looks at one problem of a run: values, causes, and a script that shows the failure by itself."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscorrect.cli.options import pairs
+from crosscorrect.errors import UsageError
+from crosscorrect.model import Direction, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from crosscorrect.store import Run
+
+    Row = dict[str, Any]
+
+SMALL = 200
+"""Arrays of up to this many numbers are printed whole."""
+MOST_NAMES = 6
+"""So many problem ids are offered for one that is incomplete."""
+MOST_CAUSES = 5
+"""So many causes of a failure are told, the likeliest first."""
+STDOUT = "-"
+FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+"""The outcomes of which a script would show nothing; of the others it shows the failure or the refusal."""
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("problem")
+@click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="Only this framework; repeat.")
+@click.option("-m", "--mode", metavar="MODE", help="Only this mode.")
+@click.option("--direction", type=click.Choice([d.value for d in Direction]), help="Only this direction.")
+@click.option(
+    "--script",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Write a stand-alone script that shows the failure; - prints nothing else. Put it last, or give a FILE.",
+)
+@click.option(
+    "--adapter", "targets", multiple=True, callback=pairs, metavar="NAME=MODULE:CLASS",
+    help="An adapter that is not installed as an entry point: its package has the script's template.",
+)  # fmt: skip
+def explain(
+    folder: Path,
+    problem: str,
+    names: tuple[str, ...],
+    mode: str | None,
+    direction: str | None,
+    script: str | None,
+    targets: dict[str, str],
+) -> None:
+    """Show one PROBLEM of a RUN: its inputs, what is right, what each framework returned, the verdict and its cause.
+
+    PROBLEM is an id, or the beginning of one or the name of a case where one problem of that name is there or failed.
+    """
+    from crosscorrect import store
+
+    loaded = store.load(folder)
+    problem = _found(problem, loaded, folder, names)
+    rows = loaded.checks[loaded.checks["problem"] == problem]
+    for column, wanted in (("framework", names), ("mode", (mode,)), ("direction", (direction,))):
+        if any(wanted):
+            rows = rows[rows[column].isin(wanted)]
+        if rows.empty:
+            raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(map(str, wanted))}")
+    records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+    if script != STDOUT:
+        _tell(loaded, problem, records)
+    if script is not None:
+        _write(loaded, records, script, targets)
+
+
+def _found(problem: str, loaded: Run, folder: Path, names: tuple[str, ...]) -> str:
+    """The full id of what a person called a problem. Raises UsageError where that is none or several."""
+    known = list(loaded.problems["problem"])
+    if problem in known:
+        return problem
+    called = [row for row in loaded.problems.to_dict("records") if _called(row, problem)]
+    ids = [str(row["problem"]) for row in called]
+    checks = loaded.checks[loaded.checks["problem"].isin(ids) & ~loaded.checks["outcome"].isin(FINE)]
+    failing = list(dict.fromkeys(checks[checks["framework"].isin(names)]["problem"] if names else checks["problem"]))
+    for candidates in (ids, failing):
+        if len(candidates) == 1:
+            return str(candidates[0])
+    if ids:
+        some = failing or ids
+        hint = f"it is swept into {', '.join(some[:MOST_NAMES])}{' …' if len(some) > MOST_NAMES else ''}"
+    else:
+        near = difflib.get_close_matches(problem, known, n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]!r}?" if near else "the report lists what is there"
+    raise UsageError(f"{folder} has no problem {problem!r}; {hint}")
+
+
+def _called(row: Any, name: str) -> bool:
+    return name in (row["case"], f"{row['suite']}/{row['case']}") or str(row["problem"]).startswith(name)
+
+
+def _tell(loaded: Run, problem: str, rows: list[Row]) -> None:
+    from crosscorrect.repro import record_of
+
+    known = record_of(loaded, problem)
+    say(f"{problem}\n{known['source']}: {known['title']}")
+    if known["note"]:
+        say(click.wrap_text(known["note"], 100))
+    if known.get("url"):
+        say(f"see {known['url']}")
+    shown: set[str] = set()
+    for row in rows:
+        _show_inputs(loaded, row, shown)
+        _show_check(loaded, row, known)
+    asked = " ".join(_asked_again(loaded, name) for name in dict.fromkeys(row["framework"] for row in rows))
+    click.echo(f"\nagain: crosscorrect run {_spelling(known['suite'], loaded)} -k '{problem}' {asked}")
+
+
+def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> None:
+    """Write the script of the first row that failed, else of the first that was answered."""
+    from crosscorrect import repro
+
+    failed = [row for row in rows if row["outcome"] not in (*FINE, Outcome.MISSING)]
+    frameworks = list(dict.fromkeys(row["framework"] for row in failed or rows))
+    if len(frameworks) > 1:
+        raise UsageError(f"a script is for one framework: choose one with -f ({', '.join(frameworks)})")
+    row = (failed or rows)[0]
+    if file == STDOUT:
+        script = repro.script(loaded, row, target=targets.get(row["framework"], ""))
+        click.echo(script.text, nl=False)
+        return
+    path = Path(file or f"{_stem(row)}.py")
+    script = repro.script(loaded, row, stem=path.stem, target=targets.get(row["framework"], ""))
+    written = script.write(path)
+    others = [f"{r['mode']} {r['direction']}" for r in failed if r is not row]
+    click.echo(f"script: {' and '.join(map(str, written))} ({row['framework']} {row['mode']} {row['direction']})")
+    if others:
+        click.echo(f"        others failed too: {', '.join(others)}; choose with --mode and --direction")
+
+
+def _stem(row: Row) -> str:
+    name = f"repro-{row['framework']}-{row['problem']}-{row['direction']}"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)[:100].strip("-")
+
+
+def say(text: str) -> None:
+    """Print text that a case file or a framework wrote, without what would act on the terminal."""
+    from crosscorrect_reports.text import clean
+
+    click.echo(clean(text))
+
+
+def _spelling(suite: str, loaded: Run) -> str:
+    """How a person asks for a suite of this run again: by name if it ships, else by its file."""
+    from crosscorrect.suite import shipped_suites
+
+    files = [s["file"] for s in loaded.info.get("suites", []) if s["name"] == suite]
+    shipped = shipped_suites().get(suite)
+    return suite if shipped is not None and shipped.name in files else (files or ["SUITE"])[0]
+
+
+def _asked_again(loaded: Run, framework: str) -> str:
+    """The options that ask for a framework as this run did; where its interpreter lay is not in the run."""
+    own = loaded.env[(loaded.env["framework"] == framework) & (loaded.env["key"] == "found")]
+    given = "option" in set(own["value"])
+    return f"-f {framework}" + (f" --python {framework}=PATH" if given else "")
+
+
+def _show_inputs(loaded: Run, row: Row, shown: set[str]) -> None:
+    for name, key in json.loads(row["arrays"]).items():
+        if name in ("output", "reference", "weights") or key in shown:
+            continue
+        shown.add(key)
+        show_array(name, loaded.array(key))
+
+
+def _show_check(loaded: Run, row: Row, known: Row) -> None:
+    arrays = json.loads(row["arrays"])
+    click.echo(
+        f"\n{row['framework']} {row['mode']} {row['device']} {row['direction']}: {row['outcome']}"
+        + (f" ({row['reason']})" if row["reason"] else "")
+        + (f", tier {row['tier']}" if row["tier"] else "")
+    )
+    if row["message"]:
+        say(f"  {row['message']}")
+    if row.get("property"):
+        say(f"  property: {row['property']}")
+    if row["ratio"] == row["ratio"] and row["ratio"] is not None:
+        click.echo(f"  largest error {row['error']:.3g}, error over bound {row['ratio']:.3g}")
+    if row["where"]:
+        click.echo(f"  worst at ({row['where']}): right {_both(row['expected'])}, returned {_both(row['got'])}")
+    for name in ("reference", "output", "weights"):
+        if name in arrays and (name != "reference" or row["outcome"] != "pass"):
+            show_array(name, loaded.array(arrays[name]))
+    _show_causes(loaded, row, known)
+    if row["stderr"]:
+        say("  the worker printed:\n" + "\n".join("    " + line for line in row["stderr"].splitlines()[-30:]))
+
+
+def _show_causes(loaded: Run, row: Row, known: Row) -> None:
+    """Print the causes of a failure, the likeliest first; where they cannot be computed again, what the run says."""
+    if row["outcome"] != Outcome.FAIL:
+        return
+    causes = list(_causes(loaded, row, known))
+    for place, cause in enumerate(causes[:MOST_CAUSES], 1):
+        evidence = f" ({cause.evidence})" if cause.evidence else ""
+        say(f"  cause {place}: {cause.name}: {cause.sentence}{evidence}")
+    if not causes and row.get("diagnosis"):
+        say(f"  cause: {row['diagnosis']}")
+
+
+def _causes(loaded: Run, row: Row, known: Row) -> Iterable[Any]:
+    return ()
+
+
+def _both(value: float) -> str:
+    return f"{value!r} = {float(value).hex()}"
+
+
+def show_array(name: str, array: np.ndarray[Any, Any] | None) -> None:
+    """Print an array's name, dtype and shape, and its numbers where they are few; nothing for None."""
+    import numpy as np
+
+    from crosscorrect import dtypes
+
+    if array is None:
+        return
+    click.echo(f"  {name}: {dtypes.name_of(array.dtype)} {array.shape}")
+    if array.size <= SMALL:
+        numbers = np.array2string(np.squeeze(dtypes.widen(array)), separator=", ")
+        click.echo("\n".join("    " + line for line in numbers.splitlines()))
