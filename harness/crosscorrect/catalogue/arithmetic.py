@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosscorrect import dtypes
-from crosscorrect.catalogue.change import SAME, Change, Map, Setting
+from crosscorrect.catalogue.change import Change, Map, Setting
 from crosscorrect.catalogue.entry import Register
 
 if TYPE_CHECKING:
@@ -61,22 +61,21 @@ def flush(a: Array) -> Array:
     return np.where(np.abs(a) < 2.0**-126, np.zeros((), a.dtype), a) if a.dtype.kind == "f" else a
 
 
-def unsigned(a: Array) -> Array:
-    """Read a signed byte as unsigned: a negative number is 256 too large."""
-    a = np.asarray(a)
-    return np.where(a < 0, a + a.dtype.type(256), a) if a.dtype != np.int8 else a.view(np.uint8)
-
-
-def signed(a: Array) -> Array:
-    """Read an unsigned byte as signed: from 128 on a number is 256 too small."""
-    a = np.asarray(a)
-    return np.where(a > 127, a - a.dtype.type(256), a) if a.dtype != np.uint8 else a.view(np.int8)
-
-
 def wrapped(bits: int) -> Cast:
     """Keep the lowest bits of an integer, two's complement."""
     half = 2 ** (bits - 1)
-    return lambda a: (np.asarray(a) + half) % (2 * half) - half if np.asarray(a).dtype.kind in "if" else a
+    return lambda a: (_whole(a) + half) % (2 * half) - half
+
+
+def saturated(low: int, high: int) -> Cast:
+    """Keep an integer between two limits."""
+    return lambda a: np.clip(_whole(a), low, high)
+
+
+def _whole(a: Array) -> Array:
+    """Integers in 64 bits, so that no step of the calculation wraps by itself; floating-point numbers as they are."""
+    a = np.asarray(a)
+    return a.astype(np.int64) if a.dtype.kind in "iu" else a
 
 
 def _back(_: Array, y: Array) -> Array:
@@ -133,8 +132,8 @@ def _plain(s: Setting) -> Iterator[Change]:
     yield Change(s.geometry)
 
 
-def _integers(x: Map = SAME, w: Map = SAME, result: Map = SAME) -> Callable[[Setting], Iterator[Change]]:
-    return lambda s: iter([Change(s.geometry, x=x, w=w, result=result)])
+def _integers(function: Cast) -> Callable[[Setting], Iterator[Change]]:
+    return lambda s: iter([Change(s.geometry, result=Map(function, back=_back))])
 
 
 for _name, (_words, _cast) in INPUTS.items():
@@ -143,29 +142,13 @@ for _name, (_words, _cast) in OUTPUTS.items():
     REGISTER.arithmetic(_name, f"consistent with {_words}", _outputs(_cast))
 for _name, _words in SUMS.items():
     REGISTER.arithmetic(_name, f"consistent with {_words}", _plain)
-REGISTER.arithmetic(
-    "image-read-as-unsigned", "the image's bytes are read as unsigned", _integers(x=Map(unsigned, back=_back))
-)
-REGISTER.arithmetic(
-    "image-read-as-signed", "the image's bytes are read as signed", _integers(x=Map(signed, back=_back))
-)
-REGISTER.arithmetic(
-    "kernel-read-as-unsigned", "the kernel's bytes are read as unsigned", _integers(w=Map(unsigned, back=_back))
-)
-REGISTER.arithmetic(
-    "kernel-read-as-signed", "the kernel's bytes are read as signed", _integers(w=Map(signed, back=_back))
-)
-REGISTER.arithmetic(
-    "wrapped-at-8-bits", "the sum is kept in 8 bits and wraps", _integers(result=Map(wrapped(8), back=_back))
-)
-REGISTER.arithmetic(
-    "wrapped-at-16-bits", "the sum is kept in 16 bits and wraps", _integers(result=Map(wrapped(16), back=_back))
-)
-for _low, _high, _name in ((-128, 127, "int8"), (0, 255, "uint8"), (-32768, 32767, "int16")):
-    REGISTER.arithmetic(
-        f"saturated-at-{_name}",
-        f"the sum saturates at the limits of {_name}",
-        _integers(
-            result=Map(lambda a, low=_low, high=_high: np.clip(a, low, high).astype(np.asarray(a).dtype), back=_back)
-        ),  # type: ignore[misc]
-    )
+INTEGERS: dict[str, tuple[str, Cast]] = {
+    "wrapped-at-8-bits": ("the sum is kept in 8 bits and wraps", wrapped(8)),
+    "wrapped-at-16-bits": ("the sum is kept in 16 bits and wraps", wrapped(16)),
+    "saturated-at-int8": ("the sum saturates at the limits of int8", saturated(-128, 127)),
+    "saturated-at-uint8": ("the sum saturates at the limits of uint8", saturated(0, 255)),
+    "saturated-at-int16": ("the sum saturates at the limits of int16", saturated(-32768, 32767)),
+}
+"""What becomes of an exact integer sum; floating-point problems are left alone."""
+for _name, (_words, _cast) in INTEGERS.items():
+    REGISTER.arithmetic(_name, _words, _integers(_cast))

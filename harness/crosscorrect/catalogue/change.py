@@ -157,12 +157,9 @@ def forward(change: Change, x: Array, w: Array, b: Array | None) -> Reference | 
     x, w = change.x(x), change.w(w)
     bias = None if b is None or change.spread is not None else change.b(b)
     try:
-        found = oracle.forward(x, w, bias, change.geometry)
+        found = _forward(x, w, bias, change.geometry)
         if b is not None and change.spread is not None:
-            added = change.spread(b)
-            found = replace(
-                found, value=found.value + added, scale=found.scale + np.abs(added), terms=found.terms + 1, single=None
-            )
+            found = _added(found, change.spread(b))
         return _mapped(found, change.result, change.terms)
     except ValueError:  # kernel and image, or bias and channels, do not fit together after the change
         return None
@@ -180,11 +177,11 @@ def consistent(
     try:
         inner = np.zeros(change.geometry.output_shape(changed_x.shape, changed_w.shape))
         if change.result.back is not None:  # its adjoint may depend on where it is taken
-            inner = oracle.forward(changed_x, changed_w, bias, change.geometry).value
+            inner = _forward(changed_x, changed_w, bias, change.geometry).value
         if change.result(inner).shape != dy.shape:
             return {}, {}
         pulled = dy if change.result is SAME else change.result.adjoint(inner, dy)
-        found = oracle.gradients(changed_x, changed_w, bias, pulled, change.geometry)
+        found = _gradients(changed_x, changed_w, bias, pulled, change.geometry)
     except ValueError:
         return {}, {}
     if change.spread is not None and b is not None:
@@ -204,12 +201,76 @@ def consistent(
 def gradient(change: Change, direction: Direction, x: Array, w: Array, b: Array | None, dy: Array) -> Reference | None:
     """What a backend returns whose computation of this gradient alone has this change; None where it has none."""
     try:
-        found = oracle.gradients(
-            change.x(x), change.w(w), None if b is None else change.b(b), change.dy(dy), change.geometry
-        )
+        bias = None if b is None else change.b(b)
+        found = _gradients(change.x(x), change.w(w), bias, change.dy(dy), change.geometry)
     except ValueError:
         return None
     return _mapped(found[direction], change.result, change.terms) if direction in found else None
+
+
+def cut(geometry: Geometry) -> tuple[Geometry, list[tuple[int, int]] | None]:
+    """Split negative padding off: the geometry without it, and what it takes off per axis; None where there is none.
+
+    An oracle and an adapter refuse negative padding. It takes elements off the image, and adds rows and columns that no
+    tap reaches to a transposed output.
+    """
+    pads = geometry.pads((), ()) if not isinstance(geometry.padding, str) else ()
+    if all(n >= 0 for pair in pads for n in pair):
+        return geometry, None
+    kept = tuple((max(b, 0), max(e, 0)) for b, e in pads)
+    return replace(geometry, padding=kept), [(max(-b, 0), max(-e, 0)) for b, e in pads]
+
+
+def cropped(a: Array, off: list[tuple[int, int]]) -> Array:
+    """Take elements off the spatial axes. Raises ValueError where more than all are taken off."""
+    inside = tuple(slice(b, n - e) for (b, e), n in zip(off, a.shape[2:], strict=True))
+    if any(b + e >= n for (b, e), n in zip(off, a.shape[2:], strict=True)):
+        raise ValueError(f"{off} is taken off an image of {a.shape[2:]}")
+    return np.ascontiguousarray(a[(..., *inside)])
+
+
+def framed(a: Array, off: list[tuple[int, int]]) -> Array:
+    """Put zeros around the spatial axes: the adjoint of ``cropped``."""
+    return np.pad(a, [(0, 0), (0, 0), *off])
+
+
+def _forward(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Reference:
+    """The oracle's forward, for negative padding too."""
+    geometry, off = cut(geometry)
+    if off is None:
+        return oracle.forward(x, w, b, geometry)
+    if not geometry.transposed:
+        return oracle.forward(cropped(x, off), w, b, geometry)
+    found = oracle.forward(x, w, None, geometry)
+    found = _mapped(found, Map(lambda y: framed(y, off)))
+    return found if b is None else _added(found, b.reshape(-1, *(1,) * geometry.rank))
+
+
+def _gradients(
+    x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry
+) -> dict[Direction, Reference]:
+    """The oracle's gradients, for negative padding too."""
+    geometry, off = cut(geometry)
+    if off is None:
+        return oracle.gradients(x, w, b, dy, geometry)
+    if not geometry.transposed:
+        found = oracle.gradients(cropped(x, off), w, b, dy, geometry)
+        found[Direction.GRAD_INPUT] = _mapped(found[Direction.GRAD_INPUT], Map(lambda a: framed(a, off)))
+        return found
+    return oracle.gradients(x, w, b, cropped(dy, off), geometry)
+
+
+def _added(reference: Reference, bias: Array) -> Reference:
+    """A reference with one more term in each element."""
+    return replace(
+        reference,
+        value=reference.value + bias,
+        scale=reference.scale + np.abs(bias),
+        terms=reference.terms + 1,
+        special=None,
+        others=(),
+        single=None,
+    )
 
 
 def _mapped(reference: Reference, linear: Map, terms: int = 0) -> Reference:

@@ -14,7 +14,7 @@ import numpy as np
 
 from crosscorrect.diagnosis.damage import described
 from crosscorrect.diagnosis.fingerprints import recognised
-from crosscorrect.diagnosis.predictions import Predictions, explained
+from crosscorrect.diagnosis.predictions import SMALL, Predictions
 from crosscorrect.diagnosis.question import Answer, Cause, Given
 
 if TYPE_CHECKING:
@@ -62,9 +62,16 @@ class Diagnostician:
             return []
         with np.errstate(all="ignore"):
             answer = Answer.of(self._predictions.given, direction, output, reference)
-            found = explained(answer, self._predictions.of(direction))
+            found = self._predictions.explain(answer)
             if not any(cause.complete for cause in found):
-                found = [*found, *recognised(answer, arithmetic), *described(answer)]
+                some = answer
+                if answer.wrong is not None and self._predictions.plain(direction) and self._predictions.work > SMALL:
+                    some = answer.sample()
+                seen = described(answer)
+                if seen and seen[0].name in ("not-written", "not-finite", "element-not-written"):
+                    found = [seen[0], *found, *seen[1:]]  # plainer than an entry that predicts zeros there too
+                else:
+                    found = [*found, *recognised(some, arithmetic), *seen]
         return found[:limit]
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crosscorrect import bounds, catalogue, oracle
-from crosscorrect.catalogue import arithmetic as ways
-from crosscorrect.catalogue.change import Setting, forward, gradient
+from crosscorrect import bounds, catalogue
+from crosscorrect.catalogue import arithmetic as ways, sums
+from crosscorrect.catalogue.change import Change, Map, Setting
 from crosscorrect.diagnosis.question import Answer, Cause, bound_of, inside, stored
 from crosscorrect.model import Direction
 
@@ -30,17 +30,23 @@ UNITS = {"bf16-output": 2.0**-8, "fp16-output": 2.0**-11, "tf32-output": 2.0**-1
 NARROW = {"bf16-output": "bf16-accumulator", "fp16-output": "fp16-accumulator"}
 WINOGRAD = {"winograd-f2": (21.4, 23.4), "winograd-f4": (18.7, 21.2), "winograd-f6": (16.8, 18.7)}
 """The effective bits between which an output in float32 is taken for Winograd's."""
+EMULATED = 2**17
+"""Images of up to this many elements are put through the emulations."""
+SINGLE = 30.0
+"""The effective bits from which an output is better than float32 can be."""
 LEAST = 3.0
 """The effective bits below which an output is not taken for an inaccurate right one."""
 
 
 def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
     """The arithmetics that an output is consistent with, the strongest evidence first; empty where it is no rounding."""
-    if answer.wrong is None or not answer.wrong.any():
+    if answer.wrong is None or not answer.wrong.any() or not np.all(np.isfinite(answer.output)):
         return []
     if answer.given.dtype not in bounds.FORMATS:
         return list(_predicted(answer, math.nan, declared))
     bits = effective_bits(answer)
+    if answer.wrong.sum() < min(3, answer.wrong.size):
+        return []  # one or two elements are damage, no arithmetic
     found = list(_predicted(answer, bits, declared)) or [*_grid(answer, bits)]
     if found or not bits > LEAST:
         return found
@@ -62,16 +68,9 @@ def effective_bits(answer: Answer) -> float:
 
 
 def _squares(answer: Answer) -> Floats | None:
-    g = answer.given
-    x, w, b = g.x**2, g.w**2, None if g.b is None else g.b**2
-    if answer.direction is Direction.FORWARD:
-        value = oracle.forward(np.abs(x), np.abs(w), None if b is None else np.abs(b), g.geometry).value
-    elif g.dy is None:
-        return None
-    else:
-        found = oracle.gradients(np.abs(x), np.abs(w), b, np.abs(g.dy**2), g.geometry)
-        value = found[answer.direction].value
-    return np.asarray(value) if value.shape == answer.output.shape else None
+    square = Map(np.square, back=lambda _, y: y)
+    found = answer.ask(Change(answer.given.geometry, x=square, w=square, b=square, dy=square))
+    return None if found is None or found.value.shape != answer.output.shape else np.abs(found.value)
 
 
 def _predicted(answer: Answer, bits: float, declared: str) -> Iterator[Cause]:
@@ -82,13 +81,12 @@ def _predicted(answer: Answer, bits: float, declared: str) -> Iterator[Cause]:
     for entry in catalogue.entries(("arithmetic",)):
         if entry.name in ways.SUMS or entry.name in ways.OUTPUTS:
             continue
+        if (entry.name in ways.INTEGERS) == (g.dtype in bounds.FORMATS):
+            continue
         if declared == entry.name.partition("-")[0] or (entry.name == "float32-computation" and g.dtype != "float64"):
             continue
         for change in entry.changes(setting):
-            if answer.direction is Direction.FORWARD:
-                reference = forward(change, g.x, g.w, g.b)
-            else:
-                reference = None if g.dy is None else gradient(change, answer.direction, g.x, g.w, g.b, g.dy)
+            reference = answer.ask(change)
             if reference is None or reference.value.shape != answer.output.shape:
                 continue
             words = ways.INPUTS.get(entry.name, ("", None))[0]
@@ -117,9 +115,9 @@ def _fits(answer: Answer, entry: Entry, sentence: str, reference: Reference, bit
     if name and _made_of(answer.output, name):
         bound = bound + UNITS[name] * np.abs(held.value)
     if entry.name == "float32-computation":
-        if not bits > LEAST:
+        if not LEAST < bits < SINGLE:
             return None
-    elif bool(np.all(inside(held.value, right, bound + answer.bound))):
+    elif np.array_equal(held.value, right, equal_nan=True):
         return None  # it predicts what is right anyway
     if not bool(np.all(inside(answer.output, held.value, bound))):
         return None
@@ -156,22 +154,23 @@ def _grid(answer: Answer, bits: float) -> Iterator[Cause]:
     g, right = answer.given, answer.right
     if np.iscomplexobj(answer.output):
         return
-    for name, unit in UNITS.items():
-        if unit <= bounds.floating(g.dtype).u or not _made_of(answer.output, name):
-            continue
-        value = np.abs(right.value)
-        if name not in NARROW and answer.given.whole:
-            return  # whole numbers: any sum of them is made so
-        once = answer.bound + unit * (value + answer.bound) + 2.0**-25 * (name == "fp16-output")
-        lost = ~inside(answer.output, right.value, once)
-        if not lost.any():
+    made = [name for name in UNITS if UNITS[name] > bounds.floating(g.dtype).u and _made_of(answer.output, name)]
+    once = []
+    for name in made:
+        limit = answer.bound + UNITS[name] * (np.abs(right.value) + answer.bound) + 2.0**-25 * (name == "fp16-output")
+        known = not g.whole or np.array_equal(ways.OUTPUTS[name][1](right.value), answer.output)
+        if known and bool(np.all(inside(answer.output, right.value, limit))):
             words = ways.OUTPUTS[name][0]
-            yield _weak(answer, name, f"consistent with {words}", f"every element is such a number; {_bits(bits)}")
-        elif name in NARROW and bits > 0 and not _shallow(answer, unit):
-            words = ways.SUMS[NARROW[name]]
-            evidence = f"every element is a number of that format, {int(lost.sum())} are off by more than one rounding; {_bits(bits)}"
-            yield _weak(answer, NARROW[name], f"consistent with {words}", evidence)
+            evidence = f"every element is such a number; {_bits(bits)}"
+            once.append(_weak(answer, name, f"consistent with {words}", evidence))
+    if once:
+        yield from _joined(once)
         return
+    for name in made:
+        if name in NARROW and bits > 0 and not _shallow(answer, UNITS[name]):
+            evidence = f"every element is a number of that format and off by more than one rounding; {_bits(bits)}"
+            yield _weak(answer, NARROW[name], f"consistent with {ways.SUMS[NARROW[name]]}", evidence)
+            return
 
 
 def _shallow(answer: Answer, unit: float) -> bool:
@@ -185,40 +184,75 @@ def _shallow(answer: Answer, unit: float) -> bool:
 def _summed(answer: Answer, bits: float) -> Iterator[Cause]:
     """Other ways to sum, told by bits, by the side of the errors, or by where there are errors at all."""
     g = answer.given
-    error = np.real(answer.output - answer.right.value)
-    value = np.real(answer.right.value)
+    if np.iscomplexobj(answer.output):
+        return
+    yield from (found := list(_narrow_before_bias(answer, bits)) or list(_truncated(answer, bits)))
+    if found:
+        return
     taps = int(np.prod(g.w.shape[2:]))
-    three = (
-        g.w.shape[2:] == (3,) * g.geometry.rank and g.geometry.stride == g.geometry.dilation == (1,) * g.geometry.rank
-    )
-    if answer.direction is Direction.FORWARD and g.b is not None and not np.iscomplexobj(answer.output):
-        plain = (answer.output - g.b.reshape(-1, *(1,) * g.geometry.rank)).astype(
-            g.dtype if g.dtype == "float64" else "float32"
-        )
-        for name, narrow in NARROW.items():
-            if UNITS[name] > bounds.floating(g.dtype).u and _made_of(plain.astype(np.float64), name):
-                evidence = f"without its bias every element is a number of that format; {_bits(bits)}"
-                yield _weak(answer, narrow, f"consistent with {ways.SUMS[narrow]}", evidence)
-                return
+    empty = (answer.right.scale == 0) & (answer.output != answer.right.value)
+    if empty.any() and taps > 1:
+        evidence = f"{int(empty.sum())} elements whose every term is zero are not zero; {_bits(bits)}"
+        yield _weak(answer, "fft", f"consistent with {ways.SUMS['fft']}, or another that spreads errors", evidence)
+    near = list(_transformed(answer, bits))
+    if taps > 1 and not empty.any() and not near and 0 < bounds.floating(g.dtype).digits - bits < 4:
+        near = [_weak(answer, "fft", f"consistent with {ways.SUMS['fft']}", _bits(bits))]
+    yield from _joined(near)
+
+
+def _narrow_before_bias(answer: Answer, bits: float) -> Iterator[Cause]:
+    """A narrow accumulator whose sum was widened before the bias was added: without the bias it is made of short numbers."""
+    g = answer.given
+    if answer.direction is not Direction.FORWARD or g.b is None or answer.places is not None:
+        return
+    plain = answer.output - g.b.reshape(-1, *(1,) * g.geometry.rank)
+    slack = bounds.floating(g.dtype).u * np.abs(answer.output)
+    for name, narrow in NARROW.items():
+        short = np.abs(ways.OUTPUTS[name][1](plain) - plain) <= slack
+        if UNITS[name] > bounds.floating(g.dtype).u and bool(np.all(short)) and not _shallow(answer, UNITS[name]):
+            evidence = f"without its bias every element is a number of that format; {_bits(bits)}"
+            yield _weak(answer, narrow, f"consistent with {ways.SUMS[narrow]}", evidence)
+            return
+
+
+def _truncated(answer: Answer, bits: float) -> Iterator[Cause]:
+    """Errors that point toward zero more often than chance allows."""
+    error, value = answer.output - answer.right.value, answer.right.value
     moved = (error != 0) & (value != 0)
     count = int(moved.sum())
     inward = int((np.sign(error) == -np.sign(value))[moved].sum())
     if count >= 16 and inward - count / 2 > 2.0 * math.sqrt(count) and inward > 0.7 * count:
         evidence = f"{inward} of {count} errors point toward zero; {_bits(bits)}"
-        yield _weak(
-            answer, "truncating-accumulator", f"consistent with {ways.SUMS['truncating-accumulator']}", evidence
-        )
+        yield _weak(answer, "truncating-accumulator", f"consistent with {ways.SUMS['truncating-accumulator']}", evidence)
+
+
+def _transformed(answer: Answer, bits: float) -> Iterator[Cause]:
+    """Winograd's algorithms and FFT whose emulation, on this very problem, leaves as many bits as the output has.
+
+    Where the problem is too large to emulate, Winograd's by the bits that it leaves elsewhere.
+    """
+    g = answer.given
+    three = g.w.shape[2:] == (3,) * g.geometry.rank and g.geometry.stride == g.geometry.dilation == (1,) * g.geometry.rank
+    names = [*(WINOGRAD if three else ()), "fft"]
+    if answer.direction is not Direction.FORWARD or g.dtype not in ("float32", "float64"):
         return
-    empty = (answer.right.scale == 0) & (error != 0)
-    if empty.any() and taps > 1:
-        evidence = f"{int(empty.sum())} elements whose every term is zero are not zero; {_bits(bits)}"
-        yield _weak(answer, "fft", f"consistent with {ways.SUMS['fft']}, or another that spreads errors", evidence)
-    if three and g.dtype == "float32":
-        for name, (low, high) in WINOGRAD.items():
-            if low <= bits <= high:
+    if answer.places is not None or g.x.size > EMULATED:
+        for name in names:
+            low, high = WINOGRAD.get(name, (math.inf, 0.0))
+            if low <= bits - (29 if g.dtype == "float64" else 0) <= high:
                 yield _weak(answer, name, f"consistent with {ways.SUMS[name]}", _bits(bits))
-    if taps > 1 and 20.5 <= bits <= 24.5 and g.dtype == "float32" and not empty.any():
-        yield _weak(answer, "fft", f"consistent with {ways.SUMS['fft']}", _bits(bits))
+        return
+    distances = {}
+    for name in names:
+        y = sums.computed(name, g.x.astype(g.dtype), g.w.astype(g.dtype), g.geometry.explicit(g.x.shape[2:], g.w.shape[2:]))
+        if y is not None:
+            y = y if g.b is None else y + g.b.astype(g.dtype).reshape(-1, *(1,) * g.geometry.rank)
+            emulated = replace(answer, output=y.astype(np.float64))
+            distances[name] = abs(effective_bits(emulated) - bits)
+    best = min(distances.values(), default=math.inf)
+    for name in sorted(distances, key=lambda n: distances[n]):
+        if distances[name] <= min(best + 0.3, 0.7):
+            yield _weak(answer, name, f"consistent with {ways.SUMS[name]}", f"{_bits(bits)}, as its emulation on these data")
 
 
 def _reduced(answer: Answer, bits: float) -> Iterator[Cause]:

@@ -14,15 +14,16 @@ from crosscorrect.diagnosis.question import Answer, Cause, Given, bound_of, insi
 from crosscorrect.model import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from crosscorrect.catalogue import Entry
     from crosscorrect.oracle import Array, Floats, Reference
 
 SPOKEN = 4
 """How many sentences of identical predictions are told."""
-WORK = 4e9
-"""The most multiplications that all predictions of one output may cost together (about a second)."""
+SMALL, LARGE = 5e5, 2e6
+"""Multiplications of one prediction up to which all elements are predicted: forward passes, of which a sample will do
+otherwise, and all others, which are not predicted beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,25 @@ class Predictions:
     def __init__(self, given: Given) -> None:
         self.given = given
         self._found: dict[Direction, list[Prediction]] = {}
+
+    def explain(self, answer: Answer) -> list[Cause]:
+        """The causes whose predictions explain an output: all of it, or where it is large, some hundred elements."""
+        if self.work <= SMALL or (self.work <= LARGE and (answer.wrong is None or not self.plain(answer.direction))):
+            return explained(answer, self.of(answer.direction))
+        if not self.plain(answer.direction) or answer.wrong is None:
+            return []
+        some = answer.sample()
+        return explained(some, self._sampled(some))
+
+    def plain(self, direction: Direction) -> bool:
+        """Whether elements can be predicted one by one."""
+        return direction is Direction.FORWARD and not self.given.geometry.transposed
+
+    def _sampled(self, answer: Answer) -> Iterator[Prediction]:
+        for entry, change in self._changes("semantic"):
+            reference = answer.ask(change)
+            if reference is not None:
+                yield self._prediction(entry, change, reference)
 
     def of(self, direction: Direction) -> list[Prediction]:
         """Every prediction for a direction, in catalogue order; computed when first asked for."""
@@ -102,12 +122,13 @@ class Predictions:
         )
 
 
-def explained(answer: Answer, predictions: list[Prediction]) -> list[Cause]:
+def explained(answer: Answer, predictions: Iterable[Prediction]) -> list[Cause]:
     """The causes that explain every element of an output, then those that explain each element that is wrong."""
     complete: list[tuple[float, int, Prediction]] = []
     partly: list[tuple[float, int, Prediction]] = []
+    probes = _probes(answer)
     for place, p in enumerate(predictions):
-        if p.value.shape != answer.output.shape or not _tells(answer, p):
+        if p.value.shape != answer.output.shape or not _probed(p, probes) or not _tells(answer, p):
             continue
         good = inside(answer.output, p.value, p.bound)
         if answer.wrong is not None and not np.all(np.isfinite(p.bound) | ~answer.wrong):
@@ -118,6 +139,22 @@ def explained(answer: Answer, predictions: list[Prediction]) -> list[Cause]:
             partly.append((-float(np.mean(good)), place, p))
     causes = _told(answer, sorted(complete, key=lambda c: (round(c[0], 6), c[1])), complete=True)
     return causes or _told(answer, sorted(partly, key=lambda c: c[:2]), complete=False)
+
+
+def _probes(answer: Answer) -> list[tuple[int, complex]]:
+    """A few elements, wrong ones if the shape is right, that every explanation must meet: most predictions fail here."""
+    marked = answer.output if answer.wrong is None else answer.wrong
+    places = np.flatnonzero(np.ones(marked.shape, bool) if answer.wrong is None else marked)
+    chosen = places[:: max(len(places) // 3, 1)][:4]
+    return [(int(i), answer.output.item(int(i))) for i in chosen]
+
+
+def _probed(p: Prediction, probes: list[tuple[int, complex]]) -> bool:
+    for place, got in probes:
+        value = p.value.item(place)
+        if not (abs(got - value) <= p.bound.item(place) or got == value or (value != value and got != got)):  # noqa: PLR0124
+            return False
+    return True
 
 
 def _tells(answer: Answer, p: Prediction) -> bool:
@@ -138,12 +175,20 @@ def _told(answer: Answer, found: list[tuple[float, int, Prediction]], *, complet
     groups: list[list[tuple[float, int, Prediction]]] = []
     for one in found:
         for group in groups:
-            if np.array_equal(group[0][2].value, one[2].value, equal_nan=True):
+            if _identical(group[0][2], one[2]):
                 group.append(one)
                 break
         else:
             groups.append([one])
     return [_cause(answer, group, complete=complete) for group in groups]
+
+
+def _identical(a: Prediction, b: Prediction) -> bool:
+    """The same numbers, up to the rounding of the float64 predictions themselves."""
+    if np.array_equal(a.value, b.value, equal_nan=True):
+        return True
+    limit = 2.0**-44 * np.maximum(np.abs(a.value), np.abs(b.value)) + 2.0**-20 * np.minimum(a.bound, b.bound)
+    return not (a.exact or b.exact) and bool(np.all(inside(a.value, b.value, limit)))
 
 
 def _cause(answer: Answer, group: list[tuple[float, int, Prediction]], *, complete: bool) -> Cause:
@@ -167,6 +212,8 @@ def _cause(answer: Answer, group: list[tuple[float, int, Prediction]], *, comple
         evidence = f"all {size} elements equal this prediction exactly"
     else:
         evidence = f"all {size} elements lie within the rounding bound of this prediction, at worst {ratio:.2g} of it"
+    if answer.places is not None:
+        evidence = f"of {prod(answer.shape)} elements {size} were looked at: {evidence}"
     if answer.wrong is not None:
         evidence += f"; {int(answer.wrong.sum())} of them are wrong"
     return Cause(names[0], said, evidence, ratio, 1.0, first.entry.kind, names)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect import bounds, dtypes
+from crosscorrect.catalogue.change import forward, gradient
+from crosscorrect.diagnosis import sampled
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 
 if TYPE_CHECKING:
-    from crosscorrect.oracle import Array, Bools, Floats, Reference
+    from crosscorrect.catalogue.change import Change
+    from crosscorrect.oracle import Array, Bools, Floats, Reference, Sizes
 
 LIFTED = ("corr2d", "layer", "matrix", "differentiate")
 """Operations on ``(H, W)``: a batch and a channel of one are put before."""
@@ -86,7 +89,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An output beside the right one, both lifted; ``wrong`` marks the elements outside the bound, if shapes agree."""
+    """An output beside the right one, both lifted; ``wrong`` marks the elements outside the bound, if shapes agree.
+
+    Of a large output only some elements, flat: ``places`` are their positions in row order in an output of ``shape``.
+    """
 
     given: Given
     direction: Direction
@@ -94,6 +100,26 @@ class Answer:
     right: Reference
     bound: Floats
     wrong: Bools | None
+    places: Array | None = None
+    shape: Sizes = ()
+
+    def ask(self, change: Change) -> Reference | None:
+        """What a backend with this change returns for this direction: all of it, or at ``places``."""
+        g = self.given
+        if self.direction is not Direction.FORWARD:
+            return None if g.dy is None else gradient(change, self.direction, g.x, g.w, g.b, g.dy)
+        if self.places is None:
+            return forward(change, g.x, g.w, g.b)
+        return sampled.forward(change, g.x, g.w, g.b, self.places, self.shape)
+
+    def sample(self) -> Answer:
+        """Some elements of this answer, flat: ``ask`` then answers for them."""
+        if self.wrong is None:
+            raise ValueError("an output of another shape has no elements to compare")
+        where = sampled.places(self.wrong)
+        output, bound, wrong = (a.ravel()[where] for a in (self.output, self.bound, self.wrong))
+        right = sampled.taken(self.right, where)
+        return Answer(self.given, self.direction, output, right, bound, wrong, where, self.output.shape)
 
     @classmethod
     def of(cls, given: Given, direction: Direction, output: Array, reference: Reference) -> Answer:
