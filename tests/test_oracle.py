@@ -1,8 +1,9 @@
-"""The float64 references against integer and fraction loops written from the definition, over every geometry."""
+"""The references against the second witness, over every geometry, direction and dtype."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product as every
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import witness
-from crosscorrect import bounds, dtypes, oracle, slides
+from crosscorrect import bounds, dtypes, oracle, slides, sums
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from shapes import geometries, integers, wild
@@ -188,3 +189,216 @@ def test_a_wrong_output_gradient_or_bias_is_refused() -> None:
         oracle.gradients(x, w, None, np.ones((1, 1, 3, 3)), Geometry())
     with pytest.raises(ValueError, match="bias of shape"):
         oracle.forward(x, w, np.ones(2), Geometry())
+
+
+def limits(dtype: str) -> tuple[int, int]:
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=geometries(), data=st.data(), dtype=st.sampled_from(["int8", "uint8", "int32", "int64", "uint64"]))
+def test_integer_sums_wrap_and_the_saturated_ones_are_the_other_answer(
+    case: Any, data: st.DataObject, dtype: str
+) -> None:
+    geometry, x_shape, w_shape = case
+    low, high = limits(dtype)
+    reach = data.draw(st.sampled_from([2, 100, high]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shapes = x_shape, w_shape, geometry.output_shape(x_shape, w_shape)
+    x, w, dy = (rng.integers(max(low, -reach), min(high, reach), shape, dtype, endpoint=True) for shape in shapes)
+    b = rng.integers(low, high, dy.shape[1:2], dtype, endpoint=True)
+    found = {Direction.FORWARD: oracle.forward(x, w, b, geometry), **oracle.gradients(x, w, b, dy, geometry)}
+    for direction, expected in {
+        Direction.FORWARD: witness.forward(x, w, b, geometry),
+        Direction.GRAD_INPUT: witness.grad_input(x, w, dy, geometry),
+        Direction.GRAD_WEIGHT: witness.grad_weight(x, w, dy, geometry),
+        Direction.GRAD_BIAS: witness.grad_bias(dy),
+    }.items():
+        reference = found[direction]
+        fits = all(low <= value <= high for value in expected.value.ravel())
+        assert reference.property == ("" if fits else "integer overflow wraps")
+        assert [other.property for other in reference.others] == ([] if fits else ["integer overflow saturates"])
+        for at in np.ndindex(expected.value.shape):
+            exact = int(expected.value[at])
+            assert whole_of(reference, at) == (exact - low) % (high - low + 1) + low
+            for other in reference.others:
+                assert whole_of(other, at) == min(max(exact, low), high)
+
+
+def whole_of(reference: oracle.Reference, at: Shape) -> int:
+    low = 0.0 if reference.low is None else reference.low[at].item()
+    return int(reference.value[at].item()) + int(low)
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=geometries(), seed=st.integers(0, 2**32 - 1), dtype=st.sampled_from(["complex64", "complex128"]))
+def test_complex_answers_and_both_conventions_of_their_gradients(case: Any, seed: int, dtype: str) -> None:
+    geometry, x_shape, w_shape = case
+    rng = np.random.default_rng(seed)
+
+    def numbers(shape: Shape) -> Array:
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+
+    x, w, dy = numbers(x_shape), numbers(w_shape), numbers(geometry.output_shape(x_shape, w_shape))
+    b = numbers(dy.shape[1:2])
+    within(oracle.forward(x, w, b, geometry), lambda p, q: witness.forward(p, q, None, geometry), x, w, b)
+    found = oracle.gradients(x, w, b, dy, geometry)
+    for direction, expected in {
+        Direction.GRAD_INPUT: lambda p, q: witness.grad_input(x.real, q, p, geometry),
+        Direction.GRAD_WEIGHT: lambda p, q: witness.grad_weight(q, w.real, p, geometry),
+    }.items():
+        other = w if direction is Direction.GRAD_INPUT else x
+        assert found[direction].property == "gradient conjugated"
+        within(found[direction], expected, dy, other.conj())
+        (plain,) = found[direction].others
+        assert plain.property == "gradient not conjugated"
+        within(plain, expected, dy, other)
+    np.testing.assert_allclose(found[Direction.GRAD_BIAS].value, dy.sum((0, *range(2, dy.ndim))), rtol=1e-4)
+
+
+def within(reference: oracle.Reference, expected: Any, p: Array, q: Array, b: Array | None = None) -> None:
+    """The complex answer is within its bound of four exact real ones, and the scale bounds both components."""
+    rr, ii, ri, ir = (expected(u, v).value for u, v in every((p.real, p.imag), (q.real, q.imag)))
+    real, imaginary = rr - ir, ii + ri
+    scale = expected(np.abs(p.real) + np.abs(p.imag), np.abs(q.real) + np.abs(q.imag)).value
+    assert reference.own is not None
+    for at in np.ndindex(reference.value.shape):
+        bias = 0j if b is None else b[at[1]].item()
+        found = [Fraction(part) for part in (reference.value[at].real.item(), reference.value[at].imag.item())]
+        if reference.low is not None:
+            found[0] += Fraction(reference.low[at].real.item())
+            found[1] += Fraction(reference.low[at].imag.item())
+        off = (found[0] - real[at] - Fraction(bias.real)) ** 2 + (found[1] - imaginary[at] - Fraction(bias.imag)) ** 2
+        assert off <= Fraction(reference.own[at].item()) ** 2
+        least = scale[at] + abs(Fraction(bias.real)) + abs(Fraction(bias.imag))
+        assert Fraction(reference.scale[at].item()) * (1 + Fraction(1, 2**20)) >= least
+
+
+def test_complex_gradients_agree_with_the_real_ones_of_their_components() -> None:
+    # d/dx Re(conj(dy) w x) along re and im: the convention that makes gradient descent descend
+    x, w, dy = (np.array([[[v]]]) for v in (2 + 3j, 5 - 1j, 1 + 1j))
+    found = oracle.gradients(x, w, None, dy, Geometry((1,), "valid", (1,)))
+    assert found[Direction.GRAD_INPUT].value.item() == (1 + 1j) * (5 + 1j)
+    assert found[Direction.GRAD_WEIGHT].value.item() == (1 + 1j) * (2 - 3j)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    ("n", "c", "o", "space"),
+    [(0, 2, 4, (5, 4)), (2, 0, 4, (5, 4)), (2, 2, 0, (5, 4)), (2, 2, 4, (0, 4)), (0, 0, 0, (0, 0))],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int32", "int64", "bfloat16"])
+def test_batches_channels_and_images_may_be_empty(
+    transposed: bool, n: int, c: int, o: int, space: Shape, dtype: str
+) -> None:
+    geometry = Geometry(padding=((2, 2), (2, 2)), groups=2, transposed=transposed)
+    if transposed:
+        geometry = Geometry(stride=(2, 2), groups=2, transposed=True, output_padding=(1, 1))
+    kernel = (3, 2)
+    w = dtypes.narrow(np.ones((c, o // 2, *kernel) if transposed else (o, c // 2, *kernel)), dtype)
+    x, b = dtypes.narrow(np.ones((n, c, *space)), dtype), dtypes.narrow(np.full(o, 3.0), dtype)
+    shape = geometry.output_shape(x.shape, w.shape)
+    reference = oracle.forward(x, w, b, geometry)
+    assert reference.value.shape == reference.scale.shape == reference.terms.shape == shape
+    if not x.size:
+        assert (reference.value == 3).all()
+        assert (reference.terms == 1).all()
+    found = oracle.gradients(x, w, b, dtypes.narrow(np.ones(shape), dtype), geometry)
+    for direction, like in zip(found, (x, w, b), strict=True):
+        assert found[direction].value.shape == found[direction].terms.shape == like.shape
+        if direction is not Direction.GRAD_BIAS:
+            assert x.size or not found[direction].value.any()
+    assert (found[Direction.GRAD_BIAS].value == n * np.prod(shape[2:])).all()
+
+
+def test_an_empty_image_without_padding_has_an_empty_output_and_zero_gradients() -> None:
+    x, w = np.ones((2, 1, 0, 3)), np.ones((1, 1, 1, 1))
+    assert oracle.forward(x, w, None, Geometry()).value.shape == (2, 1, 0, 3)
+    found = oracle.gradients(x, w, np.ones(1), np.ones((2, 1, 0, 3)), Geometry())
+    assert found[Direction.GRAD_WEIGHT].value.tolist() == [[[[0]]]]
+    assert found[Direction.GRAD_BIAS].value.tolist() == [0]
+    with pytest.raises(ValueError, match="does not fit image"):
+        oracle.forward(x, np.ones((1, 1, 3, 1)), None, Geometry())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("bias", [None, 0.0, 1.0])
+def test_a_one_hot_kernel_marks_the_elements_that_must_be_copies(dtype: str, bias: float | None) -> None:
+    rng = np.random.default_rng(6)
+    x = dtypes.narrow(rng.standard_normal((1, 2, 5, 5)), dtype)
+    w = np.zeros((2, 2, 3, 3))
+    w[0, 1, 2, 0] = w[1, 0, 1, 1] = w[1, 1, 1, 1] = 1.0
+    b = None if bias is None else np.full(2, bias)
+    found = oracle.forward(x, dtypes.narrow(w, dtype), b, Geometry(), dtype)
+    assert found.single is not None
+    assert found.single[:, 0].all() == (bias != 1.0)
+    assert not found.single[:, 1].any(), "two pixels are added here"
+    if bias != 1.0:
+        np.testing.assert_array_equal(found.value[:, 0], dtypes.widen(x)[:, 1, 2:, :3].astype(np.float64))
+
+
+def test_products_that_round_are_not_copies_and_dense_kernels_are_not_looked_at() -> None:
+    x = np.array([[1 + 2.0**-23, 1.0, 3.0]], np.float32)
+    found = oracle.corr2d(x, np.array([[1 + 2.0**-23, 0.0]], np.float32))
+    assert found.single is not None
+    assert found.single.tolist() == [[False, True]]
+    assert oracle.corr2d(x, np.ones((1, 2), np.float32)).single is None
+    assert oracle.corr2d(x.astype(np.float64), np.array([[1 / 3, 0.0]])).single is None
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_squares_are_the_sums_of_the_squared_terms_in_every_direction(transposed: bool) -> None:
+    rng = np.random.default_rng(7)
+    geometry = Geometry((2, 1), ((1, 0), (0, 2)), (1, 2), 2, transposed=transposed)
+    x, w = integers(rng, (2, 4, 6, 5)), integers(rng, (4, 2, 3, 2))
+    dy = integers(rng, geometry.output_shape(x.shape, w.shape))
+    found = {d: oracle.squares(d, x, w, geometry, dy) for d in Direction if d is not Direction.TRAIN}
+    np.testing.assert_array_equal(
+        found[Direction.FORWARD], witness.forward(x**2, w**2, None, geometry).value.astype(float)
+    )
+    expected = witness.grad_input(x, w**2, dy**2, geometry)
+    np.testing.assert_array_equal(found[Direction.GRAD_INPUT], expected.value.astype(float))
+    expected = witness.grad_weight(x**2, w, dy**2, geometry)
+    np.testing.assert_array_equal(found[Direction.GRAD_WEIGHT], expected.value.astype(float))
+    np.testing.assert_array_equal(found[Direction.GRAD_BIAS], (dy**2).sum((0, 2, 3)))
+    assert oracle.squares(Direction.FORWARD, x * 1j, w, geometry).tolist() == found[Direction.FORWARD].tolist()
+    with pytest.raises(ValueError, match="need dy"):
+        oracle.squares(Direction.GRAD_INPUT, x, w, geometry)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", ["integers", "normal", "zeros among them", "range of float32"])
+def test_the_cheap_ways_of_large_problems_say_the_same_as_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch, way: str, dtype: str
+) -> None:
+    rng = np.random.default_rng(8)
+    x, w = rng.standard_normal((2, 6, 9, 8)), rng.standard_normal((8, 3, 3, 3))
+    if way == "integers":
+        x, w = integers(rng, x.shape).astype(float), integers(rng, w.shape).astype(float)
+    if way == "zeros among them":
+        x[1] = 0.0
+    if way == "range of float32":
+        x *= 1e30
+        w *= 1e30
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    geometry = Geometry((1, 1), ((1, 1), (2, 0)), groups=2)
+    plain = oracle.forward(x, w, None, geometry, dtype)
+    monkeypatch.setattr(sums, "_LARGE", 0)
+    cheap = oracle.forward(x, w, None, geometry, dtype)
+    claimed = bounds.reference_error(plain) + bounds.reference_error(cheap)
+    assert (np.abs(plain.value - cheap.value) <= claimed).all()
+    assert (cheap.scale >= plain.scale * (1 - 2.0**-45)).all()
+    assert (cheap.scale <= plain.scale * (1 + 2.0**-16)).all()
+    if way == "integers":
+        np.testing.assert_array_equal(plain.value, cheap.value)
+        np.testing.assert_array_equal(plain.scale, cheap.scale)
+
+
+def test_a_reshaped_reference_keeps_everything() -> None:
+    x = np.array([[1e-40, 2.0, 3.0]], np.float32)
+    found = oracle.corr2d(x, np.array([[1.0, 0.0]], np.float32)).reshaped(lambda array: array.reshape(-1))
+    assert found.value.shape == found.scale.shape == found.terms.shape == (2,)
+    assert found.single is not None
+    assert found.single.shape == (2,)
+    assert found.others[0].value.tolist() == [0.0, 2.0]

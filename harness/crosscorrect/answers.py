@@ -1,7 +1,7 @@
-"""From a map and its operands to the reference: how each dtype is summed, and which answers are legitimate.
+"""From a map and its operands to the reference: which answers are legitimate, and what each stands for.
 
-Real problems of up to float32 are summed in float64; float64 and complex128 ones without error (``products.EXACT``);
-integers exactly and then as machines hold them (``whole``). NaN, infinity and subnormal inputs: ``special``.
+``sums`` takes the sums. Integers are then what machines hold of them (``whole``); NaN, infinity and subnormal inputs
+are ``special``'s.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscorrect import dtypes, special, whole
-from crosscorrect.products import EXACT, MIXED, PLAIN, SINGLE, Digits, rounding, two_sum
+from crosscorrect.products import PLAIN, Digits, rounding
 from crosscorrect.slides import SUM
+from crosscorrect.sums import EXACTLY, Sum, sampled, summed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,15 +27,10 @@ Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-LARGE = 2**22
-"""From so many multiplications on, it pays to look at the data for a cheaper way to sum them."""
-
 CONJUGATED, PLAINLY = "gradient conjugated", "gradient not conjugated"
 UNDECIDED = "complex × non-finite undecided"
 
-_EXACTLY = ("float64", "complex128")
 _WHOLE = 2.0**53
-_SAMPLE = 1009
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +62,17 @@ class Reference:
 
     def reshaped(self, change: Callable[[Array], Array]) -> Reference:
         """The same reference with every array of it, and of the other answers, indexed or reshaped alike."""
-        arrays = {
-            name: None if (array := getattr(self, name)) is None else change(array)
-            for name in ("value", "scale", "terms", "low", "own", "special", "single")
-        }
-        return replace(self, **arrays, others=tuple(other.reshaped(change) for other in self.others))
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """A sum of products and, so far as they are needed, its low part and the bound of its error."""
-
-    value: Array
-    scale: Array
-    low: Array | None = None
-    own: Array | None = None
+        return Reference(
+            change(self.value),
+            change(self.scale),
+            change(self.terms),
+            None if self.low is None else change(self.low),
+            None if self.own is None else change(self.own),
+            None if self.special is None else change(self.special),
+            self.property,
+            tuple(other.reshaped(change) for other in self.others),
+            None if self.single is None else change(self.single),
+        )
 
 
 def answer(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -> Reference:
@@ -112,14 +104,14 @@ def _joined(references: list[Reference]) -> Reference:
 def _padded(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -> list[Reference]:
     """The answer; or, where padding meets non-finite numbers, all three answers, skipped padding first."""
     operands = [o for o in (a, b, bias) if o is not None]
-    exactly = dtype in _EXACTLY  # an error-free product has no use for infinities
+    exactly = dtype in EXACTLY  # an error-free product has no use for infinities
     if not exactly or all(np.isfinite(o).all() for o in operands):
-        plain = _reference(_summed(bilinear, a, b, bias, dtype), bilinear, a, b, bias)
+        plain = _reference(summed(bilinear, a, b, bias, dtype), bilinear, a, b, bias)
         if exactly or plain.scale.max(initial=0) < np.inf or all(np.isfinite(o).all() for o in operands):
             return [replace(plain, single=_single(bilinear, a, b, bias, dtype, plain))]
     near = [special.finite(o) for o in operands]
     plain = _reference(
-        _summed(bilinear, near[0], near[1], near[2] if bias is not None else None, dtype), bilinear, a, b, bias
+        summed(bilinear, near[0], near[1], near[2] if bias is not None else None, dtype), bilinear, a, b, bias
     )
     if np.iscomplexobj(plain.value):
         return [_undecided(plain, special.spread(bilinear, a, b, bias))]
@@ -136,7 +128,7 @@ def _padded(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -
     ]
 
 
-def _reference(found: _Sum, bilinear: Map, a: Array, b: Array, bias: Array | None) -> Reference:
+def _reference(found: Sum, bilinear: Map, a: Array, b: Array, bias: Array | None) -> Reference:
     terms = np.broadcast_to(bilinear.terms(a, b) + (bias is not None), found.value.shape)
     return Reference(found.value, found.scale, terms, found.low, found.own)
 
@@ -162,105 +154,6 @@ def _undecided(plain: Reference, where: Array) -> Reference:
     own = rounding(plain.scale, plain.terms) if plain.own is None else plain.own
     determined = np.zeros(where.shape, np.bool_) if plain.special is None else plain.special & ~where
     return replace(plain, own=np.where(where, np.inf, own), special=determined)
-
-
-def _summed(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -> _Sum:
-    """The sum at the precision that the dtype asks for."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.iscomplexobj(a) or np.iscomplexobj(b):
-            found = _complex(bilinear, a, b, dtype)
-        else:
-            found = _real(bilinear, a, b, dtype)
-        return found if bias is None else _biased(found, bias)
-
-
-def _real(bilinear: Map, a: Array, b: Array, dtype: str) -> _Sum:
-    if dtype in _EXACTLY:
-        value, low, own, scale = bilinear(a, b, EXACT)
-        return _Sum(value, scale, low, own)
-    most = int(bilinear.terms(a, b).max(initial=0))
-    value, scale = _cheaply(bilinear, a, b, most) or bilinear(np.asarray(a, np.float64), b, PLAIN)
-    return _Sum(value, scale)
-
-
-def _cheaply(bilinear: Map, a: Array, b: Array, most: int) -> tuple[Array, Array] | None:
-    """Value and scale by float32 products so far as that is sound and the problem is large; else None."""
-    if most * a.size < LARGE:
-        return None
-    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
-    if _integral(_sampled(a)) and _integral(_sampled(b)):
-        if not (_integral(a) and _integral(b) and _peak(a) * _peak(b) * most < 2.0**24):
-            return None
-        value, scale = bilinear(a, b, SINGLE)
-        return value.astype(np.float64), scale.astype(np.float64)
-    value, scale = bilinear(a, b, MIXED)
-    return (value, scale.astype(np.float64)) if MIXED.holds(scale, most) else None
-
-
-def _sampled(a: Array) -> Array:
-    """About a thousand elements; all, if there are not more."""
-    return a.ravel()[:: a.size // _SAMPLE | 1]
-
-
-def _integral(a: Array) -> bool:
-    return bool((np.rint(a) == a).all())
-
-
-def _peak(a: Array) -> float:
-    return max(float(a.max(initial=0)), -float(a.min(initial=0)))
-
-
-def _complex(bilinear: Map, a: Array, b: Array, dtype: str) -> _Sum:
-    """Four real maps. Each component is a sum of twice as many products; the bound holds for the modulus as well."""
-    a_real, a_imaginary, b_real, b_imaginary = (np.asarray(o, np.float64) for o in (a.real, a.imag, b.real, b.imag))
-    (scale,) = bilinear(np.abs(a_real) + np.abs(a_imaginary), np.abs(b_real) + np.abs(b_imaginary), SUM)
-    pairs = (a_real, b_real), (-a_imaginary, b_imaginary), (a_real, b_imaginary), (a_imaginary, b_real)
-    if dtype not in _EXACTLY:
-        rr, ii, ri, ir = (bilinear(p, q, SUM)[0] for p, q in pairs)
-        own = rounding(scale, 2 * bilinear.terms(a, b) + 2) * 1.5
-        return _Sum(_compose(rr + ii, ri + ir), scale, None, own)
-    rr, ii, ri, ir = (_real(bilinear, p, q, dtype) for p, q in pairs)
-    real, imaginary = _added(rr, ii), _added(ri, ir)
-    own = np.hypot(real.own, imaginary.own) * (1.0 + 2.0**-40)  # type: ignore[call-overload]
-    return _Sum(_compose(real.value, imaginary.value), scale, _compose(real.low, imaginary.low), own)
-
-
-def _compose(real: Array | None, imaginary: Array | None) -> Array:
-    """A complex array of two components, infinities and all."""
-    found = np.empty(np.shape(real), np.complex128)
-    found.real, found.imag = real, imaginary
-    return found
-
-
-def _added(p: _Sum, q: _Sum) -> _Sum:
-    """Two double-double sums added; what the low parts lose goes to the bound."""
-    value, error = two_sum(p.value, q.value)
-    rest = error + (p.low + q.low)
-    value, low = two_sum(value, rest)
-    lost = 2.0**-52 * (np.abs(error) + np.abs(p.low) + np.abs(q.low))
-    return _Sum(value, p.scale + q.scale, low, (p.own + q.own + lost) * (1.0 + 2.0**-40))
-
-
-def _biased(found: _Sum, bias: Array) -> _Sum:
-    """The sum with its bias, one more term each."""
-    if np.iscomplexobj(found.value) or np.iscomplexobj(bias):
-        bias = np.asarray(bias, np.complex128)
-        scale = found.scale + (np.abs(bias.real) + np.abs(bias.imag))
-        if found.low is None:
-            return _Sum(found.value + bias, scale, None, found.own + 2.0**-51 * scale)
-        zero = np.zeros(np.shape(bias))
-        none = np.zeros(found.scale.shape)
-        real = _added(_Sum(found.value.real, none, found.low.real, found.own), _Sum(bias.real, zero, zero, zero))
-        imaginary = _added(_Sum(found.value.imag, none, found.low.imag, none), _Sum(bias.imag, zero, zero, zero))
-        low = _compose(real.low, imaginary.low)
-        return _Sum(_compose(real.value, imaginary.value), scale, low, real.own + imaginary.own)
-    bias = np.asarray(bias, np.float64)
-    scale = found.scale + np.abs(bias)
-    if found.low is None:
-        return _Sum(found.value + bias, scale)
-    zero = np.zeros(bias.shape)
-    added = _added(found, _Sum(bias, zero, zero, zero))
-    return _Sum(added.value, scale, added.low, added.own)
 
 
 def _integers(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -> Reference:
@@ -295,12 +188,14 @@ def _single(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str, p
     if bias is not None:
         count = count + (bias != 0)
     found: Bools = count <= 1
-    if dtype not in _EXACTLY:
+    if dtype not in EXACTLY:
         with np.errstate(over="ignore", invalid="ignore"):
-            return found & (dtypes.widen(dtypes.narrow(plain.value, dtype)).astype(np.float64) == plain.value)
+            found &= dtypes.widen(dtypes.narrow(plain.value, dtype)).astype(np.float64) == plain.value
+        return found
     if not any(_powers(o) for o in sparse):
         return None
-    return found & ((np.abs(plain.value) >= 2.0 ** special.LOWEST[dtype]) | (plain.scale == 0))
+    found &= (np.abs(plain.value) >= 2.0 ** special.LOWEST[dtype]) | (plain.scale == 0)
+    return found
 
 
 def _powers(a: Array) -> bool:
@@ -310,5 +205,5 @@ def _powers(a: Array) -> bool:
 
 
 def _sparse(a: Array) -> bool:
-    some = _sampled(a)
+    some = sampled(a)
     return bool(2 * np.count_nonzero(some) <= some.size)

@@ -30,7 +30,19 @@ from crosscorrect.slides import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Array", "Bools", "Counts", "Floats", "Reference", "corr2d", "forward", "gradients", "squares", "windows"]
+__all__ = [
+    "Array",
+    "Bools",
+    "Counts",
+    "Floats",
+    "Reference",
+    "Sizes",
+    "corr2d",
+    "forward",
+    "gradients",
+    "squares",
+    "windows",
+]
 
 
 def forward(x: Array, w: Array, b: Array | None, geometry: Geometry, dtype: str | None = None) -> Reference:

@@ -236,13 +236,14 @@ def _left_out(rows: _Slices, columns: _Slices, depth: int) -> Array:
     The smaller of the largest in the row times the sum of the column, and the sum of the row times the largest in the
     column.
     """
-    by_row, by_column = 0.0, 0.0
+    by_row: Array = np.zeros(())
+    by_column: Array = np.zeros(())
     for i in range(depth + 1):
         last = i == depth
         peak, total = rows.rests[depth] if last else (rows.peaks[i], rows.sums[i])
         rest_peak, rest_total = columns.rests[0 if last else depth - i]
         by_row, by_column = by_row + peak * rest_total, by_column + total * rest_peak
-    return np.minimum(by_row, by_column) * _GUARD
+    return np.asarray(np.minimum(by_row, by_column) * _GUARD)
 
 
 def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> Parts:
@@ -252,26 +253,25 @@ def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> Parts:
     are rounded too. Both are added to the bound.
     """
     near, far = np.ldexp(a, -high_a), np.ldexp(b, -high_b)
-    value, low, own, scale = _split(near, far, np.zeros_like(high_a), np.zeros_like(high_b))
+    value, low, own, _ = _split(near, far, np.zeros_like(high_a), np.zeros_like(high_b))
     lost_a = (np.ldexp(near, high_a) != a).any(-1, keepdims=True)
     lost_b = (np.ldexp(far, high_b) != b).any(-2, keepdims=True)
     own = own + (2 * a.shape[-1] * TINY) * (lost_a | lost_b)
     power = high_a + high_b
-    found = [np.ldexp(part, power) for part in (value, low, own, scale)]
+    found = [np.ldexp(part, power) for part in (value, low, own)]
     inexact = np.zeros(value.shape)
-    for part, scaled in zip((value, low, own), found, strict=False):
+    for part, scaled in zip((value, low, own), found, strict=True):
         inexact += (np.ldexp(scaled, -power) != part) & (part != 0)
     found[2] += inexact * TINY
-    return found[0], found[1], found[2], found[3]
+    return *found, np.matmul(np.abs(a), np.abs(b))  # small products vanish from the scaled one
 
 
 def _finished(a: Array, b: Array, value: Array, low: Array, own: Array, scale: Array) -> Parts:
     """Elements whose bound misses the goal summed as fractions if they are few; those that overflow without a bound."""
-    over = ~np.isfinite(value + low + own)
+    over = ~np.isfinite(value + low)
     if bool(over.any()):
         value[over], low[over], own[over] = np.matmul(a, b)[over], 0.0, np.inf
-        scale[over] = np.inf
-    poor = np.argwhere(own > GOAL * scale + TINY)
+    poor = np.argwhere(own > GOAL * scale + a.shape[-1] * TINY)
     if 0 < len(poor) * a.shape[-1] <= _PATIENCE:
         for at in map(tuple, poor):
             *batch, row, column = at

@@ -74,7 +74,8 @@ class Map:
             repeats = b.shape[1]
         else:
             repeats = len(b) // self.geometry.groups if self.way is adjoint else len(a)
-        return _taps(self, a.shape[2:], b.shape[2:]) * repeats
+        found: Counts = _taps(self, a.shape[2:], b.shape[2:]) * repeats
+        return found
 
 
 def correlation(x: Array, w: Array, geometry: Geometry, size: Sizes, product: Product) -> Parts:
@@ -238,6 +239,7 @@ def _block(
 ) -> Parts:
     """One matrix product per group, of the windows as columns: with all examples side by side where each is small."""
     n, area, rank = len(x), prod(size), len(size)
+    columns: Array
     seen = unroll(x, kernel, first, steps, spreads, size)
     taps = x.shape[1] // groups * prod(kernel)
     if (n > 1 and area < _FOLD) or size[-1] < kernel[-1]:

@@ -53,8 +53,9 @@ def flushed(a: Array, dtype: str) -> Array:
     if dtype not in LOWEST:
         return a
     if np.iscomplexobj(a):
-        real, imaginary = flushed(a.real, dtype), flushed(a.imag, dtype)
-        return a if real is a.real and imaginary is a.imag else real + 1j * imaginary
+        parts = (a.real, a.imag)
+        real, imaginary = (flushed(part, dtype) for part in parts)
+        return a if real is parts[0] and imaginary is parts[1] else real + 1j * imaginary
     subnormal = (np.abs(a) < 2.0 ** LOWEST[dtype]) & (a != 0)
     return np.where(subnormal, np.zeros((), a.dtype), a) if subnormal.any() else a
 
@@ -105,10 +106,12 @@ def _whole(bilinear: Map, loose: Array) -> Array:
     count, rank, groups = loose.astype(np.float64), bilinear.geometry.rank, bilinear.geometry.groups
     if bilinear.way is adjoint:  # (O, C / groups, *kernel): all outputs of the group and all taps
         per_group = count.reshape(groups, len(count) // groups, count.shape[1], -1).sum((1, 3))
-        return per_group.reshape(1, -1, *(1,) * rank)
-    if bilinear.way is kernel_gradient:  # (N, O, *output)
-        return count.sum((0, *range(2, 2 + rank))).reshape(-1, 1, *(1,) * rank)
-    return count.sum(tuple(range(1, 2 + rank))).reshape(1, -1, *(1,) * rank)
+        found: Array = per_group.reshape(1, -1, *(1,) * rank)
+    elif bilinear.way is kernel_gradient:  # (N, O, *output)
+        found = count.sum((0, *range(2, 2 + rank))).reshape(-1, 1, *(1,) * rank)
+    else:
+        found = count.sum(tuple(range(1, 2 + rank))).reshape(1, -1, *(1,) * rank)
+    return found
 
 
 def _count(bilinear: Map, a: Array, b: Array) -> Array:

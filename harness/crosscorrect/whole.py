@@ -7,7 +7,7 @@ Sums come as float64 where S is below ``2**53``, so that each of them is exact, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,11 +67,11 @@ def _same(sums: Sequence[Array], carry: Array, exact: Array, bits: int) -> Array
     for digit in sums:
         same &= (rest & rest.dtype.type((1 << bits) - 1)).astype(np.int64) == digit
         rest = rest >> rest.dtype.type(bits)
-    return same & (rest.astype(np.int64) == carry)
+    return np.asarray(same & (rest.astype(np.int64) == carry))
 
 
-def _held(exact: Array, negative: Array, info: np.iinfo) -> Array:  # type: ignore[type-arg]
-    return np.where(negative, exact.dtype.type(info.min), exact.dtype.type(info.max))
+def _held(exact: Array, negative: Array, info: Any) -> Array:
+    return np.asarray(np.where(negative, exact.dtype.type(info.min), exact.dtype.type(info.max)))
 
 
 def _split(exact: Array) -> tuple[Array, Array | None]:
