@@ -15,12 +15,13 @@ from crosscorrect.errors import UsageError
 from crosscorrect.model import Direction, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy as np
 
+    from crosscorrect.geometry import Geometry
+    from crosscorrect.oracle import Reference
     from crosscorrect.store import Run
 
+    Array = np.ndarray[Any, Any]
     Row = dict[str, Any]
 
 SMALL = 200
@@ -209,22 +210,51 @@ def _show_causes(loaded: Run, row: Row, known: Row) -> None:
     if row["outcome"] != Outcome.FAIL:
         return
     causes = list(_causes(loaded, row, known))
-    for place, cause in enumerate(causes[:MOST_CAUSES], 1):
+    for place, cause in enumerate(causes, 1):
         evidence = f" ({cause.evidence})" if cause.evidence else ""
         say(f"  cause {place}: {cause.name}: {cause.sentence}{evidence}")
     if not causes and row.get("diagnosis"):
         say(f"  cause: {row['diagnosis']}")
 
 
-def _causes(loaded: Run, row: Row, known: Row) -> Iterable[Any]:
-    return ()
+def _causes(loaded: Run, row: Row, known: Row) -> list[Any]:
+    """The causes that explain a wrong output; none where its inputs or the output itself are not to be had."""
+    from crosscorrect import diagnosis, repro
+
+    key = json.loads(row["arrays"]).get("output")
+    output = None if key is None else loaded.array(key)
+    if output is None or row["operation"] not in ("conv2d", "corr2d", "layer") or known.get("invalid"):
+        return []
+    try:
+        inputs = repro.inputs_of(loaded, row)
+    except UsageError:
+        return []
+    geometry, reference = _reference(row, known, inputs)
+    direction, arithmetic = Direction(row["direction"]), str(row["arithmetic"])
+    return diagnosis.diagnose(
+        geometry, row["operation"], direction, inputs, output, reference, row["dtype"], arithmetic, MOST_CAUSES
+    )
+
+
+def _reference(row: Row, known: Row, inputs: dict[str, Array]) -> tuple[Geometry | None, Reference]:
+    """The geometry of a row, None for the double loop, and the right answer with what bounds its rounding."""
+    from crosscorrect import oracle
+    from crosscorrect.geometry import Geometry
+
+    x, w, b = inputs["x"], inputs["w"], inputs.get("b")
+    if row["operation"] != "conv2d":
+        return None, oracle.corr2d(x, w, b)
+    geometry = Geometry.from_json(json.loads(known["geometry"]))
+    if row["direction"] == Direction.FORWARD:
+        return geometry, oracle.forward(x, w, b, geometry, row["dtype"])
+    return geometry, oracle.gradients(x, w, b, inputs["dy"], geometry, row["dtype"])[Direction(row["direction"])]
 
 
 def _both(value: float) -> str:
     return f"{value!r} = {float(value).hex()}"
 
 
-def show_array(name: str, array: np.ndarray[Any, Any] | None) -> None:
+def show_array(name: str, array: Array | None) -> None:
     """Print an array's name, dtype and shape, and its numbers where they are few; nothing for None."""
     import numpy as np
 
