@@ -100,7 +100,7 @@ class _Changed(_Wrong):
 
     def _change(self, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Change | None:
         try:
-            return next(iter(self.entry.changes(Setting.of(x, w, b, geometry))), None)
+            return _first(self.entry, x, w, b, geometry)
         except ValueError:
             return None
 
@@ -169,8 +169,7 @@ class _Gradient:
         base: Any = super()
         right: Grads = base.grads(x, w, b, dy, geometry, **spelling)
         arrays = [base.get(v) if v is not None else None for v in (x, w, b, dy)]
-        setting = Setting.of(arrays[0], arrays[1], arrays[2], geometry)
-        change = next(iter(self.entry.changes(setting)), None)
+        change = _first(self.entry, arrays[0], arrays[1], arrays[2], geometry)
         if change is None:
             return right
         moved, kernel, asked = (
@@ -277,6 +276,14 @@ def _products(x: Array, w: Array, geometry: Geometry, place: tuple[int, ...]) ->
     first = o // (w.shape[0] // geometry.groups) * w.shape[1]
     seen = oracle.windows(x[n : n + 1, first : first + w.shape[1]], w.shape[2:], geometry)[(0, *at)]
     return np.asarray(seen * w[o])
+
+
+def _first(entry: Entry, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Change | None:
+    """The entry's first change of a setting; None too where integers would not stay integers."""
+    change = next(iter(entry.changes(Setting.of(x, w, b, geometry))), None)
+    if change is None or x.dtype.kind not in "iu" or entry.name in arithmetic.INTEGERS:
+        return change
+    return change if change.whole and change.result.back is None and entry.kind != "arithmetic" else None
 
 
 def _asked(base: Any, x: Array, w: Array, b: Any, dy: Array, geometry: Geometry) -> Grads:

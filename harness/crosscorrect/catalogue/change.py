@@ -234,14 +234,19 @@ def framed(a: Array, off: list[tuple[int, int]]) -> Array:
     return np.pad(a, [(0, 0), (0, 0), *off])
 
 
+def plainly(x: Array) -> str:
+    """The dtype that asks the oracle for sums in plain float64: a prediction need not be better."""
+    return "complex64" if np.iscomplexobj(x) else "float32"
+
+
 def _forward(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Reference:
     """The oracle's forward, for negative padding too."""
     geometry, off = cut(geometry)
     if off is None:
-        return oracle.forward(x, w, b, geometry)
+        return oracle.forward(x, w, b, geometry, plainly(x))
     if not geometry.transposed:
-        return oracle.forward(cropped(x, off), w, b, geometry)
-    found = oracle.forward(x, w, None, geometry)
+        return oracle.forward(cropped(x, off), w, b, geometry, plainly(x))
+    found = oracle.forward(x, w, None, geometry, plainly(x))
     found = _mapped(found, Map(lambda y: framed(y, off)))
     return found if b is None else _added(found, b.reshape(-1, *(1,) * geometry.rank))
 
@@ -252,12 +257,12 @@ def _gradients(
     """The oracle's gradients, for negative padding too."""
     geometry, off = cut(geometry)
     if off is None:
-        return oracle.gradients(x, w, b, dy, geometry)
+        return oracle.gradients(x, w, b, dy, geometry, plainly(x))
     if not geometry.transposed:
-        found = oracle.gradients(cropped(x, off), w, b, dy, geometry)
+        found = oracle.gradients(cropped(x, off), w, b, dy, geometry, plainly(x))
         found[Direction.GRAD_INPUT] = _mapped(found[Direction.GRAD_INPUT], Map(lambda a: framed(a, off)))
         return found
-    return oracle.gradients(x, w, b, cropped(dy, off), geometry)
+    return oracle.gradients(x, w, b, cropped(dy, off), geometry, plainly(x))
 
 
 def _added(reference: Reference, bias: Array) -> Reference:

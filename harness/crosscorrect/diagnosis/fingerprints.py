@@ -40,12 +40,12 @@ LEAST = 3.0
 
 def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
     """The arithmetics that an output is consistent with, the strongest evidence first; empty where it is no rounding."""
-    if answer.wrong is None or not answer.wrong.any() or not np.all(np.isfinite(answer.output)):
+    if answer.wrong is None or not np.all(np.isfinite(answer.output)) or not (answer.wrong.any() or answer.tight):
         return []
     if answer.given.dtype not in bounds.FORMATS:
         return list(_predicted(answer, math.nan, declared))
     bits = effective_bits(answer)
-    if answer.wrong.sum() < min(3, answer.wrong.size):
+    if not answer.tight and answer.wrong.sum() < min(3, answer.wrong.size / 4):
         return []  # one or two elements are damage, no arithmetic
     found = list(_predicted(answer, bits, declared)) or [*_grid(answer, bits)]
     if found or not bits > LEAST:
@@ -109,7 +109,7 @@ def _fits(answer: Answer, entry: Entry, sentence: str, reference: Reference, bit
     dtype = "float32" if entry.name == "float32-computation" else g.dtype
     whole = entry.kind == "arithmetic" and g.dtype not in bounds.FORMATS
     held = stored(reference, g.dtype) if whole else reference
-    bound = bound_of(held, dtype, exact=whole) * 2.0
+    bound = bound_of(held, dtype, exact=whole, tight=answer.tight) * 2.0
     short = {"bf16-inputs": "bf16-output", "bf16-inputs-truncated": "bf16-output", "fp16-inputs": "fp16-output"}
     name = short.get(entry.name)
     if name and _made_of(answer.output, name):
@@ -176,9 +176,9 @@ def _grid(answer: Answer, bits: float) -> Iterator[Cause]:
 def _shallow(answer: Answer, unit: float) -> bool:
     """Whether whole numbers are so small, or wrong elements so few, that a narrow accumulator would have been exact."""
     wrong = answer.wrong
-    if wrong is None or wrong.sum() < 3:
+    if wrong is None or (wrong.sum() < 3 and not answer.tight):
         return True
-    return answer.given.whole and float(np.min(answer.right.scale[wrong])) * unit < 1.0
+    return answer.given.whole and float(np.min(answer.right.scale[wrong], initial=np.inf)) * unit < 1.0
 
 
 def _summed(answer: Answer, bits: float) -> Iterator[Cause]:
@@ -259,7 +259,7 @@ def _reduced(answer: Answer, bits: float) -> Iterator[Cause]:
     """No known arithmetic: only how accurate the output is, where all of it is inaccurate and none of it wrong."""
     wrong = answer.wrong
     digits = bounds.floating(answer.given.dtype).digits
-    if wrong is None or wrong.sum() < 0.2 * wrong.size or not bits < digits or not np.all(np.isfinite(answer.output)):
+    if wrong is None or (wrong.sum() < 0.2 * wrong.size and not answer.tight) or not bits < digits or not np.all(np.isfinite(answer.output)):
         return
     scale = np.maximum(answer.right.scale, 2.0**-1000)
     if float(np.max(np.abs(answer.output - answer.right.value) / scale)) > 2.0**-6:

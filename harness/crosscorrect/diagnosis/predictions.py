@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class Prediction:
     value: Array
     bound: Floats
     exact: bool
+    reference: Reference
 
 
 class Predictions:
@@ -43,15 +44,25 @@ class Predictions:
     def __init__(self, given: Given) -> None:
         self.given = given
         self._found: dict[Direction, list[Prediction]] = {}
+        self._tight: dict[Direction, list[Prediction]] = {}
 
     def explain(self, answer: Answer) -> list[Cause]:
         """The causes whose predictions explain an output: all of it, or where it is large, some hundred elements."""
         if self.work <= SMALL or (self.work <= LARGE and (answer.wrong is None or not self.plain(answer.direction))):
-            return explained(answer, self.of(answer.direction))
+            return explained(answer, self._tightened(answer.direction) if answer.tight else self.of(answer.direction))
         if not self.plain(answer.direction) or answer.wrong is None:
             return []
         some = answer.sample()
         return explained(some, self._sampled(some))
+
+    def _tightened(self, direction: Direction) -> list[Prediction]:
+        """The predictions with the bounds of tier B."""
+        if direction not in self._tight:
+            self._tight[direction] = [
+                replace(p, bound=bound_of(p.reference, self.given.dtype, exact=p.exact, tight=True))
+                for p in self.of(direction)
+            ]
+        return self._tight[direction]
 
     def plain(self, direction: Direction) -> bool:
         """Whether elements can be predicted one by one."""
@@ -61,7 +72,9 @@ class Predictions:
         for entry, change in self._changes("semantic"):
             reference = answer.ask(change)
             if reference is not None:
-                yield self._prediction(entry, change, reference)
+                p = self._prediction(entry, change, reference)
+                bound = bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight)
+                yield replace(p, bound=bound)
 
     def of(self, direction: Direction) -> list[Prediction]:
         """Every prediction for a direction, in catalogue order; computed when first asked for."""
@@ -118,7 +131,7 @@ class Predictions:
         exact = g.whole and change.whole and g.exact(reference)
         held = stored(reference, g.dtype) if exact else reference
         return Prediction(
-            entry, change.sentence or entry.sentence, held.value, bound_of(reference, g.dtype, exact=exact), exact
+            entry, change.sentence or entry.sentence, held.value, bound_of(reference, g.dtype, exact=exact), exact, reference
         )
 
 

@@ -91,6 +91,7 @@ class Given:
 class Answer:
     """An output beside the right one, both lifted; ``wrong`` marks the elements outside the bound, if shapes agree.
 
+    The bound is tier A's, or, ``tight``, tier B's where an output is wrong that tier A cannot tell from a right one.
     Of a large output only some elements, flat: ``places`` are their positions in row order in an output of ``shape``.
     """
 
@@ -102,6 +103,7 @@ class Answer:
     wrong: Bools | None
     places: Array | None = None
     shape: Sizes = ()
+    tight: bool = False
 
     def ask(self, change: Change) -> Reference | None:
         """What a backend with this change returns for this direction: all of it, or at ``places``."""
@@ -119,18 +121,26 @@ class Answer:
         where = sampled.places(self.wrong)
         output, bound, wrong = (a.ravel()[where] for a in (self.output, self.bound, self.wrong))
         right = sampled.taken(self.right, where)
-        return Answer(self.given, self.direction, output, right, bound, wrong, where, self.output.shape)
+        return Answer(self.given, self.direction, output, right, bound, wrong, where, self.output.shape, self.tight)
 
     @classmethod
     def of(cls, given: Given, direction: Direction, output: Array, reference: Reference) -> Answer:
         """Lift an output and its reference."""
         got, right = lifted(given, direction, _calculable(output)), _lifted_reference(given, direction, reference)
-        bound = bound_of(right, given.dtype, exact=given.whole and given.exact(right))
-        wrong = None
-        if got.shape == right.value.shape:
-            wrong = ~inside(got, right.value, bound) & np.isfinite(bound)
-            wrong |= ~np.isfinite(got) & np.isfinite(right.value)
-        return cls(given, direction, got, right, bound, wrong)
+        exact = given.whole and given.exact(right)
+        bound, tight = bound_of(right, given.dtype, exact=exact), False
+        if got.shape != right.value.shape:
+            return cls(given, direction, got, right, bound, None)
+        wrong = _outside(got, right.value, bound)
+        if not exact and not wrong.any():  # too inaccurate for tier B, or as a whole: judge by the bound of tier B
+            bound, tight = bound_of(right, given.dtype, exact=False, tight=True), True
+            wrong = _outside(got, right.value, bound)
+        return cls(given, direction, got, right, bound, wrong, tight=tight)
+
+
+def _outside(got: Array, value: Array, bound: Array) -> Bools:
+    wrong: Bools = ~inside(got, value, bound) & np.isfinite(bound)
+    return wrong | (~np.isfinite(got) & np.isfinite(value))
 
 
 def inside(got: Array, value: Array, bound: Array) -> Bools:
@@ -140,14 +150,22 @@ def inside(got: Array, value: Array, bound: Array) -> Bools:
     return near | (got == value) | (np.isnan(got) & np.isnan(value))
 
 
-def bound_of(reference: Reference, dtype: str, *, exact: bool) -> Floats:
-    """Zero where only the value itself is right, else the sound rounding bound; infinite where there is none."""
+def bound_of(reference: Reference, dtype: str, *, exact: bool, tight: bool = False) -> Floats:
+    """Zero where only the value itself is right, else the sound rounding bound; infinite where there is none.
+
+    ``tight``: the bound of tier B, ``6 sqrt(n) u S``, and the rounding of the result, where that is smaller.
+    """
     if exact:
         return np.zeros(reference.value.shape)
     try:
-        return bounds.tier_a(reference, dtype)
+        bound = bounds.tier_a(reference, dtype)
     except (ValueError, KeyError):
         return np.full(reference.value.shape, np.inf)
+    if tight and dtype in bounds.FORMATS:
+        form = bounds.floating(dtype)
+        likely = 6.0 * np.sqrt(np.maximum(reference.terms, 1)) * form.u * reference.scale
+        bound = np.minimum(bound, likely + 2.0 * form.u * np.abs(reference.value) + 2.0 * form.eta)
+    return bound if reference.low is None else bound + np.abs(reference.low)
 
 
 def stored(reference: Reference, dtype: str) -> Reference:

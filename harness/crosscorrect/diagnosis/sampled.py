@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosscorrect import oracle
-from crosscorrect.catalogue.change import SAME, cropped, cut
+from crosscorrect.catalogue.change import SAME, cropped, cut, plainly
 from crosscorrect.geometry import Geometry
 from crosscorrect.oracle import Reference
 
@@ -93,7 +93,7 @@ def _windows(x: Array, w: Array, geometry: Geometry, where: Array, shape: Sizes)
         index.append(np.clip(rows, 0, x.shape[2 + axis] - 1))
     windows = np.where(seen, x[tuple(index)], 0)
     single = Geometry((1,) * rank, ((0, 0),) * rank, (1,) * rank, count, False, (0,) * rank)  # noqa: FBT003
-    found = oracle.forward(windows.reshape(1, -1, *w.shape[2:]), np.ascontiguousarray(w[o]), None, single)
+    found = oracle.forward(windows.reshape(1, -1, *w.shape[2:]), np.ascontiguousarray(w[o]), None, single, plainly(x))
     terms = seen.reshape(count, -1).sum(1) * w.shape[1]
     return Reference(found.value.ravel(), found.scale.ravel(), terms.astype(np.int64))
 
