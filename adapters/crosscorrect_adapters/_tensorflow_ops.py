@@ -1,4 +1,7 @@
-"""TensorFlow's operators in every geometry, the double loop written three ways, and the chapter's layer."""
+"""TensorFlow's operators in every geometry and spelling, the double loop written three ways, and the chapter's layer.
+
+What makes no sense (a stride of zero, groups that do not divide, a wrong rank) is handed on, for TensorFlow to answer.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
+
+from crosscorrect.adapter import Unsupported
+from crosscorrect_adapters._counts import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,47 +23,74 @@ if TYPE_CHECKING:
 
 WORDS = {"valid": "VALID", "same_upper": "SAME"}
 """The paddings that TensorFlow has a word for; it has none for ``same_lower``."""
+FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
+LAST = {1: "NWC", 2: "NHWC", 3: "NDHWC"}
 
 
-def correlate(x: Any, w: Any, b: Any | None, *, geometry: Geometry, pad_first: bool = False) -> Any:
+def correlate(x: Any, w: Any, b: Any | None, *, geometry: Geometry, spelling: str = "native") -> Any:
     """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose`` between ``(N, C, *space)`` at both ends.
 
-    TensorFlow's CPU kernels want channels last and kernels ``(*kernel, in / groups, out)``, hence the transposes. Only
-    the 2-D operator takes padding as a list; elsewhere, and with ``pad_first``, ``tf.pad`` goes before ``VALID``.
+    TensorFlow's CPU kernels want channels last and kernels ``(*kernel, in / groups, out)``, hence the transposes, which
+    ``channels_first`` leaves out for the image. Only the 2-D operator takes padding as a list; elsewhere, and with
+    ``apart``, ``tf.pad`` goes before ``VALID``.
     """
-    axes = range(2, geometry.rank + 2)
-    images = tf.transpose(x, (0, *axes, 1))
-    kernels = tf.transpose(w, (*axes, 1, 0))  # (*kernel, in / groups, out); transposed (*kernel, out / groups, in)
+    first = spelling == "channels_first"
+    images = x if first else to_last(x)
     convolve = _transposed if geometry.transposed else _forward
-    y = convolve(images, kernels, geometry, pad_first)
+    y = convolve(images, kernel_to_last(w), geometry, spelling)
     if b is not None:
-        y = tf.nn.bias_add(y, b)
-    return tf.transpose(y, (0, geometry.rank + 1, *(axis - 1 for axis in axes)))
+        y = tf.nn.bias_add(y, b, data_format="NC.." if first else "N..C")
+    return y if first else to_first(y)
 
 
-def ways(function: Callable[..., Any], geometry: Geometry) -> Sequence[Way]:
-    """List the ways users take to ``correlate`` or ``gradients``, the plainest first.
+def recorded(x: Any, w: Any, b: Any | None, *, geometry: Geometry, spelling: str) -> Any:
+    """``correlate`` computed while a tape records it."""
+    with tf.GradientTape() as tape:
+        tape.watch([t for t in (x, w, b) if t is not None])
+        return correlate(x, w, b, geometry=geometry, spelling=spelling)
+
+
+def to_last(x: Any) -> Any:
+    """``(N, C, *space)`` with its channels moved to the end."""
+    return tf.transpose(x, (0, *range(2, x.shape.rank), 1))
+
+
+def to_first(y: Any) -> Any:
+    """``(N, *space, C)`` with its channels moved to the front."""
+    rank = y.shape.rank
+    return tf.transpose(y, (0, rank - 1, *range(1, rank - 1)))
+
+
+def kernel_to_last(w: Any) -> Any:
+    """A kernel as TensorFlow has it: ``(*kernel, in / groups, out)``, transposed ``(*kernel, out / groups, in)``."""
+    return tf.transpose(w, (*range(2, w.shape.rank), 1, 0))
+
+
+def ways(function: Callable[..., Any], geometry: Geometry, spelling: str = "native") -> Sequence[Way]:
+    """List the ways users take to ``correlate``, ``recorded`` or ``gradients``, the plainest first.
 
     TensorFlow's CPU kernels have gaps only where a kernel is dilated or grouped: no gradients with a padding list, none
     in float64 or float16 at all, and no such kernels in 3-D. So first the native operator as it is spelt; then, for a
     list, ``tf.pad`` and ``VALID``, which oneDNN differentiates in float32; at last the operator compiled by XLA, which
     is what Keras itself does. (Splitting by group would help groups only, space_to_batch dilation of stride 1 only.)
+    With the channels first there are no gradients at all, and forward only what oneDNN has, but for XLA.
     """
-    spelt = functools.partial(function, geometry=geometry)
-    if geometry.groups == 1 and max(geometry.dilation) == 1:
+    spelt = functools.partial(function, geometry=geometry, spelling=spelling)
+    if spelling != "channels_first" and geometry.groups == 1 and max(geometry.dilation) == 1:
         return [(spelt, False)]
-    padded = functools.partial(function, geometry=geometry, pad_first=True)
-    return [(spelt, False), *([(padded, False)] if _takes_list(geometry) else []), (spelt, True)]
+    padded = functools.partial(function, geometry=geometry, spelling="apart")
+    detour = spelling in ("native", "recorded") and _takes_list(geometry)
+    return [(spelt, False), *([(padded, False)] if detour else []), (spelt, True)]
 
 
 def gradients(
-    x: Any, w: Any, b: Any | None, dy: Any, *, geometry: Geometry, pad_first: bool = False
+    x: Any, w: Any, b: Any | None, dy: Any, *, geometry: Geometry, spelling: str = "native"
 ) -> tuple[Any, ...]:
     """Gradients of ``sum(correlate(x, w, b) * dy)`` with respect to x, w and, where there is one, b."""
     sources = [x, w] if b is None else [x, w, b]
     with tf.GradientTape() as tape:
         tape.watch(sources)
-        y = correlate(x, w, b, geometry=geometry, pad_first=pad_first)
+        y = correlate(x, w, b, geometry=geometry, spelling=spelling)
     return tuple(tape.gradient(y, sources, output_gradients=_hide_shape(dy, geometry)))
 
 
@@ -65,33 +98,46 @@ def _takes_list(geometry: Geometry) -> bool:
     return geometry.rank == 2 and not geometry.transposed and not isinstance(geometry.padding, str)
 
 
-def _forward(x: Any, w: Any, geometry: Geometry, pad_first: bool) -> Any:
-    strides, dilations = list(geometry.stride), list(geometry.dilation)
-    padding: Any = WORDS.get(str(geometry.padding))
+def _forward(x: Any, w: Any, geometry: Geometry, spelling: str) -> Any:
+    strides, dilations, first = list(geometry.stride), list(geometry.dilation), spelling == "channels_first"
+    image, layout = (x.shape[2:] if first else x.shape[1:-1]), (FIRST if first else LAST)[geometry.rank]
+    if geometry.groups > 1 and x.shape[1 if first else -1] != w.shape[-2] * geometry.groups:
+        raise Unsupported(
+            f"tf.nn.conv{geometry.rank}d is not told of groups: it divides the channels of x by the kernel's"
+        )
+    padding: Any = None if spelling == "apart" else WORDS.get(str(geometry.padding))
     if padding is None:
-        counts = [(0, 0), *geometry.pads(tuple(x.shape[1:-1]), tuple(w.shape[:-2])), (0, 0)]
-        if _takes_list(geometry) and not pad_first:
-            padding = counts
+        pads = counts(geometry, tuple(image), tuple(w.shape[:-2]))
+        sides = [(0, 0), (0, 0), *pads] if first else [(0, 0), *pads, (0, 0)]
+        if _takes_list(geometry) and spelling != "apart":
+            padding = sides
         else:
-            x, padding = tf.pad(x, counts), "VALID"
+            x, padding = tf.pad(x, sides), "VALID"
     if geometry.rank == 1:
-        return tf.nn.conv1d(x, w, strides, padding, dilations=dilations)
+        return tf.nn.conv1d(x, w, strides, padding, layout, dilations)
     if geometry.rank == 2:
-        return tf.nn.conv2d(x, w, strides, padding, dilations=dilations)
-    x = _hide_shape(x, geometry)
-    return tf.nn.conv3d(x, w, [1, *strides, 1], padding, dilations=[1, *dilations, 1])
+        return tf.nn.conv2d(x, w, strides, padding, layout, dilations)
+    x, ones = _hide_shape(x, geometry), [1, 1] if first else [1]
+    last = [] if first else [1]
+    return tf.nn.conv3d(x, w, [*ones, *strides, *last], padding, layout, [*ones, *dilations, *last])
 
 
-def _transposed(x: Any, w: Any, geometry: Geometry, _pad_first: bool) -> Any:
+def _transposed(x: Any, w: Any, geometry: Geometry, spelling: str) -> Any:
     # conv_transpose errs on explicit padding with dilation or groups and on output_padding >= stride: so take the whole
     # adjoint and crop it. Output padding beyond the whole adjoint holds zeros.
-    strides, x = list(geometry.stride), _hide_shape(x, geometry)
-    whole = (tf.shape(x)[1:-1] - 1) * strides + geometry.spans(w.shape[:-2])
-    shape = tf.concat([tf.shape(x)[:1], whole, [w.shape[-2] * geometry.groups]], 0)
-    y = tf.nn.conv_transpose(x, w, shape, strides=strides, padding="VALID", dilations=list(geometry.dilation))
-    y = tf.pad(y, [(0, 0), *((0, extra) for extra in geometry.output_padding), (0, 0)])
-    crop = [slice(begin, -end or None) for begin, end in geometry.pads((), ())]
-    return y[(slice(None), *crop)]
+    first, strides, x = spelling == "channels_first", list(geometry.stride), _hide_shape(x, geometry)
+    size = tf.shape(x)[2:] if first else tf.shape(x)[1:-1]
+    whole = (size - 1) * strides + geometry.spans(w.shape[:-2])
+    channels = [w.shape[-2] * geometry.groups]
+    shape = tf.concat([tf.shape(x)[:1], *((channels, whole) if first else (whole, channels))], 0)
+    layout = (FIRST if first else LAST)[geometry.rank]
+    y = tf.nn.conv_transpose(x, w, shape, strides, "VALID", layout, list(geometry.dilation))
+    # a negative count is tf.pad's to answer, and not a slice from the end
+    pads = counts(geometry, (), ())
+    more = [(min(begin, 0), extra + min(end, 0)) for (begin, end), extra in zip(pads, geometry.output_padding)]
+    y = tf.pad(y, [(0, 0), (0, 0), *more] if first else [(0, 0), *more, (0, 0)])
+    crop = [slice(max(begin, 0), -max(end, 0) or None) for begin, end in pads]
+    return y[(slice(None), slice(None), *crop) if first else (slice(None), *crop)]
 
 
 def _hide_shape(x: Any, geometry: Geometry) -> Any:

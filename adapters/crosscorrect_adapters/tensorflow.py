@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads it once, while it is imported
 import keras
+import numpy as np
 import tensorflow as tf
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
-from crosscorrect_adapters import _tensorflow_ops as ops
+from crosscorrect_adapters import _tensorflow_modules as modules, _tensorflow_ops as ops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import numpy as np
 
     from crosscorrect.geometry import Geometry
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LOOPS = {"literal": ops.corr2d_literal, "idiomatic": ops.corr2d_assigned, "stacked": ops.corr2d_stacked}
 REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError, TypeError)
 REFUSING = ("allowed values", "support", "Could not find device for node")
+GAPS = (*REFUSING, "same depth", "must match last dimension", "same number of channels")
+"""What TensorFlow says where a kernel does not do what another way does; all else is its answer to the request."""
+SPELLINGS = ("native", "apart", "channels_first", "recorded", "module")
 REMEMBERED = 64  # traced functions kept at a time; each holds a graph
 OWN_TF32 = tf.config.experimental.tensor_float_32_execution_enabled()
 
@@ -39,6 +42,7 @@ class TensorflowAdapter:
         self._compiled = mode == "compiled"
         self._ready: dict[Any, Callable[..., Any]] = {}
         self._layers: dict[Any, ops.Corr2DLayer] = {}
+        self._modules: dict[Any, Any] = {}
 
     @classmethod
     def identity(cls) -> Identity:
@@ -58,25 +62,28 @@ class TensorflowAdapter:
             "compiled is tf.function without XLA",
             "grouped or dilated convolutions that native kernels refuse go through XLA in both modes, as in Keras",
         )
-        return Identity(
-            "tensorflow", versions, _devices(), ("eager", "compiled"), ("float16", "float32", "float64", "int32"), notes
-        )
+        return Identity("tensorflow", versions, _devices(), ("eager", "compiled"), dtypes.NAMES, notes, SPELLINGS)
 
     def arithmetic(self, kind: str) -> None:
         """Switch TensorFloat-32, which only GPUs have; ``default`` restores what TensorFlow was imported with."""
+        if kind == "bf16":
+            raise Unsupported("TensorFlow has no switch that rounds float32 operands to bfloat16")
         if kind == "tf32" and not tf.config.list_physical_devices("GPU"):
             raise Unsupported("TensorFloat-32 is only used by GPUs; TensorFlow sees none")
         self._ready.clear()  # XLA bakes the switch into what it compiles
         tf.config.experimental.enable_tensor_float_32_execution(OWN_TF32 if kind == "default" else kind == "tf32")
 
     def put(self, array: Array) -> Any:
-        """Copy to the device; ``tf.constant`` never shares NumPy's memory."""
+        """Copy to the device; ``tf.constant`` never shares NumPy's memory. Bits of bfloat16 are cast to it."""
         with self._device:
+            if array.dtype == dtypes.BFLOAT16:
+                return tf.bitcast(tf.constant(np.ascontiguousarray(array["bfloat16"])), tf.bfloat16)
             return tf.constant(array)
 
     def get(self, tensor: Any) -> Array:
-        """Wait and copy; NumPy knows float64, float32, float16 and the integers by the same names."""
-        return tensor.numpy()
+        """Wait and copy; NumPy knows every dtype but bfloat16 by the same name."""
+        own: Array = tensor.numpy()
+        return own.view(dtypes.BFLOAT16) if tensor.dtype == tf.bfloat16 else own
 
     def sync(self, *_tensors: Any) -> None:
         """Wait for every device: eager operations on the CPU are done when they return, on a GPU they may not be."""
@@ -106,15 +113,44 @@ class TensorflowAdapter:
         """``tf.matmul``."""
         return self._run("matmul", [(tf.matmul, False)], a, b)
 
-    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-        """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose``, by the first of ``ways`` that TensorFlow takes."""
-        return self._run(("conv2d", geometry), ops.ways(ops.correlate, geometry), x, w, b)
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry, spelling: str = "native") -> Any:
+        """``tf.nn.conv{1,2,3}d`` or ``tf.nn.conv_transpose``, by the first of ``ways`` that TensorFlow takes.
 
-    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """``tf.GradientTape`` over ``conv2d``; for integers the tape would say None, which is a refusal."""
-        if not x.dtype.is_floating:
-            raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
-        return Grads(*self._run(("grads", geometry), ops.ways(ops.gradients, geometry), x, w, b, dy))
+        ``module`` is ``keras.layers.Conv1D``… ``Conv3DTranspose``; ``recorded`` is under a tape.
+        """
+        if spelling == "module":
+            key, layer = self._module(x, w, b, geometry)
+            return self._run(("apply", key), [(functools.partial(modules.apply, layer=layer), False)], x)
+        if spelling == "recorded":
+            _watchable(x)
+        function = ops.recorded if spelling == "recorded" else ops.correlate
+        return self._run(("conv2d", geometry, spelling), ops.ways(function, geometry, spelling), x, w, b)
+
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry, spelling: str = "native") -> Grads:
+        """``tf.GradientTape`` over ``conv2d``; for integers the tape would say None, which is a refusal.
+
+        As ``module``, with respect to the variables of the layer.
+        """
+        _watchable(x)
+        if spelling == "module":
+            key, layer = self._module(x, w, b, geometry)
+            way = functools.partial(modules.gradients, layer=layer)
+            return Grads(*self._run(("slopes", key), [(way, False)], x, dy))
+        return Grads(
+            *self._run(("grads", geometry, spelling), ops.ways(ops.gradients, geometry, spelling), x, w, b, dy)
+        )
+
+    def _module(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> tuple[Any, Any]:
+        """Give the Keras layer of these shapes, which is kept with what was traced with it, and its key."""
+        key = (geometry, tuple(x.shape), tuple(w.shape), b is None, x.dtype.name)
+        with self._device:
+            if key not in self._modules:
+                if len(self._modules) >= REMEMBERED:
+                    self._modules.clear()
+                    self._ready.clear()
+                self._modules[key] = modules.make(x, w, b, geometry)
+            modules.fill(self._modules[key], w, b)
+        return key, self._modules[key]
 
     def train(
         self,
@@ -186,19 +222,26 @@ class TensorflowAdapter:
         with self._device:
             if key in self._ready:
                 return self._ready[key](*tensors)
-            refusals = []
+            first: Exception | None = None
             for function, xla in ways:
                 call = self._trace(function, xla)
                 try:
                     result = call(*tensors)
                 except REFUSALS as error:
-                    refusals.append(error)
-                    continue
+                    first = first or error
+                    if any(words in str(error) for words in GAPS):
+                        continue
+                    break  # another way is no answer to a request that makes no sense
                 if len(self._ready) >= REMEMBERED:
                     self._ready.pop(next(iter(self._ready)))
                 self._ready[key] = call
                 return result
-        raise _refused(refusals[0])
+        raise _refused(first or AssertionError("there is always a way"))
+
+
+def _watchable(x: Any) -> None:
+    if not (x.dtype.is_floating or x.dtype.is_complex):
+        raise Unsupported(f"The dtype of the watched tensor must be floating (e.g. tf.float32), got {x.dtype!r}")
 
 
 def _refused(error: Exception) -> Exception:
