@@ -17,12 +17,24 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import mxnet as mx
 from mxnet import nd
 
-from crosscorrect.adapter import Grads, Trained
+from crosscorrect.adapter import Grads, Trained, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Method = TypeVar("Method", bound="Callable[..., Any]")
+
+REFUSING = (
+    "only support",
+    "not supported",
+    "not implemented",
+    "natively supported",
+    "samller than",
+    "valid values are",
+)
+"""What MXNet says where it has no such operation, rather than no such answer."""
+LAYOUT = "could not create a descriptor"
+"""What oneDNN says of a layout that it does not have, and of much else."""
 
 
 def settled(method: Method) -> Method:
@@ -39,6 +51,22 @@ def settled(method: Method) -> Method:
             recover()
             raise
         return result
+
+    return cast("Method", call)
+
+
+def refusing(method: Method) -> Method:
+    """Raise Unsupported, in MXNet's own words, where it says that it has no such operation; goes round ``settled``."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except mx.base.MXNetError as error:
+            words = (*REFUSING, LAYOUT) if kwargs.get("spelling") == "channels_last" else REFUSING
+            if any(word in str(error) for word in words):
+                raise Unsupported(str(error).rpartition("MXNetError: ")[2].strip()) from error
+            raise
 
     return cast("Method", call)
 

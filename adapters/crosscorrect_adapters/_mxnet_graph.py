@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from mxnet import nd
 from mxnet.gluon import HybridBlock
 
+from crosscorrect_adapters._counts import counts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,21 +59,41 @@ def dot(F: Any, a: Any, b: Any) -> Any:
     return F.dot(a, b)
 
 
-def convolution(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
+def convolution(F: Any, geometry: Geometry, spelling: str, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
     """Apply ``F.Convolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (O, C / groups, *kernel).
 
-    Its ``pad`` is one number for both sides of an axis; where they differ, zeros are put round the image first.
+    Its ``pad`` is one number for both sides of an axis; where they differ, or apart, zeros are put round the image
+    first.
     """
-    pads = geometry.pads(image[2:], kernel[2:])
-    if not _symmetric(pads):
+    pads = counts(geometry, image[2:], kernel[2:])
+    if not symmetric(pads) or (spelling == "apart" and any(map(any, pads))):
         x, pads = _padded(F, x, pads), ((0, 0),) * geometry.rank
-    return F.Convolution(
-        x, w, *b, kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation, pad=_counts(pads),
-        num_filter=kernel[0], num_group=geometry.groups, no_bias=not b,
+    x, w = _laid(F, (x, w), spelling, geometry.rank)
+    y = F.Convolution(
+        x, w, *b, kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation, pad=begins(pads),
+        num_filter=kernel[0], num_group=geometry.groups, no_bias=not b, layout=_layout(spelling, geometry.rank),
     )  # fmt: skip
+    return _unlaid(F, y, spelling, geometry.rank)
 
 
-def deconvolution(F: Any, geometry: Geometry, dtype: str, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
+def _layout(spelling: str, rank: int) -> str | None:
+    return {1: "NWC", 2: "NHWC", 3: "NDHWC"}[rank] if spelling == "channels_last" else None
+
+
+def _laid(F: Any, tensors: tuple[Any, ...], spelling: str, rank: int) -> tuple[Any, ...]:
+    """Image and kernel as a layout with the channels last has them: ``(N, *space, C)``, ``(O, *kernel, I)``."""
+    if spelling != "channels_last":
+        return tensors
+    return tuple(F.transpose(t, axes=(0, *range(2, rank + 2), 1)) for t in tensors)
+
+
+def _unlaid(F: Any, y: Any, spelling: str, rank: int) -> Any:
+    return F.transpose(y, axes=(0, rank + 1, *range(1, rank + 1))) if spelling == "channels_last" else y
+
+
+def deconvolution(
+    F: Any, geometry: Geometry, spelling: str, dtype: str, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any
+) -> Any:
     """Apply ``F.Deconvolution`` for shapes ``image`` (N, C, *space) and ``kernel`` (C, O / groups, *kernel).
 
     Its ``pad`` is one number for both sides, and its ``adj`` must lie below the stride ("adj(y) must be samller than
@@ -79,18 +101,24 @@ def deconvolution(F: Any, geometry: Geometry, dtype: str, image: Shape, kernel: 
     Over three axes it exists for float32 without ``dilate`` only ("Dilate is not supported in 3d deconvolution", "Only
     1D or 2D Deconvolution is natively supported"), so that a convolution with the flipped kernel stands in for it.
     """
-    pads, extra, channels = geometry.pads(image[2:], kernel[2:]), geometry.output_padding, kernel[1] * geometry.groups
+    pads, extra, channels = (
+        counts(geometry, image[2:], kernel[2:]),
+        geometry.output_padding,
+        kernel[1] * geometry.groups,
+    )
     native = geometry.rank < 3 or (dtype == "float32" and max(geometry.dilation) == 1)
-    direct = native and _symmetric(pads) and all(e < s for e, s in zip(extra, geometry.stride))
+    direct = native and symmetric(pads) and all(e < s for e, s in zip(extra, geometry.stride)) and spelling != "apart"
     zeros = (0,) * geometry.rank
     if native:
         # The weight goes in as it is: the gradient of a weight that another operator has computed fails with "could
         # not execute a primitive", and after that every oneDNN operator of the process does.
+        x, w = _laid(F, (x, w), spelling, geometry.rank)
         y = F.Deconvolution(
             x, w, *(b if direct else ()), kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation,
-            pad=_counts(pads) if direct else zeros, adj=extra if direct else zeros,
-            num_filter=channels, num_group=geometry.groups, no_bias=not (b and direct),
+            pad=begins(pads) if direct else zeros, adj=extra if direct else zeros, num_filter=channels,
+            num_group=geometry.groups, no_bias=not (b and direct), layout=_layout(spelling, geometry.rank),
         )  # fmt: skip
+        y = _unlaid(F, y, spelling, geometry.rank)
     else:
         y = _adjoint(F, geometry, image, kernel, x, w)
     if direct:
@@ -100,7 +128,7 @@ def deconvolution(F: Any, geometry: Geometry, dtype: str, image: Shape, kernel: 
     ends = tuple(p[0] + n for p, n in zip(pads, size))
     missing = tuple((0, max(end - f, 0)) for end, f in zip(ends, full))
     y = _padded(F, y, missing) if any(sum(m) for m in missing) else y
-    y = F.slice(y, begin=(0, 0, *_counts(pads)), end=(image[0], channels, *ends))
+    y = F.slice(y, begin=(0, 0, *begins(pads)), end=(image[0], channels, *ends))
     return F.broadcast_add(y, F.reshape(b[0], shape=(1, channels) + (1,) * geometry.rank)) if b else y
 
 
@@ -109,7 +137,7 @@ def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w:
 
     Groups keep their channels together while input and output channels change places: ``(O, C / groups, *kernel)``.
     """
-    groups, space = geometry.groups, kernel[2:]
+    groups, space = max(geometry.groups, 1), kernel[2:]
     per_group = F.reshape(w, shape=(groups, kernel[0] // groups, kernel[1], -1))
     flipped = F.reverse(F.transpose(per_group, axes=(0, 2, 1, 3)), axis=3)
     swapped = (kernel[1] * groups, kernel[0] // groups, *space)
@@ -120,11 +148,13 @@ def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w:
     )  # fmt: skip
 
 
-def _symmetric(pads: Pads) -> bool:
+def symmetric(pads: Pads) -> bool:
+    """Whether MXNet's one number per axis can say this padding."""
     return all(begin == end for begin, end in pads)
 
 
-def _counts(pads: Pads) -> Shape:
+def begins(pads: Pads) -> Shape:
+    """The padding at the begin of each axis."""
     return tuple(begin for begin, _ in pads)
 
 

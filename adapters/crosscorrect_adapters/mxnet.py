@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Identity, Trained, Unsupported
-from crosscorrect_adapters import _mxnet_graph as graph
-from crosscorrect_adapters._mxnet_engine import settled, versions
+from crosscorrect_adapters import _mxnet_graph as graph, _mxnet_modules as modules
+from crosscorrect_adapters._mxnet_engine import refusing, settled, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from crosscorrect.adapter import Array
     from crosscorrect.geometry import Geometry
+
+
+DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int32", "int64")  # it has tensors of no others
+SPELLINGS = ("native", "apart", "channels_last", "recorded", "module")
 
 
 def corr2d(X: Any, K: Any) -> Any:
@@ -61,25 +65,30 @@ class MxnetAdapter:
 
     @classmethod
     def identity(cls) -> Identity:
-        """Name this MXNet, without float16 and integers: its convolution on a CPU refuses them (int8 saturates)."""
+        """Name this MXNet, with every dtype of its tensors: what its operators make of them is for them to say."""
         return Identity(
             name="mxnet",
             versions=versions(),
             devices=("cpu", *(f"cuda:{i}" for i in range(mx.context.num_gpus()))),
             modes=("eager", "compiled"),
+            dtypes=DTYPES,
+            spellings=SPELLINGS,
             notes=("compiled: hybridized blocks; the double loop has its elements stacked, as symbols have no shape",),
         )
 
     def arithmetic(self, kind: str) -> None:
         """Accept what is so anyway: on a CPU MXNet computes at the dtype of its tensors, and it has no switches."""
-        if kind == "tf32":
-            raise Unsupported("MXNet has no switch for TF32")
+        if kind in ("tf32", "bf16"):
+            raise Unsupported(f"MXNet has no switch for {kind.upper()}")
         if kind == "strict" and self._context.device_type != "cpu":
             raise Unsupported("MXNet has no switch for TF32: whether cuDNN uses it depends on NVIDIA_TF32_OVERRIDE")
 
     @settled
     def put(self, array: Array) -> Any:
-        """Copy with the dtype named: ``nd.array`` alone makes float32 of float64 and of int64."""
+        """Copy with the dtype named: ``nd.array`` alone makes float32 of float64 and of int64.
+
+        MXNet's bfloat16 arrays in NumPy are the same structured ones as the harness's.
+        """
         return nd.array(array, ctx=self._context, dtype=array.dtype)
 
     @settled
@@ -93,6 +102,7 @@ class MxnetAdapter:
         for tensor in tensors:
             tensor.wait_to_read()
 
+    @refusing
     @settled
     def corr2d(self, x: Any, k: Any) -> Any:
         """Assign element by element; ``compiled`` stacks them, as a Symbol has neither shape nor item assignment."""
@@ -102,25 +112,39 @@ class MxnetAdapter:
         """Make the chapter's layer, a ``gluon.nn.Block`` that, as every Gluon block, waits for ``initialize``."""
         return Conv2D(kernel_size, self._mode)
 
+    @refusing
     @settled
     def layer(self, x: Any, w: Any, b: Any) -> Any:
         """Initialise with zeros, so that no random number is drawn, then set the parameters."""
         return self._set(self.Conv2D(w.shape), x, w, b)(x)
 
+    @refusing
     @settled
     def matmul(self, a: Any, b: Any) -> Any:
         """Apply ``nd.dot``."""
         return graph.execute(self._mode, graph.dot, tensors=(a, b))
 
+    @refusing
     @settled
-    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry) -> Any:
-        """Apply ``Convolution``, or ``Deconvolution`` when transposed."""
-        return self._convolve((x, w) if b is None else (x, w, b), geometry)
+    def conv2d(self, x: Any, w: Any, b: Any | None, geometry: Geometry, spelling: str = "native") -> Any:
+        """Apply ``Convolution``, or ``Deconvolution`` when transposed; as ``module`` the layers of Gluon."""
+        if spelling == "module":
+            return modules.layer(x, w, b, geometry, self._mode)(x)
+        tensors = (x, w) if b is None else (x, w, b)
+        if spelling == "recorded":
+            tensors = tuple(_variables(tensors))
+            with autograd.record():
+                return self._convolve(tensors, geometry, spelling)
+        return self._convolve(tensors, geometry, spelling)
 
+    @refusing
     @settled
-    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """Differentiate by ``autograd``."""
-        return Grads(*_gradients(lambda *t: self._convolve(t, geometry), (x, w) if b is None else (x, w, b), dy))
+    def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry, spelling: str = "native") -> Grads:
+        """Differentiate by ``autograd``; as ``module``, with respect to the layer's parameters."""
+        if spelling == "module":
+            return Grads(*modules.gradients(modules.layer(x, w, b, geometry, self._mode), x, dy))
+        tensors = (x, w) if b is None else (x, w, b)
+        return Grads(*_gradients(lambda *t: self._convolve(t, geometry, spelling), tensors, dy))
 
     @settled
     def train(
@@ -170,12 +194,14 @@ class MxnetAdapter:
     def _stacked(self, x: Any, k: Any) -> Any:
         return graph.execute(self._mode, graph.stacked, x.shape, k.shape, tensors=(x, k))
 
-    def _convolve(self, tensors: tuple[Any, ...], geometry: Geometry) -> Any:
+    def _convolve(self, tensors: tuple[Any, ...], geometry: Geometry, spelling: str) -> Any:
         (x, w), mode = tensors[:2], self._mode
         if geometry.transposed:
-            dtype = np.dtype(x.dtype).name
-            return graph.execute(mode, graph.deconvolution, geometry, dtype, x.shape, w.shape, tensors=tensors)
-        return graph.execute(mode, graph.convolution, geometry, x.shape, w.shape, tensors=tensors)
+            dtype = dtypes.name_of(x.dtype)
+            return graph.execute(
+                mode, graph.deconvolution, geometry, spelling, dtype, x.shape, w.shape, tensors=tensors
+            )
+        return graph.execute(mode, graph.convolution, geometry, spelling, x.shape, w.shape, tensors=tensors)
 
     def _set(self, net: Any, x: Any, w: Any | None, b: Any | None) -> Any:
         """Initialise ``net`` in the dtype of ``x``: the given parameters, or its own default start."""
@@ -196,11 +222,17 @@ def _literal(_: Any, x: Any, k: Any) -> Any:
 
 def _gradients(function: Callable[..., Any], tensors: tuple[Any, ...], dy: Any) -> list[Any]:
     """Differentiate ``sum(function(*tensors) * dy)``, by detached variables so that the caller's stay unmarked."""
-    variables = [tensor.detach() for tensor in tensors]
-    for variable in variables:
-        variable.attach_grad()
+    variables = _variables(tensors)
     with autograd.record():
         y = function(*variables)
     y.wait_to_read()  # a failed forward is no input of the backward and could stay unseen
     y.backward(dy)
     return [variable.grad for variable in variables]
+
+
+def _variables(tensors: tuple[Any, ...]) -> list[Any]:
+    """Copies that gradients are recorded of."""
+    variables = [tensor.detach() for tensor in tensors]
+    for variable in variables:
+        variable.attach_grad()
+    return variables

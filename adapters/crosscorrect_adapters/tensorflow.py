@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads it once, while it is imported
@@ -248,7 +249,8 @@ def _refused(error: Exception) -> Exception:
     """Return ``Unsupported`` in TensorFlow's own words where that is what it says, else the error itself."""
     for line in str(error).splitlines():
         if any(words in line for words in REFUSING):
-            return Unsupported(line.rsplit("}} ", 1)[-1].split(" [Op:")[0].strip())
+            plain = re.sub(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}", "", line)
+            return Unsupported(plain.split(" [Op:")[0].split("\t")[0].strip(" ;"))
     return error
 
 
