@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import bounds, checksum, compare, probable
+from crosscorrect import bounds, checksum, compare, dtypes, probable
 from crosscorrect.model import Direction, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class Standard:
     """What every framework's output of one direction is held to: made once, for it depends on the problem alone.
 
     ``bound`` is the largest error that is allowed, per element: zero where tier C (exact integers) or D (one product,
-    to be copied) judges, infinite where nothing sound can be said. ``free`` marks elements that nothing is asked of.
+    to be copied) judges, infinite where nothing sound can be said. ``random`` says that tier B judges too. ``free``
+    marks elements that nothing is asked of, ``zeros`` says that an input holds a negative zero.
     """
 
     reference: Reference
@@ -37,6 +38,7 @@ class Standard:
     exact: bool
     random: bool
     free: Array | None
+    zeros: bool = False
 
 
 def standard(
@@ -48,7 +50,8 @@ def standard(
 ) -> Standard:
     """The standard of a direction under a declared arithmetic, one of ``adapter.ARITHMETICS``."""
     arithmetic = "strict" if arithmetic == "default" else arithmetic
-    exact = bounds.exact(inputs.values(), reference, problem.dtype)
+    # integers that overflow are exact too: modulo a power of two, the order of summation does not matter
+    exact = problem.dtype in dtypes.INTEGER or bounds.exact(inputs.values(), reference, problem.dtype)
     if exact:
         bound, tier = np.zeros(reference.value.shape), "C"
     else:
@@ -57,10 +60,11 @@ def standard(
         if arithmetic == "strict" and reference.single is not None:
             bound = np.where(reference.single, 0.0, bound)
             tier = "D" if reference.single.all() else "A+D"
+    zeros = any(_negative_zero(array) for array in inputs.values())
     free = None if reference.own is None or np.isfinite(reference.own).all() else ~np.isfinite(reference.own)
     if reference.special is not None:
         bound = np.where(reference.special, 0.0, bound)
-    return Standard(reference, bound, tier, exact, not exact and probable.applies(problem), free)
+    return Standard(reference, bound, tier, exact, not exact and probable.applies(problem), free, zeros)
 
 
 def judge(
@@ -192,7 +196,14 @@ def _properties(verdict: Verdict, held: Standard, output: Array, dtype: str) -> 
         if tiny.any() and (held.reference.scale[tiny] < smallest).any():
             flushed = bool((compare.numbers(output)[tiny] == 0).all())
             found.append(f"subnormal results {'flushed' if flushed else 'kept'}")
+    if held.zeros and verdict.outcome is Outcome.PASS:
+        found.append(f"negative zeros {'returned' if _negative_zero(output) else 'lost'}")
     return "; ".join(found)
+
+
+def _negative_zero(array: Array) -> bool:
+    wide = dtypes.widen(array)
+    return wide.dtype.kind == "f" and bool((np.signbit(wide) & (wide == 0)).any())
 
 
 def judge_invalid(problem: Problem, output: Array, reference: Reference | None) -> Verdict:
@@ -283,7 +294,13 @@ def _written(problem: Problem, direction: Direction) -> Array | None:
 
 
 def _generated(problem: Problem) -> bool:
-    """Whether the data are generated, so that a suspicious output proves nothing; worked examples are exempt."""
-    specs: Sequence[Any] = list(problem.arrays.values())
-    written = bool(problem.expect and "output" in problem.expect)
-    return not written and any(isinstance(spec, dict) and "fill" in spec for spec in specs)
+    """Whether the data are drawn at large, so that a suspicious output proves nothing.
+
+    Worked examples are exempt, and so is what was designed: impulses, constants, single elements put, empty arrays.
+    """
+    if problem.expect and "output" in problem.expect:
+        return False
+    fills = [spec for spec in problem.arrays.values() if isinstance(spec, dict) and "fill" in spec]
+    designed = any(spec["fill"] in ("impulse", "constant") or "put" in spec for spec in fills)
+    empty = any(0 in shape for shape in problem.shapes.values())
+    return bool(fills) and not designed and not empty

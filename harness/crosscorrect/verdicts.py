@@ -142,7 +142,8 @@ def diagnosed(prepared: Prepared, direction: Direction, output: Array, verdict: 
 
     problem = prepared.problem
     reference = prepared.references.get(direction)
-    if reference is None or problem.verify or problem.operation in ("relation", "train"):
+    asked = problem.verify or problem.operation in ("relation", "train")
+    if reference is None or asked or not all(array.size for array in prepared.inputs.values()):
         return verdict
     causes = diagnosis.diagnose(
         problem.geometry, problem.operation, direction, prepared.inputs, output, reference, problem.dtype, arithmetic
