@@ -86,7 +86,7 @@ def test_float64_answers_are_within_their_bound_of_exact_fractions_and_far_bette
     contained(found[Direction.GRAD_WEIGHT], witness.grad_weight(x, w, dy, geometry))
     contained(found[Direction.GRAD_BIAS], witness.grad_bias(dy))
     for reference in found.values():
-        assert (reference.own <= 2.0**-58 * reference.scale).all()
+        assert (reference.own <= 2.0**-57 * reference.scale + 2.0**-1060).all()
 
 
 @settings(max_examples=40, deadline=None)

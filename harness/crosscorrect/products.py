@@ -24,7 +24,8 @@ U = 2.0**-53
 TINY = 2.0**-1074
 """The smallest positive float64."""
 
-GOAL = 2.0**-60
+_GOAL_BITS = 58
+GOAL = 2.0**-_GOAL_BITS
 """How small, in units of S, the error-free product makes its bound before it stops taking slices."""
 
 _GUARD = 1.0 + 2.0**-40
@@ -41,6 +42,8 @@ _PATIENCE = 50_000
 class Plain:
     """Value and scale in float64: the value is off by at most ``gamma(K, 2**-53) S``, in any order of summation."""
 
+    room = 2
+
     def left(self, a: Array) -> tuple[Array, Array]:
         a = np.asarray(a, np.float64)
         return a, np.abs(a)
@@ -56,6 +59,8 @@ class Mixed:
     A float32 sum of K nonnegative products is at least ``1 - gamma(K, 2**-24)`` times what it should be; the left
     operand is enlarged by a little more than that makes up for.
     """
+
+    room = 2
 
     def left(self, a: Array) -> tuple[Array, Array]:
         more = np.float32(1.0 + 1.1 * (a.shape[-1] + 3) * 2.0**-24)
@@ -79,6 +84,8 @@ class Mixed:
 class Single:
     """Value and scale in float32, of float32 operands: exact for whole numbers with S below ``2**24``."""
 
+    room = 2
+
     def left(self, a: Array) -> tuple[Array, Array]:
         return a, np.abs(a)
 
@@ -91,23 +98,30 @@ class Exact:
     """Value, low part, bound and scale: ``|value + low - exact| <= bound``, at the speed of a few BLAS products.
 
     Both operands are cut into slices of so few bits that the products of two slices, and their sums over K, are whole
-    numbers below ``2**53`` in their own unit: BLAS makes no error on them, in whatever order it sums. They are added in
-    double-double. Slices are taken until what is left of the operands is bounded by ``GOAL`` times S everywhere, or
-    nothing is left; elements where six are not enough are summed as fractions if they are few.
+    numbers below ``2**53`` in their own unit: BLAS makes no error on them, in whatever order it sums. Pairs of slices
+    with the same unit share one BLAS product, side by side; these are added in double-double. Slices are taken until
+    what is left of the operands is bounded by ``GOAL`` times S everywhere, or nothing is left; elements where six are
+    not enough are summed as fractions if they are few.
     """
 
-    def left(self, a: Array) -> Array:
-        return np.asarray(a, np.float64)
+    room = 10
 
-    def times(self, left: Array, columns: Array) -> Parts:
-        a, b = left, np.asarray(columns, np.float64)
+    def left(self, a: Array) -> tuple[Array, Array, _Slices]:
+        a = np.asarray(a, np.float64)
+        high = _exponents(a, -1)
+        moderate = _moderate(high)
+        near, power = (a, high) if moderate else (np.ldexp(a, -high), np.zeros_like(high))
+        return a, high, _Slices(near, power, -1, _bits(a.shape[-1]))
+
+    def times(self, left: tuple[Array, Array, _Slices], columns: Array) -> Parts:
+        a, high_a, rows = left
+        b = np.asarray(columns, np.float64)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            high_a, high_b = _exponents(a, -1), _exponents(b, -2)
-            if _moderate(high_a) and _moderate(high_b):
-                parts = _split(a, b, high_a, high_b)
-            else:
-                parts = _normalised(a, b, high_a, high_b)
-            return _finished(a, b, *parts)
+            high_b = _exponents(b, -2)
+            if rows.a is a and _moderate(high_b):
+                *parts, met = _split(rows, b, high_b)
+                return tuple(parts) if met else _one_by_one(a, b, parts)
+            return _one_by_one(a, b, _normalised(a, b, high_a, high_b))
 
 
 class Digits:
@@ -116,6 +130,8 @@ class Digits:
     Operands are int64 or uint64. ``times`` makes int64 planes, to be weighted by ``2**(i * bits)`` and summed, and then
     the scale. A digit has so few bits that all sums of products of two digits are below ``2**53``.
     """
+
+    room = 8
 
     def __init__(self, terms: int) -> None:
         self.bits = (53 - max(terms - 1, 0).bit_length()) // 2
@@ -163,8 +179,12 @@ def rounding(scale: Array, terms: Array | int) -> Floats:
 
 def _exponents(a: Array, axis: int) -> Array:
     """Per row or column, e with all magnitudes below ``2**e``; least where all are zero."""
-    peak = np.maximum(a.max(axis, keepdims=True), -a.min(axis, keepdims=True))
+    peak = _peak(a, axis)
     return np.where(peak > 0, np.frexp(peak)[1], -_EXPONENTS)
+
+
+def _peak(a: Array, axis: int) -> Array:
+    return np.asarray(np.maximum(a.max(axis, keepdims=True), -a.min(axis, keepdims=True)))
 
 
 def _moderate(exponents: Array) -> bool:
@@ -172,88 +192,107 @@ def _moderate(exponents: Array) -> bool:
 
 
 class _Slices:
-    """One operand cut into slices, one more whenever asked, with the magnitudes that bound what is left out."""
+    """One operand cut into slices along K, one more whenever asked.
+
+    With all of a row (or column) below ``2**e``, slice i (from 1) holds multiples of the unit ``2**(e - i bits)``, to
+    nearest: at most ``2**bits`` units in the first, half as many in the others; half a unit at most is left.
+    """
 
     def __init__(self, a: Array, exponents: Array, axis: int, bits: int) -> None:
-        self.axis, self.bits, self.rest = axis, bits, a
+        self.a, self.rest, self.bits = a, a, bits
         self.exponents = exponents
+        self.peak = _peak(a, axis)
+        self.sum = np.abs(a).sum(axis, keepdims=True)
         self.slices: list[Array] = []
-        self.peaks: list[Array] = []
-        self.sums: list[Array] = []
-        self.rests = [self._magnitude(a)]  # (peak, sum) of the operand less its first i slices
+        self.captured = False
 
-    def cut(self) -> None:
-        """Take one more slice: multiples of its unit, of at most ``2**bits`` units."""
-        unit = self.exponents - (len(self.slices) + 1) * self.bits
-        shift = np.ldexp(1.5, unit + 52)
-        part = (self.rest + shift) - shift
-        self.rest = self.rest - part
-        self.slices.append(part)
-        peak, total = self._magnitude(part)
-        self.peaks.append(peak)
-        self.sums.append(total)
-        self.rests.append(self._magnitude(self.rest))
+    def cut(self, depth: int) -> None:
+        """Have so many slices, or fewer where nothing is left."""
+        while len(self.slices) < depth and not self.captured:
+            shift = np.ldexp(1.5, self.exponents - (len(self.slices) + 1) * self.bits + 52)
+            part = self.rest + shift
+            part -= shift
+            self.rest = self.rest - part
+            self.slices.append(part)
+            self.captured = not self.rest.any()
 
-    def _magnitude(self, a: Array) -> tuple[Array, Array]:
-        positive = np.abs(a)
-        return positive.max(self.axis, keepdims=True), positive.sum(self.axis, keepdims=True)
+    def left(self, depth: int) -> Array:
+        """Bound the elements of what so many slices leave: half a unit, or nothing."""
+        nothing = self.captured and depth >= len(self.slices)
+        return np.ldexp((self.peak > 0) * (0.0 if nothing else 0.5), self.exponents - depth * self.bits)
+
+    def largest(self, place: int) -> Array:
+        """Bound the elements of one slice (from 0), which rounding may have enlarged."""
+        return self.peak + self.left(1) if place == 0 else self.left(place)
 
 
-def _split(a: Array, b: Array, high_a: Array, high_b: Array) -> Parts:
-    """Value, low, bound and scale of operands whose exponents are moderate: nothing overflows or underflows."""
-    terms = a.shape[-1]
+def _bits(terms: int) -> int:
+    """How many bits a slice has: sums of up to six pairs of slices, K products each, are below ``2**53`` units."""
+    return (52 - (terms - 1).bit_length()) // 2
+
+
+def _split(rows: _Slices, b: Array, high_b: Array) -> tuple[Array, Array, Array, Array, bool]:
+    """Value, low, bound, scale and whether the goal was met, of operands with moderate exponents."""
+    a, terms = rows.a, b.shape[-2]
     scale = np.matmul(np.abs(a), np.abs(b))
-    bits = (53 - (terms - 1).bit_length()) // 2
-    rows, columns = _Slices(a, high_a, -1, bits), _Slices(b, high_b, -2, bits)
+    columns = _Slices(b, high_b, -2, rows.bits)
+    met = False
     for depth in range(1, _MOST_SLICES + 1):
-        rows.cut()
-        columns.cut()
+        rows.cut(depth)
+        columns.cut(depth)
+        if depth * rows.bits < _GOAL_BITS and not (rows.captured and columns.captured):
+            continue  # cannot be enough
         left_out = _left_out(rows, columns, depth)
-        # products that underflow belong to a scale that may have lost them
-        left_out = np.where(scale > 0, left_out, np.minimum(left_out, terms * TINY))
-        if bool((left_out <= GOAL * scale).all()):
+        if not scale.all():  # products that underflow belong to a scale that may have lost them
+            left_out = np.where(scale > 0, left_out, np.minimum(left_out, terms * TINY))
+        met = bool((left_out <= GOAL * scale).all())
+        if met:
             break
-    pairs = [
-        (i, order - i)
-        for order in range(depth)
-        for i in range(order + 1)
-        if rows.peaks[i].any() and columns.peaks[order - i].any()
-    ]
-    high, low = np.zeros_like(scale), np.zeros_like(scale)
-    for i, j in pairs:
-        high, error = two_sum(high, np.matmul(rows.slices[i], columns.slices[j]))
+    upper = np.concatenate(rows.slices[:depth], -1)
+    lower = np.concatenate(columns.slices[depth - 1 :: -1] if depth else [], -2)
+    count_a, count_b = min(depth, len(rows.slices)), min(depth, len(columns.slices))
+    sums: list[Array] = []
+    for order in range(min(depth, count_a + count_b - 1)):
+        # all pairs i + j = order in one product: they share their unit, and their sum is exact as well
+        first, last = max(0, order - count_b + 1), min(order + 1, count_a)
+        start = (count_b - 1 - order + first) * terms
+        sums.append(
+            np.matmul(upper[..., first * terms : last * terms], lower[..., start : start + (last - first) * terms, :])
+        )
+    value = sums[0]
+    low = np.zeros_like(value)
+    for part in sums[1:]:
+        value, error = two_sum(value, part)
         low += error
-    value, low = two_sum(high, low)
-    # slices rounded to nearest are together at most 3.1 times what they are slices of: all partial sums stay below
-    # 10 S, the errors of T additions below 10 T u S, and those of adding these T up below 10 T² u² S
-    adding = 0.0 if len(pairs) <= 1 else 32.0 * len(pairs) ** 2 * U * U
-    return value, low, (left_out + adding * scale) * _GUARD, scale
+    if len(sums) > 1:
+        value, low = two_sum(value, low)
+        # slices rounded to nearest are together at most 3.1 times what they are slices of: all partial sums stay below
+        # 10 S, the errors of T additions below 10 T u S, and those of adding these T up below 10 T² u² S
+        left_out = left_out + (32.0 * len(sums) ** 2 * U * U) * scale
+    return value, low, left_out * _GUARD, scale, met
 
 
 def _left_out(rows: _Slices, columns: _Slices, depth: int) -> Array:
-    """Bound the products that are not made: slice i with all behind slice ``depth - i``, and the rests with all.
-
-    The smaller of the largest in the row times the sum of the column, and the sum of the row times the largest in the
-    column.
-    """
-    by_row: Array = np.zeros(())
-    by_column: Array = np.zeros(())
-    for i in range(depth + 1):
-        last = i == depth
-        peak, total = rows.rests[depth] if last else (rows.peaks[i], rows.sums[i])
-        rest_peak, rest_total = columns.rests[0 if last else depth - i]
-        by_row, by_column = by_row + peak * rest_total, by_column + total * rest_peak
-    return np.asarray(np.minimum(by_row, by_column) * _GUARD)
+    """Bound the products that are not made: slice i with all behind slice ``depth - i``, and the rest with all."""
+    terms = columns.rest.shape[-2]
+    left = [rows.largest(i) * float(terms) for i in range(min(depth, len(rows.slices)))]
+    right = [columns.left(depth - i) for i in range(len(left))]
+    left.append(rows.left(depth))
+    right.append(columns.sum)
+    found: Array = np.matmul(np.concatenate(left, -1), np.concatenate(right, -2))
+    found *= _GUARD
+    return found
 
 
-def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> Parts:
+def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> list[Array]:
     """The same for any exponents: every row and column is scaled by a power of two first, and the product back.
 
     Elements ``2**1022`` times smaller than the largest of their row are rounded by that; what results are subnormal
-    are rounded too. Both are added to the bound.
+    are rounded too. Both are added to the bound. Elements that overflow have none.
     """
     near, far = np.ldexp(a, -high_a), np.ldexp(b, -high_b)
-    value, low, own, _ = _split(near, far, np.zeros_like(high_a), np.zeros_like(high_b))
+    rows = _Slices(near, np.zeros_like(high_a), -1, _bits(a.shape[-1]))
+    value, low, own, _, _ = _split(rows, far, np.zeros_like(high_b))
     lost_a = (np.ldexp(near, high_a) != a).any(-1, keepdims=True)
     lost_b = (np.ldexp(far, high_b) != b).any(-2, keepdims=True)
     own = own + (2 * a.shape[-1] * TINY) * (lost_a | lost_b)
@@ -263,14 +302,15 @@ def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> Parts:
     for part, scaled in zip((value, low, own), found, strict=True):
         inexact += (np.ldexp(scaled, -power) != part) & (part != 0)
     found[2] += inexact * TINY
-    return *found, np.matmul(np.abs(a), np.abs(b))  # small products vanish from the scaled one
-
-
-def _finished(a: Array, b: Array, value: Array, low: Array, own: Array, scale: Array) -> Parts:
-    """Elements whose bound misses the goal summed as fractions if they are few; those that overflow without a bound."""
-    over = ~np.isfinite(value + low)
+    over = ~np.isfinite(found[0] + found[1])
     if bool(over.any()):
-        value[over], low[over], own[over] = np.matmul(a, b)[over], 0.0, np.inf
+        found[0][over], found[1][over], found[2][over] = np.matmul(a, b)[over], 0.0, np.inf
+    return [*found, np.matmul(np.abs(a), np.abs(b))]  # small products vanish from the scaled one
+
+
+def _one_by_one(a: Array, b: Array, parts: list[Array]) -> Parts:
+    """Elements whose bound misses the goal summed as fractions, if they are few."""
+    value, low, own, scale = parts
     poor = np.argwhere(own > GOAL * scale + a.shape[-1] * TINY)
     if 0 < len(poor) * a.shape[-1] <= _PATIENCE:
         for at in map(tuple, poor):

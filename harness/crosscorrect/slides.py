@@ -38,9 +38,12 @@ _FOLD = 128
 class Product(Protocol):
     """A way to multiply matrices, into one or several results of the same shape (a value and its scale, say).
 
+    ``room`` says how many times their own size the columns take in it, at most, so that blocks can be smaller.
     ``left`` prepares ``(G, M, K)`` once; ``times`` multiplies what it made by ``(..., G, K, L)`` into arrays
     ``(..., G, M, L)``. The columns are the product's to read only: they may be a view of the caller's data.
     """
+
+    room: int
 
     def left(self, a: Array) -> Any:
         """What ``times`` takes as its first argument."""
@@ -168,6 +171,8 @@ def _taps(bilinear: Map, a: Sizes, b: Sizes) -> Counts:
 class _Sum:
     """The product in float64 and nothing beside it: values, and exact counts of terms of some kind."""
 
+    room = 1
+
     def left(self, a: Array) -> Array:
         return a
 
@@ -209,8 +214,9 @@ def _slide(
     left = product.left(w.reshape(groups, w.shape[0] // groups, -1))
     kernel = w.shape[2:]
     taps = x.shape[1] * prod(kernel)
-    rows = max(1, _COLUMNS // (taps * prod(size[1:])))  # of one example in one block
-    examples = max(1, _COLUMNS // (taps * prod(size))) if rows >= size[0] else 1
+    most = _COLUMNS // product.room
+    rows = max(1, most // (taps * prod(size[1:])))  # of one example in one block
+    examples = max(1, most // (taps * prod(size))) if rows >= size[0] else 1
     if rows >= size[0] and examples >= len(x):
         return _block(x, left, kernel, first, steps, spreads, size, groups, shape[1], product)
     whole: Parts = ()
