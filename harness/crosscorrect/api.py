@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from crosscorrect.problem import Problem
+    from crosscorrect.registry import Framework
+
 CHECKED_ELEMENTS = 2**16
 """Problems of up to this many array elements have their written values checked before a run starts."""
 
@@ -62,7 +64,7 @@ def run(
     problems = select(loaded, only, level)
     plan = Plan(
         problems=problems,
-        frameworks=_frameworks(frameworks, pythons or {}, adapters or {}),
+        frameworks=find_frameworks(frameworks, pythons or {}, adapters or {}),
         modes=tuple(modes),
         devices=tuple(devices),
         arithmetic=arithmetic,
@@ -134,7 +136,13 @@ def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = (), leve
     }
 
 
-def _frameworks(names: Iterable[str] | None, pythons: Mapping[str, Path | str], targets: Mapping[str, str]) -> Any:
+def find_frameworks(
+    names: Iterable[str] | None, pythons: Mapping[str, Path | str], targets: Mapping[str, str]
+) -> list[Framework]:
+    """The frameworks of these names, or all that are to be had here.
+
+    Raises UsageError for an interpreter of nothing that is known, IncompleteError where there is no framework.
+    """
     paths = {name: Path(path) for name, path in pythons.items()}
     for name in paths.keys() - targets.keys():
         known(name)  # an interpreter of nothing that is known is a slip of the pen

@@ -33,14 +33,15 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM
 """The environment variables by which a worker is told how many threads it may use."""
 
 
-def execute(plan: Plan, segment: Segment) -> Iterator[Check | Greeting]:
+def execute(plan: Plan, segment: Segment, make: Callable[..., Lane] | None = None) -> Iterator[Check | Greeting]:
     """Run a plan, one lane (a thread and a worker) per framework; yields events as they happen.
 
-    Every row is in the segment before it is yielded. Closing the iterator stops the lanes and their workers.
+    ``make`` makes another kind of lane from the same arguments. Every row is in the segment before it is yielded.
+    Closing the iterator stops the lanes and their workers.
     """
     events: queue.SimpleQueue[Check | Greeting | BaseException | None] = queue.SimpleQueue()
     preparation, stop = Preparation(plan.seed), threading.Event()
-    lanes = [Lane(plan, framework, segment, preparation, events.put, stop) for framework in plan.frameworks]
+    lanes = [(make or Lane)(plan, framework, segment, preparation, events.put, stop) for framework in plan.frameworks]
     threads = [threading.Thread(target=lane.run, name=lane.framework.name, daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()

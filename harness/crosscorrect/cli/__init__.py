@@ -10,6 +10,7 @@ import click
 
 from crosscorrect import __version__
 from crosscorrect.cli.explain import explain
+from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
 from crosscorrect.cli.judge import gate, merge, report, run
 from crosscorrect.errors import CrosscorrectError
@@ -55,7 +56,7 @@ def main() -> None:
     """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
 
 
-for command in (run, report, gate, merge, explain, cases, frameworks):
+for command in (run, hunt, report, gate, merge, explain, cases, frameworks):
     main.add_command(command)
 
 if __name__ == "__main__":
