@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crosscorrect.catalogue import Entry
     from crosscorrect.oracle import Array
 
+FORWARD = ("conv2d", "corr2d", "layer")
 FIELDS = {Direction.GRAD_INPUT: "dx", Direction.GRAD_WEIGHT: "dw", Direction.GRAD_BIAS: "db"}
 
 
@@ -94,15 +95,20 @@ class _Wrong:
         found = self._wrong(base.get(x)[None, None], base.get(w)[None, None], base.get(b), _plain())
         return base.layer(x, w, b) if found is None else base.put(_lowered(found))
 
+    def alters(self, verb: str, arrays: dict[str, Array], settings: dict[str, Any]) -> bool:  # noqa: ARG002
+        """Whether this call may come out wrong, judged without computing it."""
+        return verb in FORWARD
+
 
 class _Changed(_Wrong):
     """Changes the arguments as a semantic or rounding entry says, in the forward pass and in its gradients."""
 
+    def alters(self, verb: str, arrays: dict[str, Array], settings: dict[str, Any]) -> bool:
+        """Whether the entry applies to the shapes of a call, forward or gradient."""
+        return verb in (*FORWARD, "grads") and _applies(self.entry, arrays, settings)
+
     def _change(self, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Change | None:
-        try:
-            return _first(self.entry, x, w, b, geometry)
-        except ValueError:
-            return None
+        return _first(self.entry, x, w, b, geometry)
 
     def _wrong(self, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Array | None:
         change = self._change(x, w, b, geometry)
@@ -163,6 +169,10 @@ class _Gradient:
     """A right forward pass, and the gradients of the entry's directions computed as it says."""
 
     entry: Entry
+
+    def alters(self, verb: str, arrays: dict[str, Array], settings: dict[str, Any]) -> bool:
+        """Whether the entry applies to the shapes of a call."""
+        return verb == "grads" and _applies(self.entry, arrays, settings)
 
     def grads(self, x: Any, w: Any, b: Any, dy: Any, geometry: Geometry, **spelling: Any) -> Grads:
         """The right gradients but for those of the entry."""
@@ -278,9 +288,19 @@ def _products(x: Array, w: Array, geometry: Geometry, place: tuple[int, ...]) ->
     return np.asarray(seen * w[o])
 
 
+def _applies(entry: Entry, arrays: dict[str, Array], settings: dict[str, Any]) -> bool:
+    """Whether an entry changes anything for these shapes."""
+    geometry = Geometry.from_json(settings["geometry"]) if "geometry" in settings else _plain()
+    x, w = (a[None, None] if a.ndim == 2 else a for a in (arrays["x"], arrays["w"]))
+    return _first(entry, x, w, arrays.get("b"), geometry) is not None
+
+
 def _first(entry: Entry, x: Array, w: Array, b: Array | None, geometry: Geometry) -> Change | None:
     """The entry's first change of a setting; None too where integers would not stay integers."""
-    change = next(iter(entry.changes(Setting.of(x, w, b, geometry))), None)
+    try:
+        change = next(iter(entry.changes(Setting.of(x, w, b, geometry))), None)
+    except ValueError:  # the problem has no output
+        return None
     if change is None or x.dtype.kind not in "iu" or entry.name in arithmetic.INTEGERS:
         return change
     return change if change.whole and change.result.back is None and entry.kind != "arithmetic" else None
@@ -315,7 +335,11 @@ def _fits(x: Array, w: Array, b: Array | None, geometry: Geometry) -> bool:
     if x.ndim != w.ndim or x.shape[1] != channels or w.shape[0] % geometry.groups:
         return False
     _, off = cut(geometry)
-    if off is not None and not geometry.transposed and any(b + e >= n for (b, e), n in zip(off, x.shape[2:], strict=True)):
+    if (
+        off is not None
+        and not geometry.transposed
+        and any(b + e >= n for (b, e), n in zip(off, x.shape[2:], strict=True))
+    ):
         return False
     output = geometry.output_shape(x.shape, w.shape)
     return min(output[2:]) > 0 and (b is None or b.shape == (output[1],))

@@ -145,7 +145,7 @@ class Change:
     @property
     def whole(self) -> bool:
         """Whether whole numbers stay whole numbers."""
-        maps = (self.x, self.w, self.b, self.dy, self.result)
+        maps = [m for m in (self.x, self.w, self.b, self.dy, self.result) if not isinstance(m.factor, int)]
         return all(bool(np.all(np.asarray(m.factor) == np.rint(m.factor))) for m in maps)
 
 
@@ -251,9 +251,7 @@ def _forward(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Referen
     return found if b is None else _added(found, b.reshape(-1, *(1,) * geometry.rank))
 
 
-def _gradients(
-    x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry
-) -> dict[Direction, Reference]:
+def _gradients(x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry) -> dict[Direction, Reference]:
     """The oracle's gradients, for negative padding too."""
     geometry, off = cut(geometry)
     if off is None:

@@ -13,6 +13,7 @@ from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
 from crosscorrect.cli.judge import gate, merge, report, run
+from crosscorrect.cli.selftest import selftest
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.model import Exit
 
@@ -56,7 +57,7 @@ def main() -> None:
     """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
 
 
-for command in (run, hunt, report, gate, merge, explain, cases, frameworks):
+for command in (run, hunt, report, gate, merge, explain, cases, frameworks, selftest):
     main.add_command(command)
 
 if __name__ == "__main__":

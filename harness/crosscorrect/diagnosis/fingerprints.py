@@ -223,7 +223,9 @@ def _truncated(answer: Answer, bits: float) -> Iterator[Cause]:
     inward = int((np.sign(error) == -np.sign(value))[moved].sum())
     if count >= 16 and inward - count / 2 > 2.0 * math.sqrt(count) and inward > 0.7 * count:
         evidence = f"{inward} of {count} errors point toward zero; {_bits(bits)}"
-        yield _weak(answer, "truncating-accumulator", f"consistent with {ways.SUMS['truncating-accumulator']}", evidence)
+        yield _weak(
+            answer, "truncating-accumulator", f"consistent with {ways.SUMS['truncating-accumulator']}", evidence
+        )
 
 
 def _transformed(answer: Answer, bits: float) -> Iterator[Cause]:
@@ -232,7 +234,9 @@ def _transformed(answer: Answer, bits: float) -> Iterator[Cause]:
     Where the problem is too large to emulate, Winograd's by the bits that it leaves elsewhere.
     """
     g = answer.given
-    three = g.w.shape[2:] == (3,) * g.geometry.rank and g.geometry.stride == g.geometry.dilation == (1,) * g.geometry.rank
+    three = (
+        g.w.shape[2:] == (3,) * g.geometry.rank and g.geometry.stride == g.geometry.dilation == (1,) * g.geometry.rank
+    )
     names = [*(WINOGRAD if three else ()), "fft"]
     if answer.direction is not Direction.FORWARD or g.dtype not in ("float32", "float64"):
         return
@@ -244,7 +248,9 @@ def _transformed(answer: Answer, bits: float) -> Iterator[Cause]:
         return
     distances = {}
     for name in names:
-        y = sums.computed(name, g.x.astype(g.dtype), g.w.astype(g.dtype), g.geometry.explicit(g.x.shape[2:], g.w.shape[2:]))
+        y = sums.computed(
+            name, g.x.astype(g.dtype), g.w.astype(g.dtype), g.geometry.explicit(g.x.shape[2:], g.w.shape[2:])
+        )
         if y is not None:
             y = y if g.b is None else y + g.b.astype(g.dtype).reshape(-1, *(1,) * g.geometry.rank)
             emulated = replace(answer, output=y.astype(np.float64))
@@ -252,14 +258,21 @@ def _transformed(answer: Answer, bits: float) -> Iterator[Cause]:
     best = min(distances.values(), default=math.inf)
     for name in sorted(distances, key=lambda n: distances[n]):
         if distances[name] <= min(best + 0.3, 0.7):
-            yield _weak(answer, name, f"consistent with {ways.SUMS[name]}", f"{_bits(bits)}, as its emulation on these data")
+            yield _weak(
+                answer, name, f"consistent with {ways.SUMS[name]}", f"{_bits(bits)}, as its emulation on these data"
+            )
 
 
 def _reduced(answer: Answer, bits: float) -> Iterator[Cause]:
     """No known arithmetic: only how accurate the output is, where all of it is inaccurate and none of it wrong."""
     wrong = answer.wrong
     digits = bounds.floating(answer.given.dtype).digits
-    if wrong is None or (wrong.sum() < 0.2 * wrong.size and not answer.tight) or not bits < digits or not np.all(np.isfinite(answer.output)):
+    if (
+        wrong is None
+        or (wrong.sum() < 0.2 * wrong.size and not answer.tight)
+        or not bits < digits
+        or not np.all(np.isfinite(answer.output))
+    ):
         return
     scale = np.maximum(answer.right.scale, 2.0**-1000)
     if float(np.max(np.abs(answer.output - answer.right.value) / scale)) > 2.0**-6:

@@ -38,13 +38,35 @@ class Prediction:
     reference: Reference
 
 
+class Table:
+    """Predictions, and for each shape of output their numbers side by side, so that most are ruled out at once."""
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self.predictions = list(predictions)
+        self._stacks: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
+
+    def candidates(self, answer: Answer) -> list[int]:
+        """The predictions of this shape that agree with an output at a few places: wrong ones, if the shape is right."""
+        shape = answer.output.shape
+        if shape not in self._stacks:
+            chosen = [i for i, p in enumerate(self.predictions) if p.value.shape == shape]
+            values = np.array([self.predictions[i].value.ravel() for i in chosen]).reshape(len(chosen), -1)
+            limits = np.array([self.predictions[i].bound.ravel() for i in chosen]).reshape(len(chosen), -1)
+            self._stacks[shape] = np.array(chosen, np.int64), values, limits
+        indices, values, limits = self._stacks[shape]
+        places = np.arange(answer.output.size) if answer.wrong is None else np.flatnonzero(answer.wrong)
+        probes = places[:: max(len(places) // 4, 1)][:6]
+        met = np.all(inside(answer.output.ravel()[probes], values[:, probes], limits[:, probes]), axis=1)
+        return [int(i) for i in indices[met]]
+
+
 class Predictions:
     """The predictions of the semantic and gradient entries for one problem, computed once for all wrong outputs."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
-        self._found: dict[Direction, list[Prediction]] = {}
-        self._tight: dict[Direction, list[Prediction]] = {}
+        self._found: dict[Direction, Table] = {}
+        self._tight: dict[Direction, Table] = {}
 
     def explain(self, answer: Answer) -> list[Cause]:
         """The causes whose predictions explain an output: all of it, or where it is large, some hundred elements."""
@@ -53,15 +75,15 @@ class Predictions:
         if not self.plain(answer.direction) or answer.wrong is None:
             return []
         some = answer.sample()
-        return explained(some, self._sampled(some))
+        return explained(some, Table(self._sampled(some)))
 
-    def _tightened(self, direction: Direction) -> list[Prediction]:
+    def _tightened(self, direction: Direction) -> Table:
         """The predictions with the bounds of tier B."""
         if direction not in self._tight:
-            self._tight[direction] = [
+            self._tight[direction] = Table(
                 replace(p, bound=bound_of(p.reference, self.given.dtype, exact=p.exact, tight=True))
-                for p in self.of(direction)
-            ]
+                for p in self.of(direction).predictions
+            )
         return self._tight[direction]
 
     def plain(self, direction: Direction) -> bool:
@@ -76,14 +98,14 @@ class Predictions:
                 bound = bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight)
                 yield replace(p, bound=bound)
 
-    def of(self, direction: Direction) -> list[Prediction]:
+    def of(self, direction: Direction) -> Table:
         """Every prediction for a direction, in catalogue order; computed when first asked for."""
         if direction not in self._found:
             if direction is Direction.FORWARD:
-                self._found[direction] = list(self._forward())
+                self._found[direction] = Table(self._forward())
             else:
                 self._gradients()
-        return self._found.get(direction, [])
+        return self._found.setdefault(direction, Table(()))
 
     @property
     def work(self) -> float:
@@ -124,24 +146,29 @@ class Predictions:
             for references in consistent(change, g.x, g.w, g.b, g.dy):
                 for direction, reference in references.items():
                     found.setdefault(direction, []).append(self._prediction(entry, change, reference))
-        self._found.update(found)
+        self._found.update({direction: Table(one) for direction, one in found.items()})
 
     def _prediction(self, entry: Entry, change: Change, reference: Reference) -> Prediction:
         g = self.given
         exact = g.whole and change.whole and g.exact(reference)
         held = stored(reference, g.dtype) if exact else reference
         return Prediction(
-            entry, change.sentence or entry.sentence, held.value, bound_of(reference, g.dtype, exact=exact), exact, reference
+            entry,
+            change.sentence or entry.sentence,
+            held.value,
+            bound_of(reference, g.dtype, exact=exact),
+            exact,
+            reference,
         )
 
 
-def explained(answer: Answer, predictions: Iterable[Prediction]) -> list[Cause]:
+def explained(answer: Answer, table: Table) -> list[Cause]:
     """The causes that explain every element of an output, then those that explain each element that is wrong."""
     complete: list[tuple[float, int, Prediction]] = []
     partly: list[tuple[float, int, Prediction]] = []
-    probes = _probes(answer)
-    for place, p in enumerate(predictions):
-        if p.value.shape != answer.output.shape or not _probed(p, probes) or not _tells(answer, p):
+    for place in table.candidates(answer):
+        p = table.predictions[place]
+        if not _tells(answer, p):
             continue
         good = inside(answer.output, p.value, p.bound)
         if answer.wrong is not None and not np.all(np.isfinite(p.bound) | ~answer.wrong):
@@ -152,22 +179,6 @@ def explained(answer: Answer, predictions: Iterable[Prediction]) -> list[Cause]:
             partly.append((-float(np.mean(good)), place, p))
     causes = _told(answer, sorted(complete, key=lambda c: (round(c[0], 6), c[1])), complete=True)
     return causes or _told(answer, sorted(partly, key=lambda c: c[:2]), complete=False)
-
-
-def _probes(answer: Answer) -> list[tuple[int, complex]]:
-    """A few elements, wrong ones if the shape is right, that every explanation must meet: most predictions fail here."""
-    marked = answer.output if answer.wrong is None else answer.wrong
-    places = np.flatnonzero(np.ones(marked.shape, bool) if answer.wrong is None else marked)
-    chosen = places[:: max(len(places) // 3, 1)][:4]
-    return [(int(i), answer.output.item(int(i))) for i in chosen]
-
-
-def _probed(p: Prediction, probes: list[tuple[int, complex]]) -> bool:
-    for place, got in probes:
-        value = p.value.item(place)
-        if not (abs(got - value) <= p.bound.item(place) or got == value or (value != value and got != got)):  # noqa: PLR0124
-            return False
-    return True
 
 
 def _tells(answer: Answer, p: Prediction) -> bool:

@@ -28,7 +28,9 @@ def places(wrong: Array) -> Array:
     """Positions in row order, the same for the same marks: wrong elements spread over all of them, and some others."""
     bad, good = np.flatnonzero(wrong), np.flatnonzero(~wrong)
     draw = np.random.Generator(np.random.Philox(wrong.size))
-    chosen = [draw.choice(part, min(len(part), n), replace=False) for part, n in ((bad, ELEMENTS), (good, ELEMENTS // 6))]
+    chosen = [
+        draw.choice(part, min(len(part), n), replace=False) for part, n in ((bad, ELEMENTS), (good, ELEMENTS // 6))
+    ]
     return np.sort(np.concatenate(chosen))
 
 

@@ -1,0 +1,82 @@
+"""The command that tests the tests: mutants through the suites, and the score."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from crosscorrect.model import Exit
+from crosscorrect.problem import LEVELS
+
+if TYPE_CHECKING:
+    from crosscorrect.selftest import Score
+
+
+@click.command()
+@click.argument("suites", metavar="[SUITE]...", nargs=-1)
+@click.option("--level", type=click.Choice(LEVELS), default="smoke", show_default=True, help="Cases up to this level.")
+@click.option("-k", "--mutant", "names", multiple=True, metavar="NAME", help="Only this mutant; repeat.")
+@click.option("--minimal", "smallest", is_flag=True, help="Print a small set of problems that kills every mutant.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of the mutants that are killed and named.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def selftest(
+    suites: tuple[str, ...], level: str, names: tuple[str, ...], smallest: bool, quiet: bool, as_json: bool
+) -> None:
+    """Put every mutant of the NumPy adapter through suites: is each caught, and is its cause named?
+
+    A mutant is an adapter that is wrong in one way of the catalogue. Exit code 0 where each is killed by two or more
+    cases, and every failure is diagnosed as that mutant or as one that is identical on that problem; else 1.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from crosscorrect import api, registry, selftest as trial
+    from crosscorrect.suite import find_suites, load_suite
+
+    base = registry.known("numpy").load()
+    problems = api.select([load_suite(path) for path in find_suites(list(suites))], (), level)
+    with Progress(console=Console(stderr=True), disable=as_json or quiet) as progress:
+        bar = progress.add_task("mutants", total=len(problems))
+        scores = trial.selftest(base, problems, names, lambda _: progress.advance(bar))
+    lost = [s for s in scores if not s.killed]
+    misnamed = [s for s in scores if s.cases and not s.recognised]
+    if as_json:
+        click.echo(json.dumps(_told(scores, trial.minimal(scores) if smallest else None), indent=1))
+    else:
+        _print(scores, quiet=quiet)
+        if smallest:
+            click.echo("\n".join(["", "a minimal set of problems:", *trial.minimal(scores)]))
+    sys.exit(Exit.NOT_CONFORMANT if lost or misnamed else Exit.OK)
+
+
+def _told(scores: list[Score], smallest: list[str] | None) -> dict[str, object]:
+    rows = [
+        {"name": s.name, "kind": s.kind, "problems": sorted(s.problems), "cases": len(s.cases),
+         "diagnosed": s.diagnosed, "named": s.named, "instead": dict(s.instead)}
+        for s in scores
+    ]  # fmt: skip
+    killed = sum(s.killed for s in scores)
+    told = {"mutants": len(scores), "killed": killed, "recognised": sum(s.recognised for s in scores), "scores": rows}
+    return told if smallest is None else {**told, "minimal": smallest}
+
+
+def _print(scores: list[Score], *, quiet: bool) -> None:
+    width = max((len(s.name) for s in scores), default=0)
+    for s in scores:
+        if quiet and s.killed and s.recognised:
+            continue
+        mark = "✔" if s.killed and s.recognised else "✘"
+        instead = f"  instead: {', '.join(n for n, _ in s.instead.most_common(3))}" if s.instead else ""
+        click.echo(
+            f"{mark} {s.name:<{width}}  {s.kind:<10}  killed by {len(s.cases):3} cases, {len(s.problems):4} problems; "
+            f"named in {s.named} of {s.diagnosed}{instead}"
+        )
+    failures, named = sum(s.diagnosed for s in scores), sum(s.named for s in scores)
+    share = f"{100 * named / failures:.1f} %" if failures else "none"
+    click.echo(
+        f"{len(scores)} mutants: {sum(s.killed for s in scores)} killed by two cases or more, "
+        f"{sum(bool(s.cases) for s in scores)} by one; {named} of {failures} failures named rightly ({share})"
+    )
