@@ -38,6 +38,14 @@ STALL = 0.5
 product is few of their units, rounding it to whole units favours zero. Sequential sums of uniform products drift 0.12
 (n = 5·10**4), 0.06 (3·10**5) and 0.04 (10**6); sums that truncate 0.36 n u S, which is 10**3 to 10 times more there."""
 
+MEAN_SQUARE = (25.0, 100.0)
+"""The mean square may be 1 plus these over the root of the number of elements, and over the number: the variance of a
+square is at most 6. Right sums have 0.7 at most in the long run, for u is the worst of a binade."""
+
+LEAN = (6.0, 10.0)
+"""Times the root of the number of elements, and as such, that the errors may add up to beside their drift: eight
+standard deviations of right sums."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -59,6 +67,9 @@ class _Model:
     spread: Floats
     drift: Floats
     limit: Floats
+
+    def fields(self) -> tuple[Floats, Floats, Floats]:
+        return self.spread, self.drift, self.limit
 
 
 def applies(problem: Problem) -> bool:
@@ -87,30 +98,28 @@ def judge(
     """
     if dtype in dtypes.INTEGER or arithmetic in ("fp16", "winograd", "fft"):
         return None
-    model = _model(reference, dtype, arithmetic, bias)
+    model = _model(reference, dtype, arithmetic, None if bias is None else dtypes.widen(bias))
     e, value = _components(error), _components(reference.value)
     usable = np.isfinite(e) & np.isfinite(model.limit) & (model.spread > 0)
     if reference.special is not None:
-        usable &= ~np.broadcast_to(reference.special, e.shape)
-    if not usable.any():
+        usable &= ~reference.special[..., None]
+    e, value, spread, drift, limit = (np.where(usable, a, 0.0) for a in (e, value, *model.fields()))
+    count, size = int(usable.sum()), np.abs(e)
+    if not count:
         return None
-    e, sign = np.where(usable, e, 0.0), np.sign(np.where(usable, value, 0.0))
-    spread, drift = (
-        np.where(usable, np.broadcast_to(a, e.shape), b) for a, b in ((model.spread, 1.0), (model.drift, 0.0))
-    )
-    over = np.abs(e) / np.where(usable, np.broadcast_to(model.limit, e.shape), 1.0)
+    over = size / np.where(usable, limit, 1.0)
     if over.max() > 1:
-        return _finding("element", over, float(over.max()), np.abs(e))
-    count = int(usable.sum())
-    units = np.maximum(np.abs(e) - drift, 0.0) / spread
-    mean, most = float(np.sum(units * units)) / count, 1.0 + 25.0 / np.sqrt(count) + 100.0 / count
-    if mean > most:
-        return _finding("variance", units, mean / most, np.abs(e))
-    allowed = float(np.sum(drift / spread)) + 6.0 * np.sqrt(count) + 10.0
-    for direction in (np.ones_like(sign), sign):
-        total = float(np.sum(direction * e / spread))
+        return _finding("element", over, float(over.max()), size)
+    unit = np.where(usable, spread, 1.0)
+    units = np.maximum(size - drift, 0.0) / unit
+    square = float(np.sum(units * units)) / count
+    if square > (most := 1.0 + MEAN_SQUARE[0] / np.sqrt(count) + MEAN_SQUARE[1] / count):
+        return _finding("variance", units, float(square / most), size)
+    allowed = float(np.sum(drift / unit)) + LEAN[0] * np.sqrt(count) + LEAN[1]
+    for lean in (e / unit, np.sign(value) * e / unit):
+        total = float(np.sum(lean))
         if abs(total) > allowed:
-            return _finding("bias", direction * np.sign(total) * e / spread, abs(total) / allowed, np.abs(e))
+            return _finding("bias", np.sign(total) * lean, float(abs(total) / allowed), size)
     return None
 
 
@@ -128,82 +137,74 @@ def effective_bits(error: Array, squares: Floats) -> float:
     return float("inf") if mean == 0 else -0.5 * float(np.log2(mean))
 
 
-def _model(reference: Reference, dtype: str, arithmetic: str, bias: Array | float | None) -> _Model:
+def _model(reference: Reference, dtype: str, arithmetic: str, bias: Array | None) -> _Model:
     """The error that an arithmetic is expected to make."""
-    out = bounds.floating(dtype)
-    short = dtype in ("float16", "bfloat16")
+    out, short = bounds.floating(dtype), dtype in ("float16", "bfloat16")
     form = bounds.floating("float32") if short else out
     u, n, scale = form.u, np.maximum(reference.terms, 1).astype(np.float64), reference.scale
+    split = dtype in dtypes.COMPLEX
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        ends, before, straight = _walk(reference.value, scale, n, bias)
-        walk = (scale * PEAK) ** 2  # n**2 q**2
-        energy = straight + walk * (0.5 if np.iscomplexobj(reference.value) else 1.0 / 3.0)  # at least a bridge's 1/6
-        variance = u * u / 3.0 * (energy + walk / n * (3.0 if np.iscomplexobj(reference.value) else 1.0))
+        ends, before, line = _walk(reference.value, scale, n, bias)
+        walk = (scale * PEAK) ** 2  # n**2 q**2; a bridge has 1/6 of it, a free walk 1/2
+        energy = line + walk * (1.0 / 2.0 if split else 1.0 / 3.0)
+        variance = u * u / 3.0 * (energy + walk / n * (3.0 if split else 1.0))
         drift = STALL * np.where(scale > 0, (u * n * ends) ** 2 / scale, 0.0)
-        drift = drift + bounds.reference_error(reference) + 2.0 * n * form.eta + 2.0 * out.eta
-        if bias is None or np.any(
-            dtypes.widen(bias)
-        ):  # what a bias loses on the grid of the sums is the same for a whole channel
-            drift = drift + out.u * (ends + scale / n)
-        truncates, rounded = short, 0.0 * scale
-        if arithmetic in contracts.REDUCED and dtype in contracts.REDUCED[arithmetic].applies and not short:
-            lost = contracts.REDUCED[arithmetic].input_u
-            truncates, variance = True, variance + lost * lost * (2.0 / 3.0) * walk / n
-            drift = drift + lost * ends
-        if truncates:
+        drift += bounds.reference_error(reference) + 2.0 * n * form.eta + 2.0 * out.eta
+        reduced = contracts.REDUCED.get(arithmetic)
+        reduces = reduced is not None and dtype in reduced.applies and not short
+        if reduced is not None and reduces:  # each product by two errors of at most u_in, which may all shorten it
+            variance = variance + reduced.input_u**2 * (2.0 / 3.0) * walk / n
+            drift = drift + reduced.input_u * ends
+        if short or reduces:  # tensor cores truncate: at most 2 u times the sum of |s_k|
             drift = drift + 2.0 * u * np.sqrt(n * energy)
-        spread = np.sqrt(variance)
-        limit = drift + ELEMENT * spread
-        if not truncates:
-            limit = np.minimum(
-                limit, drift + FIRST * np.sqrt(n) * u * scale * (2.0 if dtype in dtypes.COMPLEX else 1.0)
-            )
+        limit = drift + ELEMENT * np.sqrt(variance)
+        if not (short or reduces):
+            first = FIRST * np.sqrt(n) * u * scale * (2.0 if split else 1.0)
+            limit = np.minimum(limit, drift + first)
         if short:
-            rounded = out.u * (1.0 + 2.0 * out.u) * (np.abs(reference.value) + before)
-            spread = np.sqrt(variance + (rounded * rounded) / 3.0)
-    return _Model(_both(spread, dtype), _both(drift, dtype), _both(limit + rounded, dtype))
+            stored = out.u * (1.0 + 2.0 * out.u) * (np.abs(reference.value) + before)
+            variance, limit = variance + stored * stored / 3.0, limit + stored
+        if split or bias is None or np.any(bias):
+            # what a bias loses on the grid of the sums is the same for all elements of a channel; and so is what the
+            # sum of a weight's two parts loses in three products
+            drift = drift + out.u * (ends + scale / n)
+    found = (np.sqrt(variance), drift, limit)
+    return _Model(*(np.repeat(a[..., None], 2 if split else 1, axis=-1) for a in found))
 
 
-def _walk(value: Array, scale: Floats, n: Floats, bias: Array | float | None) -> tuple[Floats, Floats, Floats]:
-    """How partial sums run: the largest end, the sum before the bias (0 without one), and the energy of their line.
+def _walk(value: Array, scale: Floats, n: Floats, bias: Array | None) -> tuple[Floats, Floats, Floats]:
+    """How partial sums run: their largest end, the sum before the bias (0 without one), and the energy of their line.
 
     Of a line from a to c in n steps that is ``n (a**2 + a c + c**2) / 3``; the bias may be its start or come last. The
     three products of a complex sum end at up to twice ``|re| + |im|``, and there are three.
     """
+    split = np.iscomplexobj(value)
     if bias is None:
-        return scale, scale, n * scale * scale * (2.0 if np.iscomplexobj(value) else 1.0)
-    bias = dtypes.widen(np.asarray(bias))
-    before = value - bias
-    if np.iscomplexobj(value):
-        size = np.maximum(
-            np.maximum(contracts.magnitude(value), contracts.magnitude(before)), contracts.magnitude(bias)
-        )
-        return 2.0 * size, contracts.magnitude(before), 2.0 * n * size * size
-    after = np.abs(np.asarray(before, np.float64)) * (bias != 0)
+        return scale, scale, n * scale * scale * (2.0 if split else 1.0)
+    before, sizes = value - bias, contracts.magnitude
+    ends = np.maximum(np.maximum(sizes(value), sizes(before)), sizes(bias))
+    if split:
+        return 2.0 * ends, sizes(before), 2.0 * n * ends * ends
     line = np.maximum(bias * bias + bias * value + value * value, before * before) / 3.0
-    return np.maximum(np.maximum(np.abs(value), np.abs(before)), np.abs(bias)), after, n * line
+    return ends, np.asarray(np.abs(before) * (bias != 0)), np.asarray(n * line)
 
 
 def _finding(test: str, over: Floats, ratio: float, sizes: Floats) -> Finding:
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(over)), over.shape))
     where = place[:-1]  # the last axis holds the components of a complex number
+    most = f"{ratio:.3g} times what rounding to nearest may make"
     said = {
-        "element": f"an error of {sizes[place]:.3g} at {where} is {ratio:.3g} times what rounding to nearest may make",
-        "variance": f"the mean square error is {ratio:.3g} times what rounding to nearest may make, at most, on average",
-        "bias": f"the errors lean to one side, {ratio:.3g} times as much as rounding to nearest may",
+        "element": f"an error of {sizes[place]:.3g} at {where} is {most}",
+        "variance": f"the mean square error is {most} on average; worst at {where}",
+        "bias": f"the errors lean to one side, {most} them; worst at {where}",
     }
-    return Finding(test, where, ratio, f"{said[test]}; worst at {where}" if test != "element" else said[test])
+    return Finding(test, where, ratio, said[test])
 
 
 def _components(array: Array) -> Floats:
     """Real numbers with one more axis: of one element, or of two for the components of complex ones."""
     parts = (array.real, array.imag) if np.iscomplexobj(array) else (array,)
     return np.stack([np.asarray(part, np.float64) for part in parts], axis=-1)
-
-
-def _both(values: Floats, dtype: str) -> Floats:
-    """The same for both components, shaped as ``_components`` does."""
-    return np.stack([values] * (2 if dtype in dtypes.COMPLEX else 1), axis=-1)
 
 
 def _random(spec: Any) -> bool:
