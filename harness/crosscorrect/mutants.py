@@ -1,7 +1,7 @@
 """Wrong adapters made from the catalogue: an adapter that works, changed so that it is wrong as one entry says.
 
-``make(entry, base)`` takes the adapter class as an argument, for the harness knows no framework. Where an entry does not
-apply to a problem, or its change has no output there, the mutant is right: it must be caught elsewhere.
+``make(entry, base)`` takes the adapter class as an argument, for the harness knows no framework. Where an entry does
+not apply to a problem, or its change has no output there, the mutant is right: it must be caught elsewhere.
 """
 
 from __future__ import annotations
@@ -129,16 +129,19 @@ class _Changed(_Wrong):
         """The exact sum as the entry stores it: the base computes in 64 bits."""
         if x.dtype.kind not in "iu":
             return None
-        wide = [None if a is None else a.astype(np.int64) for a in (x, w, b)]
-        exact = self._right(wide[0], wide[1], wide[2], change.geometry)  # type: ignore[arg-type]
+        wide: list[Any] = [None if a is None else a.astype(np.int64) for a in (x, w, b)]
+        exact = self._right(wide[0], wide[1], wide[2], change.geometry)
         return change.result(exact).astype(x.dtype)
 
     def grads(self, x: Any, w: Any, b: Any, dy: Any, geometry: Geometry, **spelling: Any) -> Grads:
         """The gradients of the wrong forward pass: the base's own at the changed arguments, pulled back."""
         base: Any = super()
-        a = [base.get(v) if v is not None else None for v in (x, w, b, dy)]
-        found = self._pulled(*a, geometry)
-        return base.grads(x, w, b, dy, geometry, **spelling) if found is None else found  # type: ignore[no-any-return]
+        given: list[Any] = [base.get(v) if v is not None else None for v in (x, w, b, dy)]
+        found = self._pulled(given[0], given[1], given[2], given[3], geometry)
+        if found is not None:
+            return found
+        right: Grads = base.grads(x, w, b, dy, geometry, **spelling)
+        return right
 
     def _pulled(self, x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometry) -> Grads | None:
         change = self._change(x, w, b, geometry)
@@ -178,7 +181,7 @@ class _Gradient:
         """The right gradients but for those of the entry."""
         base: Any = super()
         right: Grads = base.grads(x, w, b, dy, geometry, **spelling)
-        arrays = [base.get(v) if v is not None else None for v in (x, w, b, dy)]
+        arrays: list[Any] = [base.get(v) if v is not None else None for v in (x, w, b, dy)]
         change = _first(self.entry, arrays[0], arrays[1], arrays[2], geometry)
         if change is None:
             return right
@@ -220,7 +223,7 @@ class _Damaged(_Wrong):
         y = np.asarray(dtypes.widen(self._right(x, w, b, geometry)))
         if not y.size or y.dtype.kind not in "fiu":
             return None
-        wide = [None if a is None else dtypes.widen(a) for a in (x, w, b)]
+        wide: list[Any] = [None if a is None else dtypes.widen(a) for a in (x, w, b)]
         found = self.damage(y.copy(), wide[0], wide[1], wide[2], geometry)
         return None if found is None else np.asarray(dtypes.narrow(found, dtypes.name_of(x.dtype)))
 
@@ -309,11 +312,15 @@ def _first(entry: Entry, x: Array, w: Array, b: Array | None, geometry: Geometry
 def _asked(base: Any, x: Array, w: Array, b: Any, dy: Array, geometry: Geometry) -> Grads:
     """The base's gradients, for negative padding too."""
     geometry, off = cut(geometry)
+    whole = dy
     if off is not None:
         x, dy = (x, cropped(dy, off)) if geometry.transposed else (cropped(x, off), dy)
     found: Grads = base.grads(base.put(_flat(x)), base.put(_flat(w)), b, base.put(_flat(dy)), geometry)
-    if off is None or geometry.transposed:
+    if off is None:
         return found
+    if geometry.transposed:  # the bias is added to what no tap reaches, too
+        total = np.asarray(dtypes.widen(whole)).sum((0, *range(2, dy.ndim)))
+        return found if b is None else replace(found, db=base.put(dtypes.narrow(total, dtypes.name_of(dy.dtype))))
     return replace(found, dx=base.put(framed(base.get(found.dx), off)))
 
 

@@ -1,7 +1,7 @@
 """The catalogue of ways to be wrong: each entry predicts what such a backend returns, and is such a backend.
 
-A diagnosis (``crosscorrect.diagnosis``) looks for the entry whose prediction explains an output; ``crosscorrect.mutants``
-makes the wrong adapters that measure whether the suites catch it. The entries are one and the same.
+A diagnosis (``crosscorrect.diagnosis``) looks for the entry whose prediction explains an output;
+``crosscorrect.mutants`` makes the wrong adapters that measure whether the suites catch it. The entries are the same.
 """
 
 from __future__ import annotations

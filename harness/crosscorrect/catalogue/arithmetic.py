@@ -1,4 +1,4 @@
-"""Wrong arithmetic: inputs or outputs rounded to fewer bits, narrow or truncating accumulators, Winograd, FFT, integers.
+"""Wrong arithmetic: inputs or outputs rounded to fewer bits, narrow accumulators, Winograd, FFT, integers.
 
 What rounds inputs or outputs is a change like any other, with a rounding in place of a linear map: its adjoint is the
 identity, as for automatic differentiation that does not see the rounding. What sums in another way is emulated by

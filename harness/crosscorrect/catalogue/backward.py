@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from crosscorrect.catalogue.kernels import _interleaved, _misread_space, _only, 
 from crosscorrect.catalogue.places import _filled, _kept_size, _padding, _shifted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from crosscorrect.oracle import Array
 
@@ -94,8 +94,7 @@ def kernel_shifted(s: Setting) -> Iterator[Change]:
 def kernel_padding(s: Setting) -> Iterator[Change]:
     for mode in ("edge", "reflect", "wrap"):
         yield from _filled(s, mode)
-    for change in _filled(s, "constant", constant_values=1):
-        yield change
+    yield from _filled(s, "constant", constant_values=1)
 
 
 @gradient("kernel-gradient-of-a-flipped-image", "the kernel's gradient is computed from the flipped image", KERNEL)
@@ -228,7 +227,8 @@ def no_stride(s: Setting) -> Iterator[Change]:
 
     def placed(dy: Array) -> Array:
         wide = np.zeros((*dy.shape[:2], *size), dy.dtype)
-        wide[(..., *(slice(n) for n in dy.shape[2:]))] = dy
+        place: Any = (..., *(slice(n) for n in dy.shape[2:]))
+        wide[place] = dy
         return wide
 
     yield Change(dense.geometry, dy=Map(placed))
@@ -310,7 +310,7 @@ def groups_mixed(s: Setting) -> Iterator[Change]:
     ):
         yield from _grouped(s, move)
 
-        def moved(dy: Array, move=move) -> Array:  # type: ignore[no-untyped-def]
+        def moved(dy: Array, move: Callable[[Array], Array] = move) -> Array:
             return np.asarray(move(dy.reshape(len(dy), groups, -1, *dy.shape[2:])).reshape(dy.shape))
 
         yield s.change(dy=moved)

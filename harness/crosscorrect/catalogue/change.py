@@ -1,14 +1,13 @@
 """How a wrong backend is wrong: the problem it computes instead of the one it was given.
 
-A semantic entry of the catalogue is not another convolution but a change of arguments: ``y = Y(conv(X x, W w, B b; G))``
-with linear maps X, W, B, Y that move, drop, repeat or scale elements, and another geometry G. Forward predictions come
-from ``oracle.forward`` with the changed arguments, and the gradients that automatic differentiation of the wrong forward
-pass gives from ``oracle.gradients`` and the adjoint maps: ``dx = X* dx'`` with ``dy' = Y* dy``, and so on.
+A semantic entry of the catalogue is no other convolution but a change of arguments, ``y = Y(conv(X x, W w, B b; G))``
+with linear maps X, W, B, Y that move, drop, repeat or scale elements, and another geometry G. Forward predictions
+come from ``oracle.forward`` with the changed arguments, and the gradients that automatic differentiation of the wrong
+forward pass gives from ``oracle.gradients`` and the adjoint maps: ``dx = X* dx'`` with ``dy' = Y* dy``, and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect import oracle
-from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from crosscorrect.oracle import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crosscorrect.geometry import Geometry
     from crosscorrect.oracle import Array, Sizes
 
     Rearrangement = Callable[[Array], Array]
@@ -119,7 +120,8 @@ class Setting:
 
     def change(self, **maps: Any) -> Change:
         """The change of arrays by these maps, given as ``Map`` or as rearrangement."""
-        made = {k: v if isinstance(v, Map) or k in ("sentence", "spread") else Map(v) for k, v in maps.items()}
+        plain = ("sentence", "spread")
+        made: dict[str, Any] = {k: v if isinstance(v, Map) or k in plain else Map(v) for k, v in maps.items()}
         return Change(self.geometry, **made)
 
 
@@ -223,10 +225,10 @@ def cut(geometry: Geometry) -> tuple[Geometry, list[tuple[int, int]] | None]:
 
 def cropped(a: Array, off: list[tuple[int, int]]) -> Array:
     """Take elements off the spatial axes. Raises ValueError where more than all are taken off."""
-    inside = tuple(slice(b, n - e) for (b, e), n in zip(off, a.shape[2:], strict=True))
+    inside: Any = (..., *(slice(b, n - e) for (b, e), n in zip(off, a.shape[2:], strict=True)))
     if any(b + e >= n for (b, e), n in zip(off, a.shape[2:], strict=True)):
         raise ValueError(f"{off} is taken off an image of {a.shape[2:]}")
-    return np.ascontiguousarray(a[(..., *inside)])
+    return np.ascontiguousarray(a[inside])
 
 
 def framed(a: Array, off: list[tuple[int, int]]) -> Array:
@@ -260,7 +262,12 @@ def _gradients(x: Array, w: Array, b: Array | None, dy: Array, geometry: Geometr
         found = oracle.gradients(cropped(x, off), w, b, dy, geometry, plainly(x))
         found[Direction.GRAD_INPUT] = _mapped(found[Direction.GRAD_INPUT], Map(lambda a: framed(a, off)))
         return found
-    return oracle.gradients(x, w, b, cropped(dy, off), geometry, plainly(x))
+    found = oracle.gradients(x, w, b, cropped(dy, off), geometry, plainly(x))
+    if b is not None:  # the bias is added to what no tap reaches, too
+        axes = (0, *range(2, dy.ndim))
+        count = np.full(b.shape, dy.size // len(b), np.int64)
+        found[Direction.GRAD_BIAS] = Reference(dy.sum(axes), np.abs(dy).sum(axes), count)
+    return found
 
 
 def _added(reference: Reference, bias: Array) -> Reference:

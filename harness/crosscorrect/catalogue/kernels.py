@@ -1,9 +1,9 @@
-"""Kernel misread: flipped, axes swapped, taps lost, channels of the kernel in another order, memory read in another layout."""
+"""Kernel misread: flipped, axes swapped, taps lost, channels in another order, memory read in another layout."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def flipped(s: Setting) -> Iterator[Change]:
 
 @semantic(
     "transposed-kernel-flipped",
-    "the kernel of the transposed correlation is flipped: it is not the adjoint (as JAX's conv_transpose does by default)",
+    "the kernel of the transposed correlation is flipped: no adjoint (as JAX's conv_transpose by default)",
 )
 def transposed_flipped(s: Setting) -> Iterator[Change]:
     if s.geometry.transposed:
@@ -188,7 +188,7 @@ def one_group_kernel(s: Setting) -> Iterator[Change]:
 
 @semantic(
     "kernel-groups-interleaved",
-    "the kernels are assigned to groups in another order: kernel g + m·groups where g·M + m is right (a depthwise multiplier in the other order)",
+    "the kernels of the groups are interleaved: kernel g + m·groups where g·M + m is right (a depthwise multiplier)",
 )
 def kernel_groups(s: Setting) -> Iterator[Change]:
     groups = s.geometry.groups
@@ -214,7 +214,7 @@ def one_kernel(s: Setting) -> Iterator[Change]:
 @semantic("kernel-averaged", "the sum over the window is divided by its number of taps: a mean")
 def averaged(s: Setting) -> Iterator[Change]:
     spatial, channels = prod(s.w[2:]), s.w[0] // s.geometry.groups if s.geometry.transposed else s.w[1]
-    for count in dict.fromkeys((spatial * channels, spatial, channels)):
+    for count in dict.fromkeys((spatial * channels, spatial, channels, prod(s.w[1:]), s.w[0])):
         if count > 1:
             yield Change(s.geometry, w=Map(lambda w: w, 1.0 / count), terms=2)
 
@@ -262,13 +262,13 @@ def _misread_space(a: Array) -> Array:
     return a.reshape(*a.shape[:2], *space[::-1]).transpose(0, 1, *range(a.ndim - 1, 1, -1))
 
 
-def _zeroed(a: Array, place: object) -> Array:
+def _zeroed(a: Array, place: Any) -> Array:
     a = a.copy()
     a[place] = 0
     return a
 
 
-def _only(a: Array, place: object) -> Array:
+def _only(a: Array, place: Any) -> Array:
     kept = np.zeros_like(a)
     kept[place] = a[place]
     return kept

@@ -130,7 +130,8 @@ def dilated_image(s: Setting) -> Iterator[Change]:
             wide = np.zeros(
                 (*x.shape[:2], *((n - 1) * d + 1 for n, d in zip(x.shape[2:], steps, strict=True))), x.dtype
             )
-            wide[(..., *(slice(None, None, d) for d in steps))] = x
+            place: Any = (..., *(slice(None, None, d) for d in steps))
+            wide[place] = x
             return wide
 
         yield Change(s.other(dilation=(1,) * s.rank).geometry, x=Map(stuffed))
@@ -230,6 +231,15 @@ def padding_off(s: Setting) -> Iterator[Change]:
                 yield s.padded(*((b + db, e + de) if i == axis else (b, e) for i, (b, e) in enumerate(s.pads)))
 
 
+@semantic(
+    "output-size-rounded-up",
+    "the size of the output is rounded up where the stride does not divide: one row or column too many",
+)
+def rounded_up(s: Setting) -> Iterator[Change]:
+    if not s.geometry.transposed and any(n > 1 for n in s.geometry.stride):
+        yield s.padded(*((b, e + n - 1) for (b, e), n in zip(s.pads, s.geometry.stride, strict=True)))
+
+
 @semantic("shifted-image", "the image is read one element too early or too late")
 def shifted_image(s: Setting) -> Iterator[Change]:
     lines = [tuple(int(i == axis) for i in range(s.rank)) for axis in range(s.rank)]
@@ -240,7 +250,7 @@ def shifted_image(s: Setting) -> Iterator[Change]:
 
 @semantic(
     "same-padding-by-another-rule",
-    "SAME padding is computed by another rule: without the stride, without the dilation, or half the kernel on each side",
+    "SAME padding by another rule: without the stride, without the dilation, or half the kernel on each side",
 )
 def same_rules(s: Setting) -> Iterator[Change]:
     if s.word not in ("same_upper", "same_lower"):
@@ -382,8 +392,7 @@ def _shifted(s: Setting, shift: tuple[int, ...]) -> Change:
 def _kept_size(s: Setting, dilation: tuple[int, ...]) -> Change:
     """Another dilation, and the padding at the end such that the output keeps its size."""
     before, after = s.geometry.spans(s.w[2:]), s.other(dilation=dilation).geometry.spans(s.w[2:])
-    sign = -1 if s.geometry.transposed else 1
-    pads = tuple((b, e + (a - k if sign > 0 else a - k)) for (b, e), k, a in zip(s.pads, before, after, strict=True))
+    pads = tuple((b, e + a - k) for (b, e), k, a in zip(s.pads, before, after, strict=True))
     return s.other(dilation=dilation, padding=pads)
 
 

@@ -28,7 +28,7 @@ LARGEST = 2**24
 
 def accumulated(x: Array, w: Array, geometry: Geometry, add: Callable[[Array], Array]) -> Array | None:
     """Sum product by product, each partial sum put through ``add``: a sequential accumulator of another kind."""
-    if geometry.transposed or geometry.explicit(x.shape[2:], w.shape[2:]).output_size(x.shape[2:], w.shape[2:]) == ():
+    if geometry.transposed:
         return None
     groups, out = geometry.groups, w.shape[0] // geometry.groups
     size = geometry.output_size(x.shape[2:], w.shape[2:])
@@ -65,11 +65,14 @@ def winograd(x: Array, w: Array, geometry: Geometry, tile: int) -> Array | None:
     y = np.zeros((len(x), w.shape[0], *(tile * t for t in tiles)), x.dtype)
     spectrum = _along(w, kernel, geometry.rank).reshape(groups, out, *w.shape[1:2], -1)
     for place in product(*map(range, tiles)):
-        part = wide[(..., *(slice(tile * t, tile * t + tile + 2) for t in place))]
+        into: Any = (..., *(slice(tile * t, tile * t + tile + 2) for t in place))
+        onto: Any = (..., *(slice(tile * t, tile * t + tile) for t in place))
+        part = wide[into]
         seen = _along(part, image, geometry.rank).reshape(len(x), groups, 1, w.shape[1], -1)
         sums = (seen * spectrum).sum(3, dtype=x.dtype).reshape(len(x), w.shape[0], *(tile + 2,) * geometry.rank)
-        y[(..., *(slice(tile * t, tile * t + tile) for t in place))] = _along(sums, back, geometry.rank)
-    return np.ascontiguousarray(y[(..., *(slice(n) for n in size))])
+        y[onto] = _along(sums, back, geometry.rank)
+    inside: Any = (..., *(slice(n) for n in size))
+    return np.ascontiguousarray(y[inside])
 
 
 def transforms(tile: int) -> tuple[Array, Array, Array]:
@@ -99,15 +102,16 @@ def fft(x: Array, w: Array, geometry: Geometry) -> Array | None:
     wide = np.pad(x, [(0, 0), (0, 0), *((max(b, 0), max(e, 0)) for b, e in pads)])
     spans = geometry.spans(w.shape[2:])
     stuffed = np.zeros((*w.shape[:2], *spans), w.dtype)
-    stuffed[(..., *(slice(None, None, d) for d in geometry.dilation))] = w
+    spread: Any = (..., *(slice(None, None, d) for d in geometry.dilation))
+    stuffed[spread] = w
     groups, out, length = geometry.groups, w.shape[0] // geometry.groups, wide.shape[2:]
     image = np.fft.rfftn(wide, length, axes).reshape(len(x), groups, 1, w.shape[1], *_half(length))
     kernel = np.conj(np.fft.rfftn(stuffed, length, axes)).reshape(groups, out, w.shape[1], *_half(length))
     product_ = (image * kernel).sum(3).reshape(len(x), w.shape[0], *_half(length))
     full = np.fft.irfftn(product_, length, axes)
     size = geometry.output_size(x.shape[2:], w.shape[2:])
-    ends = (slice(0, (n - 1) * s + 1, s) for n, s in zip(size, geometry.stride, strict=True))
-    return np.ascontiguousarray(full[(..., *ends)]).astype(x.dtype)
+    taken: Any = (..., *(slice(0, (n - 1) * s + 1, s) for n, s in zip(size, geometry.stride, strict=True)))
+    return np.ascontiguousarray(full[taken]).astype(x.dtype)
 
 
 def computed(name: str, x: Array, w: Array, geometry: Geometry) -> Array | None:

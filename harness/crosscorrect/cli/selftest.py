@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def selftest(
     suites: tuple[str, ...], level: str, names: tuple[str, ...], smallest: bool, quiet: bool, as_json: bool
 ) -> None:
-    """Put every mutant of the NumPy adapter through suites: is each caught, and is its cause named?
+    """Put every mutant of the NumPy adapter through suites: each must be caught, and its cause named.
 
     A mutant is an adapter that is wrong in one way of the catalogue. Exit code 0 where each is killed by two or more
     cases, and every failure is diagnosed as that mutant or as one that is identical on that problem; else 1.

@@ -71,7 +71,14 @@ class Diagnostician:
                 if seen and seen[0].name in ("not-written", "not-finite", "element-not-written"):
                     found = [seen[0], *found, *seen[1:]]  # plainer than an entry that predicts zeros there too
                 else:
-                    found = [*found, *recognised(some, arithmetic), *seen]
+                    rounded = recognised(some, arithmetic)
+                    found = [
+                        *(c for c in rounded if c.ratio <= 1),
+                        *(c for c in seen if c.complete),
+                        *found,
+                        *(c for c in rounded if c.ratio > 1),
+                        *(c for c in seen if not c.complete),
+                    ]
         return found[:limit]
 
 

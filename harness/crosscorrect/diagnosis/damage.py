@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
     from crosscorrect.oracle import Array
 
-AXES = ("example", "output channel", "row", "column")
+SPACE = {3: ("position",), 4: ("row", "column"), 5: ("plane", "row", "column")}
+"""The names of the spatial axes, by the number of all axes."""
 MOST = 6
 """How many places are listed."""
+UNKNOWNS = 300
+"""The most weights of an output channel that are solved for."""
 
 
 def described(answer: Answer) -> list[Cause]:
@@ -83,8 +87,7 @@ def _not_finite(answer: Answer) -> Iterator[Cause]:
 def _single(answer: Answer) -> Iterator[Cause]:
     """One wrong element: the product that is missing there or was added twice, if one is."""
     wrong = answer.wrong
-    assert wrong is not None
-    if int(wrong.sum()) != 1 or np.iscomplexobj(answer.output):
+    if wrong is None or int(wrong.sum()) != 1 or np.iscomplexobj(answer.output):
         return
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     off = float(answer.output[place] - answer.right.value[place])
@@ -130,36 +133,125 @@ def _products(answer: Answer, place: tuple[int, ...]) -> Array | None:
 
 
 def _kernel(answer: Answer) -> Iterator[Cause]:
-    """The kernel that would give this output, where the image determines it: which taps differ from the right one."""
-    g = answer.given
-    if answer.direction is not Direction.FORWARD or g.geometry.transposed or g.geometry.groups != 1 or not g.whole:
+    """The kernel that would give this output, where the image determines it: how it differs from the right one."""
+    g, output = answer.given, answer.output
+    if answer.direction is not Direction.FORWARD or g.geometry.transposed or np.iscomplexobj(output):
         return
-    if np.iscomplexobj(g.x) or answer.output.size > 2**14 or not np.all(np.isfinite(answer.output)):
+    if output.size > 2**14 or g.w[0].size > UNKNOWNS or not np.all(np.isfinite(output)):
         return
+    solved = _solved(answer)
+    if solved is None:
+        return
+    whole = np.rint(solved)
+    exact = g.whole and bool(np.all(np.abs(solved - whole) < 2.0**-10))
+    kernel = whole if exact else solved
+    limit = 0.0 if exact else 2.0**-10 * float(np.max(np.abs(g.w)))
+    differ = np.abs(kernel - g.w) > limit
+    if not differ.any():
+        return
+    name, said = _change_of_kernel(kernel, g.w, differ, limit)
+    evidence = f"solved from all {output.size} elements{', exactly' if exact else ''}"
+    evidence += f"; {int(differ.sum())} of {g.w.size} weights differ"
+    yield _cause(name, f"the output is that of another kernel: {said}", evidence, 1.0)
+
+
+def _solved(answer: Answer) -> Array | None:
+    """The one kernel that gives the output within the bound; None where there is none, or not one only."""
+    g, groups = answer.given, answer.given.geometry.groups
     seen = oracle.windows(g.x, g.w.shape[2:], g.geometry.explicit(g.x.shape[2:], g.w.shape[2:]))
-    seen = seen.reshape(-1, g.w[0].size)
-    bias = 0.0 if g.b is None else g.b.reshape(-1, 1)
-    sums = np.moveaxis(answer.output, 1, 0).reshape(g.w.shape[0], -1) - bias
-    if len(seen) <= seen.shape[1] or seen.shape[1] > 600:
-        return
-    found, _, rank, _ = np.linalg.lstsq(seen, sums.T, rcond=None)
-    whole = np.rint(found)
-    if rank < seen.shape[1] or not np.array_equal(seen @ whole, sums.T):
-        return
-    kernel = whole.T.reshape(g.w.shape)
-    places = np.argwhere(kernel != g.w)
-    if not len(places):
-        return
-    shown = "; ".join(f"w{tuple(map(int, p))} is {kernel[tuple(p)]:g}, not {g.w[tuple(p)]:g}" for p in places[:MOST])
+    per = g.w.shape[0] // groups
+    found = np.zeros_like(g.w)
+    for group in range(groups):
+        inputs = slice(group * g.w.shape[1], (group + 1) * g.w.shape[1])
+        outputs = slice(group * per, (group + 1) * per)
+        rows = seen[(slice(None),) * (1 + g.geometry.rank) + (inputs,)].reshape(-1, g.w[0].size)
+        bias = 0.0 if g.b is None else g.b[outputs].reshape(-1, 1)
+        sums = np.moveaxis(answer.output[:, outputs], 1, 0).reshape(per, -1) - bias
+        limit = np.moveaxis(answer.bound[:, outputs], 1, 0).reshape(per, -1)
+        if len(rows) <= rows.shape[1]:
+            return None
+        kernel, _, rank, _ = np.linalg.lstsq(rows, sums.T, rcond=None)
+        left = np.abs(rows @ kernel - sums.T)
+        slack = 2.0 * limit.T + 2.0**-40 * (np.abs(rows) @ np.abs(kernel))
+        if rank < rows.shape[1] or not np.all(left <= slack):
+            return None
+        found[outputs] = kernel.T.reshape(per, *g.w.shape[1:])
+    return found
+
+
+def _change_of_kernel(kernel: Array, right: Array, differ: Array, limit: float) -> tuple[str, str]:
+    """The name and the words of what became of a kernel."""
+
+    def same(a: Array, b: Array) -> bool:
+        return bool(np.all(np.abs(a - b) <= limit))
+
+    for axis in range(kernel.ndim):
+        size = kernel.shape[axis]
+        lines, wanted = (np.moveaxis(v, axis, 0).reshape(size, -1) for v in (kernel, right))
+        matches = np.array([[same(a, b) for b in wanted] for a in lines]) if size <= 64 else np.zeros((1, 1), bool)
+        if matches.shape == (size, size) and np.all(matches.any(1)) and not np.all(np.diagonal(matches)):
+            order = [int(np.argmax(row)) for row in matches]
+            what = (
+                ("output channel", "input channel", "row", "column")[axis] if kernel.ndim == 4 else f"axis {axis} slice"
+            )
+            shown = ", ".join(map(str, order[:12]))
+            return (
+                f"kernel-{what.replace(' ', '-')}s-in-another-order",
+                f"its {what}s are those numbered {shown} of the right one",
+            )
+    taps = differ.any(axis=(0, 1))
+    if np.all(differ.any(1, keepdims=True) <= taps) and not taps.all():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = np.where(right != 0, kernel / right, np.nan)
+        for tap in np.argwhere(taps)[:1]:
+            place: Any = (slice(None), slice(None), *(int(i) for i in tap))
+            values = factors[place][np.isfinite(factors[place]) & differ[place]]
+            if (
+                taps.sum() == 1
+                and values.size
+                and np.allclose(values, values[0], rtol=2.0**-8)
+                and differ[place].sum() > 1
+            ):
+                times = f"counts {values[0]:.4g} times" if abs(values[0]) > 2.0**-10 else "is lost"
+                where = "" if differ[place].all() else f" of {int(differ[place].sum())} channel pairs"
+                return (
+                    "kernel-tap-scaled" if "times" in times else "kernel-taps-lost",
+                    f"tap {place[2:]}{where} {times}",
+                )
+    places = np.argwhere(differ)
+    shown = "; ".join(f"w{tuple(map(int, p))} is {kernel[tuple(p)]:g}, not {right[tuple(p)]:g}" for p in places[:MOST])
     more = f"; and {len(places) - MOST} more" if len(places) > MOST else ""
-    said = f"the output is that of another kernel: {shown}{more}"
-    name = "kernel-taps-lost" if all(kernel[tuple(p)] == 0 for p in places) else "another-kernel"
-    yield _cause(
-        name,
-        said,
-        f"solved from all {answer.output.size} elements, exactly; {len(places)} of {g.w.size} weights differ",
-        1.0,
-    )
+    lost = all(abs(kernel[tuple(p)]) <= limit for p in places)
+    return "kernel-taps-lost" if lost else "another-kernel", f"{shown}{more}"
+
+
+def _border(answer: Answer) -> Iterator[Cause]:
+    """Wrong only where windows reach into the padding: what stands there instead of zeros."""
+    g = answer.given
+    if answer.direction is not Direction.FORWARD or g.geometry.transposed or answer.output.size > 2**18:
+        return
+    pads = g.geometry.pads(g.x.shape[2:], g.w.shape[2:])
+    if not any(n for pair in pads for n in pair) or np.iscomplexobj(answer.output):
+        return
+    frame = np.pad(np.zeros(g.x.shape), [(0, 0), (0, 0), *pads], constant_values=1.0)
+    geometry = replace(g.geometry, padding=((0, 0),) * g.geometry.rank)
+    unit = oracle.forward(frame, g.w, None, geometry, "float32")
+    touched = unit.scale > 0
+    wrong = answer.wrong if answer.wrong is not None else touched
+    if bool(np.any(wrong & ~touched)) or not wrong.any():
+        return
+    off = answer.output - answer.right.value
+    base = float(np.vdot(unit.value, unit.value))
+    constant = float(np.vdot(unit.value, off)) / base if base else 0.0
+    if constant and bool(
+        np.all(np.abs(off - constant * unit.value) <= 2.0 * answer.rounding + 1e-6 * np.abs(constant) * unit.scale)
+    ):
+        said = f"the border is padded with {constant:.6g} instead of zeros"
+        yield _cause("constant-padding", said, f"solved from all {off.size} elements", 1.0)
+    elif int(wrong.sum()) > 0.5 * int(touched.sum()) and not touched.all():
+        said = "the output is wrong only where windows reach into the padding: something else than zeros stands there"
+        evidence = f"{int(wrong.sum())} of {int(touched.sum())} such elements are wrong, and no other"
+        yield _cause("padding-not-zero", said, evidence, float(np.mean(~wrong)))
 
 
 def _order(answer: Answer) -> Iterator[Cause]:
@@ -188,22 +280,16 @@ def _order(answer: Answer) -> Iterator[Cause]:
 
 
 def _factor(answer: Answer) -> Iterator[Cause]:
-    """Every element the same multiple of the right one."""
-    got, right = np.real(answer.output), np.real(answer.right.value)
+    """Every element the same multiple of the right one, by more than rounding."""
+    got, right, limit = np.real(answer.output), np.real(answer.right.value), answer.rounding
     base = float(np.vdot(right, right))
-    if not base or got.size < 3 or not np.all(np.isfinite(got)):
+    if not base or got.size < 3 or not np.all(np.isfinite(got)) or not np.any(np.abs(got - right) > 4.0 * limit):
         return
     factor = float(np.vdot(right, got)) / base
-    if abs(factor - 1.0) > 1e-6 and bool(
-        np.all(np.abs(got - factor * right) <= answer.bound * (1 + abs(factor)) + 1e-12 * np.abs(right))
-    ):
-        name = "output-zero" if abs(factor) < 1e-12 else "scaled"
-        yield _cause(
-            name,
-            f"every element is {factor:.7g} times the right one",
-            f"all {got.size} elements, within the bound",
-            1.0,
-        )
+    if bool(np.all(np.abs(got - factor * right) <= limit * (1 + abs(factor)))):
+        name = "output-zero" if abs(factor) < 2.0**-40 else "scaled"
+        said = f"every element is {factor:.7g} times the right one"
+        yield _cause(name, said, f"all {got.size} elements, within the bound", 1.0)
 
 
 def _offset(answer: Answer) -> Iterator[Cause]:
@@ -212,9 +298,9 @@ def _offset(answer: Answer) -> Iterator[Cause]:
     if off.ndim < 3 or off[0, 0].size * off.shape[0] < 3 or not np.all(np.isfinite(off)):
         return
     lines = np.moveaxis(off, 1, 0).reshape(off.shape[1], -1)
-    limit = np.moveaxis(answer.bound, 1, 0).reshape(off.shape[1], -1)
+    limit = np.moveaxis(answer.rounding, 1, 0).reshape(off.shape[1], -1)
     middle = np.median(lines, axis=1, keepdims=True)
-    if bool(np.all(np.abs(lines - middle) <= 2 * limit + 1e-12)):
+    if np.any(np.abs(middle) > 4.0 * limit) and bool(np.all(np.abs(lines - middle) <= 2.0 * limit)):
         shown = ", ".join(f"{v:.6g}" for v in middle.ravel()[:MOST])
         said = f"each output channel is off by a constant ({shown}): another bias"
         yield _cause("another-bias", said, "all elements of a channel differ by the same amount", 1.0)
@@ -223,7 +309,8 @@ def _offset(answer: Answer) -> Iterator[Cause]:
 def _places(answer: Answer) -> Iterator[Cause]:
     """Where it is wrong and what stands there."""
     wrong = answer.wrong
-    assert wrong is not None
+    if wrong is None:
+        return
     count, size = int(wrong.sum()), wrong.size
     values = answer.output[wrong]
     what = ""
@@ -250,7 +337,7 @@ def _where(answer: Answer, marked: Array) -> str:
         return ""
     said = []
     for axis in range(marked.ndim):
-        hit = marked.any(axis=tuple(i for i in range(marked.ndim) if i != axis))
+        hit: Any = marked.any(axis=tuple(i for i in range(marked.ndim) if i != axis))
         places = np.flatnonzero(hit)
         if len(places) < len(hit):
             shown = ", ".join(map(str, places[:MOST])) + ("…" if len(places) > MOST else "")
@@ -266,10 +353,12 @@ def _where(answer: Answer, marked: Array) -> str:
 
 
 def _axis(answer: Answer, axis: int) -> str:
-    if answer.output.ndim != 4 or answer.direction in (Direction.GRAD_WEIGHT, Direction.GRAD_BIAS):
-        return f"slice of axis {axis}"
-    name = AXES[axis]
-    return "input channel" if axis == 1 and answer.direction is Direction.GRAD_INPUT else name
+    """What a slice along an axis of the output is called."""
+    if answer.direction is Direction.GRAD_BIAS:
+        return "element"
+    first = ("output channel", "input channel") if answer.direction is Direction.GRAD_WEIGHT else ("example", "channel")
+    names = (*first, *SPACE.get(answer.output.ndim, ()))
+    return names[axis] if axis < len(names) else f"slice of axis {axis}"
 
 
 def _orders(rank: int) -> Iterator[tuple[int, ...]]:

@@ -1,9 +1,9 @@
-"""Which arithmetic an output was computed in: by predictions from rounded inputs, by what numbers it is made of, by its bits.
+"""Which arithmetic an output was computed in: by predictions from rounded inputs, by its numbers, by its bits.
 
-The effective bits of an output are ``-log2 rms(error / sqrt(x² * w²))`` (the sum of squares in place of the sum): they do
-not depend on the number of terms for inputs that were rounded, 11.7 for TF32 and float16, 8.7 for bfloat16, and are 22.4
-to 22.8 for Winograd's F(2, 3), 19.1 to 20.3 for F(4, 3), 17.6 to 18.3 for F(6, 3) (research numerics 2.4, and measured
-again on the emulations of the catalogue).
+The effective bits of an output are ``-log2 rms(error / sqrt(x² * w²))`` (the sum of squares in place of the sum): they
+do not depend on the number of terms for inputs that were rounded, 11.7 for TF32 and float16, 8.7 for bfloat16, and are
+22.4 to 22.8 for Winograd's F(2, 3), 19.1 to 20.3 for F(4, 3), 17.6 to 18.3 for F(6, 3) (research numerics 2.4, and
+measured again on the emulations of the catalogue).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LEAST = 3.0
 
 
 def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
-    """The arithmetics that an output is consistent with, the strongest evidence first; empty where it is no rounding."""
+    """The arithmetics that an output is consistent with, the strongest evidence first; empty where none is."""
     if answer.wrong is None or not np.all(np.isfinite(answer.output)) or not (answer.wrong.any() or answer.tight):
         return []
     if answer.given.dtype not in bounds.FORMATS:
@@ -100,7 +100,7 @@ def _predicted(answer: Answer, bits: float, declared: str) -> Iterator[Cause]:
 
 
 def _fits(answer: Answer, entry: Entry, sentence: str, reference: Reference, bits: float) -> Cause | None:
-    """The cause, where every element lies within the bound of the prediction and the prediction is not the right answer.
+    """The cause, where every element lies within the bound of a prediction that is not the right answer.
 
     The bound is twice tier A, for units that take such inputs often truncate; an output in the inputs' own short format
     may be rounded to it once more.
@@ -201,7 +201,7 @@ def _summed(answer: Answer, bits: float) -> Iterator[Cause]:
 
 
 def _narrow_before_bias(answer: Answer, bits: float) -> Iterator[Cause]:
-    """A narrow accumulator whose sum was widened before the bias was added: without the bias it is made of short numbers."""
+    """A narrow accumulator whose sum was widened before the bias was added: without it, it is made of short numbers."""
     g = answer.given
     if answer.direction is not Direction.FORWARD or g.b is None or answer.places is not None:
         return

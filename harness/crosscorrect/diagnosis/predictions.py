@@ -46,14 +46,20 @@ class Table:
         self._stacks: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
 
     def candidates(self, answer: Answer) -> list[int]:
-        """The predictions of this shape that agree with an output at a few places: wrong ones, if the shape is right."""
+        """The predictions of this shape that agree with an output at a few places: wrong ones, if it has the shape."""
         shape = answer.output.shape
         if shape not in self._stacks:
             chosen = [i for i, p in enumerate(self.predictions) if p.value.shape == shape]
-            values = np.array([self.predictions[i].value.ravel() for i in chosen]).reshape(len(chosen), -1)
-            limits = np.array([self.predictions[i].bound.ravel() for i in chosen]).reshape(len(chosen), -1)
+            values = np.array([self.predictions[i].value.ravel() for i in chosen]).reshape(
+                len(chosen), answer.output.size
+            )
+            limits = np.array([self.predictions[i].bound.ravel() for i in chosen]).reshape(
+                len(chosen), answer.output.size
+            )
             self._stacks[shape] = np.array(chosen, np.int64), values, limits
         indices, values, limits = self._stacks[shape]
+        if not len(indices):
+            return []
         places = np.arange(answer.output.size) if answer.wrong is None else np.flatnonzero(answer.wrong)
         probes = places[:: max(len(places) // 4, 1)][:6]
         met = np.all(inside(answer.output.ravel()[probes], values[:, probes], limits[:, probes]), axis=1)
@@ -114,7 +120,7 @@ class Predictions:
         channels = g.w.shape[1] if not g.geometry.transposed else g.w.shape[1] * g.geometry.groups
         size = g.geometry.output_shape(g.x.shape, g.w.shape)
         points = prod(size) if not g.geometry.transposed else prod(g.x.shape)
-        return float(points) * channels * prod(g.w.shape[2:])
+        return float(points * channels * prod(g.w.shape[2:]))
 
     def _changes(self, kind: str) -> Iterator[tuple[Entry, Change]]:
         g = self.given

@@ -1,8 +1,7 @@
-"""A wrong answer as a diagnosis sees it: every operation lifted to the general correlation, its bound, what is wrong."""
+"""A wrong answer as a diagnosis sees it: operations lifted to the general correlation, bounds, what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crosscorrect.catalogue.change import Change
     from crosscorrect.oracle import Array, Bools, Floats, Reference, Sizes
 
@@ -66,7 +67,7 @@ class Given:
         if wide["x"].ndim == 2:
             wide.update({name: wide[name][None, None] for name in ("x", "w", "dy") if name in wide})
         rank = wide["x"].ndim - 2
-        plain = Geometry((1,) * rank, "valid", (1,) * rank, 1, False, (0,) * rank)  # noqa: FBT003
+        plain = Geometry((1,) * rank, "valid", (1,) * rank, 1, False, (0,) * rank)
         return cls(wide["x"], wide["w"], wide.get("b"), wide.get("dy"), geometry or plain, dtype, operation)
 
     @property
@@ -105,6 +106,11 @@ class Answer:
     shape: Sizes = ()
     tight: bool = False
 
+    @property
+    def rounding(self) -> Floats:
+        """The bound as if nothing were exact: what a wrong calculation may be rounded by."""
+        return bound_of(self.right, self.given.dtype, exact=False)
+
     def ask(self, change: Change) -> Reference | None:
         """What a backend with this change returns for this direction: all of it, or at ``places``."""
         g = self.given
@@ -119,7 +125,7 @@ class Answer:
         if self.wrong is None:
             raise ValueError("an output of another shape has no elements to compare")
         where = sampled.places(self.wrong)
-        output, bound, wrong = (a.ravel()[where] for a in (self.output, self.bound, self.wrong))
+        output, bound, wrong = self.output.ravel()[where], self.bound.ravel()[where], self.wrong.ravel()[where]
         right = sampled.taken(self.right, where)
         return Answer(self.given, self.direction, output, right, bound, wrong, where, self.output.shape, self.tight)
 
@@ -147,7 +153,8 @@ def inside(got: Array, value: Array, bound: Array) -> Bools:
     """Elementwise: within the bound, or the same special value."""
     with np.errstate(invalid="ignore"):
         near: Bools = np.abs(got - value) <= bound
-    return near | (got == value) | (np.isnan(got) & np.isnan(value))
+    same: Bools = near | (got == value) | (np.isnan(got) & np.isnan(value))
+    return same
 
 
 def bound_of(reference: Reference, dtype: str, *, exact: bool, tight: bool = False) -> Floats:

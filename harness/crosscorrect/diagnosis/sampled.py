@@ -1,7 +1,7 @@
 """Some elements of a large output: what a changed problem has there, at a small part of the cost of all of it.
 
-A few hundred windows are cut out of the (changed) image and stood side by side as the groups of one small problem, so the
-oracle computes them like any other.
+A few hundred windows are cut out of the (changed) image and stood side by side as the groups of one small problem, so
+the oracle computes them like any other.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _windows(x: Array, w: Array, geometry: Geometry, where: Array, shape: Sizes)
         seen &= (rows >= 0) & (rows < x.shape[2 + axis])
         index.append(np.clip(rows, 0, x.shape[2 + axis] - 1))
     windows = np.where(seen, x[tuple(index)], 0)
-    single = Geometry((1,) * rank, ((0, 0),) * rank, (1,) * rank, count, False, (0,) * rank)  # noqa: FBT003
+    single = Geometry((1,) * rank, ((0, 0),) * rank, (1,) * rank, count, False, (0,) * rank)
     found = oracle.forward(windows.reshape(1, -1, *w.shape[2:]), np.ascontiguousarray(w[o]), None, single, plainly(x))
     terms = seen.reshape(count, -1).sum(1) * w.shape[1]
     return Reference(found.value.ravel(), found.scale.ravel(), terms.astype(np.int64))
