@@ -64,7 +64,7 @@ def refusing(method: Method) -> Method:
             return method(*args, **kwargs)
         except mx.base.MXNetError as error:
             words = (*REFUSING, LAYOUT) if kwargs.get("spelling") == "channels_last" else REFUSING
-            if any(word in str(error) for word in words):
+            if any(word in str(error).lower() for word in words):
                 raise Unsupported(str(error).rpartition("MXNetError: ")[2].strip()) from error
             raise
 

@@ -101,38 +101,45 @@ def deconvolution(
     Over three axes it exists for float32 without ``dilate`` only ("Dilate is not supported in 3d deconvolution", "Only
     1D or 2D Deconvolution is natively supported"), so that a convolution with the flipped kernel stands in for it.
     """
-    pads, extra, channels = (
-        counts(geometry, image[2:], kernel[2:]),
-        geometry.output_padding,
-        kernel[1] * geometry.groups,
+    pads, extra = counts(geometry, image[2:], kernel[2:]), geometry.output_padding
+    channels, zeros = kernel[1] * geometry.groups, (0,) * geometry.rank
+    native = (
+        geometry.rank < 3 or dtype not in ("float32", "float64") or (dtype, max(geometry.dilation)) == ("float32", 1)
     )
-    native = geometry.rank < 3 or (dtype == "float32" and max(geometry.dilation) == 1)
     direct = native and symmetric(pads) and all(e < s for e, s in zip(extra, geometry.stride)) and spelling != "apart"
-    zeros = (0,) * geometry.rank
+    if min(map(min, pads), default=0) < 0:  # for MXNet to answer, and not a slice from the end
+        direct, pads = True, tuple((min(pair), min(pair)) for pair in pads)
+    size = geometry.output_size(image[2:], kernel[2:])
+    full = tuple(n + sum(p) - e for n, p, e in zip(size, pads, extra))
+    ends = tuple(p[0] + n for p, n in zip(pads, size))
+    missing = tuple((0, 0 if direct else max(end - f, 0)) for end, f in zip(ends, full))
+    grows = any(sum(m) for m in missing)
+    given = () if grows else b  # what grows at its end has the bias there, too
     if native:
         # The weight goes in as it is: the gradient of a weight that another operator has computed fails with "could
         # not execute a primitive", and after that every oneDNN operator of the process does.
         x, w = _laid(F, (x, w), spelling, geometry.rank)
         y = F.Deconvolution(
-            x, w, *(b if direct else ()), kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation,
+            x, w, *given, kernel=kernel[2:], stride=geometry.stride, dilate=geometry.dilation,
             pad=begins(pads) if direct else zeros, adj=extra if direct else zeros, num_filter=channels,
-            num_group=geometry.groups, no_bias=not (b and direct), layout=_layout(spelling, geometry.rank),
+            num_group=geometry.groups, no_bias=not given, layout=_layout(spelling, geometry.rank),
         )  # fmt: skip
         y = _unlaid(F, y, spelling, geometry.rank)
     else:
-        y = _adjoint(F, geometry, image, kernel, x, w)
+        y = _adjoint(F, geometry, image, kernel, x, w, *given)
     if direct:
         return y
-    size = geometry.output_size(image[2:], kernel[2:])
-    full = tuple(n + sum(p) - e for n, p, e in zip(size, pads, extra))
-    ends = tuple(p[0] + n for p, n in zip(pads, size))
-    missing = tuple((0, max(end - f, 0)) for end, f in zip(ends, full))
-    y = _padded(F, y, missing) if any(sum(m) for m in missing) else y
+    y = _padded(F, y, missing) if grows else y
     y = F.slice(y, begin=(0, 0, *begins(pads)), end=(image[0], channels, *ends))
-    return F.broadcast_add(y, F.reshape(b[0], shape=(1, channels) + (1,) * geometry.rank)) if b else y
+    if given or not b:
+        return y
+    # the sum tells a bias of another length, which reshape would not
+    none = F.zeros_like(F.slice(y, begin=(0,) * len(image), end=(1, channels, *(1 for _ in zeros))))
+    bias = F.elemwise_add(b[0], F.reshape(none, shape=(-1,)))
+    return F.broadcast_add(y, F.reshape(bias, shape=(1, channels) + (1,) * geometry.rank))
 
 
-def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any) -> Any:
+def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w: Any, *b: Any) -> Any:
     """Compute the full adjoint by correlating the image, zeros between its elements, with the kernel flipped.
 
     Groups keep their channels together while input and output channels change places: ``(O, C / groups, *kernel)``.
@@ -142,9 +149,9 @@ def _adjoint(F: Any, geometry: Geometry, image: Shape, kernel: Shape, x: Any, w:
     flipped = F.reverse(F.transpose(per_group, axes=(0, 2, 1, 3)), axis=3)
     swapped = (kernel[1] * groups, kernel[0] // groups, *space)
     return F.Convolution(
-        _spread(F, x, image, geometry.stride), F.reshape(flipped, shape=swapped),
+        _spread(F, x, image, geometry.stride), F.reshape(flipped, shape=swapped), *b,
         kernel=space, dilate=geometry.dilation, pad=tuple(span - 1 for span in geometry.spans(space)),
-        num_filter=swapped[0], num_group=groups, no_bias=True,
+        num_filter=swapped[0], num_group=groups, no_bias=not b,
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def _takes_list(geometry: Geometry) -> bool:
 def _forward(x: Any, w: Any, geometry: Geometry, spelling: str) -> Any:
     strides, dilations, first = list(geometry.stride), list(geometry.dilation), spelling == "channels_first"
     image, layout = (x.shape[2:] if first else x.shape[1:-1]), (FIRST if first else LAST)[geometry.rank]
-    if geometry.groups > 1 and x.shape[1 if first else -1] != w.shape[-2] * geometry.groups:
+    if geometry.groups != 1 and x.shape[1 if first else -1] != w.shape[-2] * geometry.groups:
         raise Unsupported(
             f"tf.nn.conv{geometry.rank}d is not told of groups: it divides the channels of x by the kernel's"
         )
@@ -132,12 +132,17 @@ def _transposed(x: Any, w: Any, geometry: Geometry, spelling: str) -> Any:
     shape = tf.concat([tf.shape(x)[:1], *((channels, whole) if first else (whole, channels))], 0)
     layout = (FIRST if first else LAST)[geometry.rank]
     y = tf.nn.conv_transpose(x, w, shape, strides, "VALID", layout, list(geometry.dilation))
-    # a negative count is tf.pad's to answer, and not a slice from the end
+    # what a crop cannot be, a negative count or more than there is, is for tf.pad and tf.slice to answer
     pads = counts(geometry, (), ())
     more = [(min(begin, 0), extra + min(end, 0)) for (begin, end), extra in zip(pads, geometry.output_padding)]
     y = tf.pad(y, [(0, 0), (0, 0), *more] if first else [(0, 0), *more, (0, 0)])
-    crop = [slice(max(begin, 0), -max(end, 0) or None) for begin, end in pads]
-    return y[(slice(None), slice(None), *crop) if first else (slice(None), *crop)]
+    left = whole + geometry.output_padding - [begin + end for begin, end in pads]
+    left = tf.where(left < 0, left - 1, left)  # a size of -1 would mean all that is left
+    begins = [max(begin, 0) for begin, _ in pads]
+    every = [-1]
+    if first:
+        return tf.slice(y, [0, 0, *begins], tf.concat([every, every, left], 0))
+    return tf.slice(y, [0, *begins, 0], tf.concat([every, left, every], 0))
 
 
 def _hide_shape(x: Any, geometry: Geometry) -> Any:

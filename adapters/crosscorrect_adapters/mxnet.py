@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
@@ -146,6 +147,7 @@ class MxnetAdapter:
         tensors = (x, w) if b is None else (x, w, b)
         return Grads(*_gradients(lambda *t: self._convolve(t, geometry, spelling), tensors, dy))
 
+    @refusing
     @settled
     def train(
         self,
@@ -196,6 +198,10 @@ class MxnetAdapter:
 
     def _convolve(self, tensors: tuple[Any, ...], geometry: Geometry, spelling: str) -> Any:
         (x, w), mode = tensors[:2], self._mode
+        if spelling == "channels_last" and np.dtype(x.dtype) == dtypes.BFLOAT16:
+            raise Unsupported(
+                "nd.transpose of bfloat16 writes past its memory, so that the channels cannot be put last"
+            )
         if geometry.transposed:
             dtype = dtypes.name_of(x.dtype)
             return graph.execute(
