@@ -34,4 +34,5 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value)
+    # what does not show, such as marks that turn the direction of text, is written as an escape
+    return json.dumps(value, ensure_ascii=not (isinstance(value, str) and value.isprintable()))

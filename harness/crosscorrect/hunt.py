@@ -168,7 +168,8 @@ class Find:
     """One kind of surprise: where it was met, the smallest problem that shows it, and all that look like it.
 
     ``case`` is what ``found.yaml`` says of it, ``check`` the row of the shrunk problem (until then of the first one
-    met), ``failed`` how many of ``REPEATS`` repetitions failed alike, ``note`` what else is to be said.
+    met), ``cause`` the diagnosis of the first, which has more numbers to go by, ``failed`` how many of ``REPEATS``
+    repetitions failed alike, ``note`` what else is to be said. ``shrunk`` is whether there was an attempt.
     """
 
     kind: Kind
@@ -180,6 +181,7 @@ class Find:
     shrunk: bool = False
     failed: int = 0
     note: str = ""
+    cause: str = ""
 
     def like(self, kind: Kind, draft: Draft) -> bool:
         """Whether another surprise may be this one: the same failure, of a problem that has all of its features."""
@@ -204,7 +206,7 @@ class Search:
 
     @property
     def file(self) -> Path:
-        """The case file of what was found."""
+        """The case file of what was found, there as soon as something is."""
         return self.folder / f"{FOUND}.yaml"
 
     def name(self, check: Check) -> str:
@@ -292,7 +294,6 @@ def hunt(
     )
     folder = store.create(Path(results), store.new_run_id(), _describe(plan, problems))
     search = Search(problems, folder, shrinking, time.monotonic() + seconds, expected)
-    search.folder.joinpath(f"{FOUND}.yaml").write_text(case_file(FOUND, TITLE, []), encoding="utf-8")
     hunted = Hunted(folder, len(problems), search.finds, search.asked)
     segment = store.Segment(folder)
 

@@ -120,7 +120,7 @@ class Hunter(Lane):
         if known is not None:
             known.problems += [check.problem] if check.problem not in known.problems else []
             return
-        find = Find(kind, draft, search.name(check), {}, check, [check.problem])
+        find = Find(kind, draft, search.name(check), {}, check, [check.problem], cause=check.diagnosis)
         find.case = self._case(find)
         search.keep(find)  # as it is: whatever interrupts the shrinking, it is not lost
         if search.shrinking and len(own) < KINDS:

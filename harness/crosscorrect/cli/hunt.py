@@ -207,8 +207,8 @@ def _tell(hunted: Hunted) -> None:
     for place, find in enumerate(hunted.finds, 1):
         say(f"\n{place}. {find.kind.framework} {_headline(find)}")
         say(f"   {find.check.message.partition(chr(10))[0]}")
-        if find.check.diagnosis:
-            say(f"   cause: {find.check.diagnosis}")
+        if find.cause:
+            say(f"   cause: {find.cause}")
         for note in filter(None, (find.note, _met(find))):
             say(f"   {note}")
         say(case_text(find.case).rstrip())
@@ -242,7 +242,7 @@ def _said(hunted: Hunted) -> dict[str, Any]:
             "outcome": find.check.outcome,
             "reason": find.check.reason,
             "message": find.check.message,
-            "diagnosis": find.check.diagnosis,
+            "diagnosis": find.cause,
             "problem": find.check.problem,
             "case": find.case,
             "problems": find.problems,
