@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crosscorrect import dtypes, oracle
+from crosscorrect import dtypes
 from crosscorrect.formats import FORMATS, Format, complex_rounding, floating, rounding
 from crosscorrect.model import Direction
+from crosscorrect.slides import SUM, adjoint, correlation, kernel_gradient
 
 if TYPE_CHECKING:
     from crosscorrect.geometry import Geometry
@@ -121,14 +122,18 @@ def _raised(operands: Operands, form: Format) -> Floats:
 
 def convolved(operands: Operands, first: Floats, second: Floats) -> Floats:
     """The sum of products that a direction is, on other factors of the same shapes."""
-    geometry, x, w, dy = operands.geometry, operands.x, operands.w, operands.dy
+    geometry = operands.geometry.explicit(operands.x.shape[2:], operands.w.shape[2:])
     if operands.direction is Direction.FORWARD:
-        return np.asarray(oracle.forward(first, second, None, geometry).value)
-    given = (np.zeros(x.shape), second, first) if operands.direction is Direction.GRAD_INPUT else (
-        first, np.zeros(w.shape), second
-    )  # fmt: skip
-    assert dy is not None  # noqa: S101  ``factors`` has refused a gradient without it
-    return np.asarray(oracle.gradients(given[0], given[1], None, given[2], geometry)[operands.direction].value)
+        way, size = correlation, geometry.output_size(operands.x.shape[2:], operands.w.shape[2:])
+    else:
+        way, size = adjoint, operands.x.shape[2:]
+    if operands.direction is Direction.GRAD_WEIGHT:
+        way, size = kernel_gradient, operands.w.shape[2:]
+        if geometry.transposed:
+            first, second = second, first
+    elif geometry.transposed:
+        way = adjoint if way is correlation else correlation
+    return np.asarray(way(first, second, geometry, size, SUM)[0])
 
 
 def strict_error(reference: Reference, scale: Floats, dtype: str) -> Floats:

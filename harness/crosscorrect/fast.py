@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import dtypes, oracle
+from crosscorrect import dtypes
 from crosscorrect.formats import GUARD, floating, gamma
 from crosscorrect.model import Direction
+from crosscorrect.slides import SUM, adjoint, correlation, kernel_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +134,7 @@ class _Tiled:
     begins: Shape
     axes: Shape
     geometry: Geometry
-    kind: str
+    way: Callable[..., Any]
     shape: Shape
     summed: int
 
@@ -151,24 +152,24 @@ class _Tiled:
             return None
         first, second = operands.factors()
         begins = tuple(begin for begin, _ in geometry.pads((), ()))
-        kind = "correlation" if (operands.direction is Direction.FORWARD) != geometry.transposed else "adjoint"
+        way = correlation if (operands.direction is Direction.FORWARD) != geometry.transposed else adjoint
         if operands.direction is Direction.GRAD_WEIGHT:
-            kind = "gradient"
+            way = kernel_gradient
             if geometry.transposed:
                 first, second = second, first
-        elif kind == "adjoint":
+        elif way is adjoint:
             # where stride and dilation are 1 the adjoint is the correlation with the kernel reversed
             begins = tuple(TAPS - 1 - b if axis in axes else b for axis, b in enumerate(begins))
             second = np.flip(second, tuple(2 + axis for axis in axes))
         others = prod(n for axis, n in enumerate(kernel) if axis not in axes)
-        return cls(first, second, begins, axes, geometry, kind, shape, _summed(operands) * others)
+        return cls(first, second, begins, axes, geometry, way, shape, _summed(operands) * others)
 
     def bound(self, name: str, dtype: str) -> Floats:
         """``gamma_{n + t} A`` and what may underflow; infinite where something may overflow."""
         at, g, bt = (np.abs(matrix.astype(np.float64)) for matrix in transforms(name))
         m, form, a = len(at), floating(dtype), len(self.axes)
         spare = 1024.0 * form.eta / form.u  # underflow in a transform, whose constants are at least 2**-10
-        gradient = self.kind == "gradient"
+        gradient = self.way is kernel_gradient
         sizes = self.other.shape[2:] if gradient else self.shape[2:]
         tiles = {axis: ceil(sizes[axis] / m) for axis in self.axes}
         images, others = self.image + spare, self.other + spare
@@ -193,29 +194,15 @@ class _Tiled:
 
     def _products(self, images: Floats, others: Floats, tiles: dict[int, int]) -> Floats:
         """The map per transformed element, over channels and the axes that are not tiled."""
-        axes = range(self.geometry.rank)
-        pads: Any = self.geometry.padding
-        geometry = replace(
-            self.geometry,
-            padding=tuple((0, 0) if axis in self.axes else pads[axis] for axis in axes),
-            transposed=self.kind == "adjoint",
-            output_padding=(0,) * self.geometry.rank,
-        )
-        if self.kind == "adjoint":
-            kernel = [1 if axis in self.axes else n for axis, n in enumerate(self.other.shape[2:])]
-            size = geometry.output_size(images.shape[-self.geometry.rank :], kernel)
-            wanted = [tiles[axis] if axis in self.axes else self.shape[2 + axis] for axis in axes]
-            geometry = replace(geometry, output_padding=tuple(w - s for w, s in zip(wanted, size, strict=True)))
+        padding = tuple((0, 0) if axis in self.axes else (b, 0) for axis, b in enumerate(self.begins))
+        geometry = replace(self.geometry, padding=padding)
+        alone = 1 if self.way is kernel_gradient else None  # a kernel gradient has one tap there, else there are tiles
+        size = tuple((alone or tiles[axis]) if axis in self.axes else n for axis, n in enumerate(self.shape[2:]))
         shape = images.shape[: len(self.axes)]
-        kernels = (*self.shape[:2], *(1 if axis in self.axes else n for axis, n in enumerate(self.shape[2:])))
-        parts = []
-        for element in every(*map(range, shape)):
-            image, other = images[element], others[element]
-            if self.kind == "gradient":
-                found = oracle.gradients(image, np.zeros(kernels), None, other, geometry)[Direction.GRAD_WEIGHT]
-            else:
-                found = oracle.forward(image, other, None, geometry)
-            parts.append(found.value)
+        parts = [
+            self.way(np.ascontiguousarray(images[element]), others[element], geometry, size, SUM)[0]
+            for element in every(*map(range, shape))
+        ]
         return np.stack(parts).reshape(*shape, *parts[0].shape)
 
 
