@@ -88,7 +88,7 @@ def within(error: Array, got: Array, expected: Array, bound: Array, reason: Reas
     if got.size == 0:
         return Verdict(Outcome.PASS, tier=tier, error=0.0, ratio=0.0)
     sizes = np.maximum(np.abs(error.real), np.abs(error.imag)) if error.dtype.kind == "c" else np.abs(error)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # a bound may be as small as a subnormal
         sizes = np.where(np.isfinite(bound), sizes, 0.0)
         ratio = np.where(sizes == 0, 0.0, sizes / bound)
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
