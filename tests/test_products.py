@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from crosscorrect import products, whole
+from crosscorrect import plain, products, whole
 from shapes import wild
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -85,6 +85,14 @@ def test_one_slice_has_no_error_at_all() -> None:
     np.testing.assert_array_equal(value, a.astype(int) @ b.astype(int))
 
 
+def test_long_sums_are_cut_in_pieces_and_added_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_PIECE", 7)
+    rng = np.random.default_rng(9)
+    for decades in (0.0, 8.0, 60.0):
+        a, b = wild(rng, (2, 30), decades), wild(rng, (30, 3), decades)
+        check_exact(np.concatenate([a, -a], axis=1), np.concatenate([b, b]))
+
+
 def test_too_many_poor_elements_keep_a_sound_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_PATIENCE", 0)
     rng = np.random.default_rng(5)
@@ -97,8 +105,8 @@ def test_too_many_poor_elements_keep_a_sound_bound(monkeypatch: pytest.MonkeyPat
 def test_a_scale_by_float32_is_never_below_the_sum_that_it_bounds(seed: int, terms: int, spread: float) -> None:
     rng = np.random.default_rng(seed)
     a, b = (wild(rng, shape, spread).astype(np.float32) for shape in ((2, terms), (terms, 2)))
-    _, scale = times(products.MIXED, a, b)
-    if products.MIXED.holds(scale, terms):
+    _, scale = times(plain.MIXED, a, b)
+    if plain.MIXED.holds(scale, terms):
         absolute = exact_product(np.abs(a), np.abs(b))
         for at in np.ndindex(absolute.shape):
             assert absolute[at] <= Fraction(scale[at].item()) <= absolute[at] * (1 + Fraction(terms + 9, 2**22))
@@ -107,10 +115,10 @@ def test_a_scale_by_float32_is_never_below_the_sum_that_it_bounds(seed: int, ter
 def test_a_scale_that_underflowed_or_overflowed_in_float32_does_not_hold() -> None:
     small, large = np.full((1, 4), 1e-30, np.float32), np.full((4, 1), 1e30, np.float32)
     with np.errstate(over="ignore"):
-        assert not products.MIXED.holds(times(products.MIXED, small, small.T)[1], 4)
-        assert not products.MIXED.holds(times(products.MIXED, large.T, large)[1], 4)
-    assert products.MIXED.holds(times(products.MIXED, small, large)[1], 4)
-    assert not products.MIXED.holds(np.ones(1), 2**17)
+        assert not plain.MIXED.holds(times(plain.MIXED, small, small.T)[1], 4)
+        assert not plain.MIXED.holds(times(plain.MIXED, large.T, large)[1], 4)
+    assert plain.MIXED.holds(times(plain.MIXED, small, large)[1], 4)
+    assert not plain.MIXED.holds(np.ones(1), 2**17)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint32", "uint64"])
@@ -122,7 +130,7 @@ def test_integers_wrap_and_saturate_as_exact_sums_do(dtype: str, data: st.DataOb
     rows, columns = ([data.draw(number) for _ in range(terms)] for _ in range(2))
     bias = data.draw(number)
     kind = np.uint64 if info.min == 0 else np.int64
-    product = products.Digits(terms)
+    product = plain.Digits(terms)
     *planes, scale = times(product, np.array([rows], kind), np.array(columns, kind).reshape(-1, 1))
     found = whole.large(planes, np.array([[bias]], kind), product.bits, dtype)
     exact = sum(p * q for p, q in zip(rows, columns, strict=True)) + bias

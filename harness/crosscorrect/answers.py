@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosscorrect import dtypes, special, whole
-from crosscorrect.products import PLAIN, Digits, rounding
+from crosscorrect.plain import PLAIN, Digits
+from crosscorrect.products import rounding
 from crosscorrect.slides import SUM
 from crosscorrect.sums import EXACTLY, Sum, sampled, summed
 

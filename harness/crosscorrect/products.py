@@ -1,17 +1,13 @@
-"""Ways to multiply matrices for the oracle, each with what is known of its error: plain, mixed, error-free, digits.
+"""Matrix products almost without error: value, low part and a rigorous bound, from products that BLAS makes exactly.
 
-Each is a ``slides.Product``. ``PLAIN``, ``MIXED`` and ``SINGLE`` make a value and its scale S (the product of the
-absolute values); ``EXACT`` makes value, low part, rigorous bound and scale; ``Digits`` makes the exact digits of whole
-numbers of any size, and their scale.
-
-Error-free splitting: K. Ozaki, T. Ogita, S. Oishi, S. Rump, "Error-free transformations of matrix multiplication by
+The splitting is that of K. Ozaki, T. Ogita, S. Oishi, S. Rump, "Error-free transformations of matrix multiplication by
 using fast routines of matrix multiplication and its applications", Numerical Algorithms 59 (2012).
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,63 +31,20 @@ _MOST_SLICES = 6
 _EXPONENTS = 440
 """Rows and columns whose largest elements lie within ``2**±440`` can be multiplied, 6 slices deep, as they are."""
 
+_PIECE = 2**13
+"""The most terms in one piece: longer sums are cut, for the more terms the fewer bits a slice has."""
+
 _PATIENCE = 50_000
 """The most terms summed one by one, as fractions, where slices were not enough."""
 
 
-class Plain:
-    """Value and scale in float64: the value is off by at most ``gamma(K, 2**-53) S``, in any order of summation."""
+class Double(NamedTuple):
+    """A sum of float64 value and low part, with the bound of its error and the sum of absolute values."""
 
-    room = 2
-
-    def left(self, a: Array) -> tuple[Array, Array]:
-        a = np.asarray(a, np.float64)
-        return a, np.abs(a)
-
-    def times(self, left: tuple[Array, Array], columns: Array) -> Parts:
-        value, scale = left
-        return np.matmul(value, columns), np.matmul(scale, np.abs(columns))
-
-
-class Mixed:
-    """The value in float64, the scale in float32 and rounded up, so that it is never below S where ``holds`` says so.
-
-    A float32 sum of K nonnegative products is at least ``1 - gamma(K, 2**-24)`` times what it should be; the left
-    operand is enlarged by a little more than that makes up for.
-    """
-
-    room = 2
-
-    def left(self, a: Array) -> tuple[Array, Array]:
-        more = np.float32(1.0 + 1.1 * (a.shape[-1] + 3) * 2.0**-24)
-        return np.asarray(a, np.float64), np.abs(np.asarray(a, np.float32)) * more
-
-    def times(self, left: tuple[Array, Array], columns: Array) -> Parts:
-        value, scale = left
-        upper = np.matmul(scale, np.abs(columns))
-        return np.matmul(value, columns.astype(np.float64)), upper
-
-    @staticmethod
-    def holds(scale: Array, terms: int) -> bool:
-        """Whether the scale is an upper bound: not so many terms, no overflow, and nothing that underflowed matters.
-
-        A product that underflows loses at most ``2**-149``: of a sum above ``2**-100 terms``, less than the spare part
-        of the enlargement. A sum that small, or zero, may have lost everything.
-        """
-        return terms <= 2**16 and bool(scale.min() > 2.0**-100 * terms) and bool(scale.max() < np.inf)
-
-
-class Single:
-    """Value and scale in float32, of float32 operands: exact for whole numbers with S below ``2**24``."""
-
-    room = 2
-
-    def left(self, a: Array) -> tuple[Array, Array]:
-        return a, np.abs(a)
-
-    def times(self, left: tuple[Array, Array], columns: Array) -> Parts:
-        value, scale = left
-        return np.matmul(value, columns), np.matmul(scale, np.abs(columns))
+    value: Array
+    low: Array
+    own: Array
+    scale: Array
 
 
 class Exact:
@@ -104,63 +57,33 @@ class Exact:
     not enough are summed as fractions if they are few.
     """
 
-    room = 10
+    room = 16
 
-    def left(self, a: Array) -> tuple[Array, Array, _Slices]:
+    def left(self, a: Array) -> list[tuple[Array, Array, _Slices]]:
         a = np.asarray(a, np.float64)
-        high = _exponents(a, -1)
-        moderate = _moderate(high)
-        near, power = (a, high) if moderate else (np.ldexp(a, -high), np.zeros_like(high))
-        return a, high, _Slices(near, power, -1, _bits(a.shape[-1]))
+        pieces = [a[..., start : start + _PIECE] for start in range(0, a.shape[-1], _PIECE)]
+        highs = [_exponents(piece, -1) for piece in pieces]
+        with np.errstate(over="ignore"):
+            return [(p, high, _Slices(p, high, -1, _bits(p.shape[-1]))) for p, high in zip(pieces, highs, strict=True)]
 
-    def times(self, left: tuple[Array, Array, _Slices], columns: Array) -> Parts:
-        a, high_a, rows = left
-        b = np.asarray(columns, np.float64)
+    def times(self, left: list[tuple[Array, Array, _Slices]], columns: Array) -> Parts:
+        columns = np.asarray(columns, np.float64)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            high_b = _exponents(b, -2)
-            if rows.a is a and _moderate(high_b):
-                *parts, met = _split(rows, b, high_b)
-                return tuple(parts) if met else _one_by_one(a, b, parts)
-            return _one_by_one(a, b, _normalised(a, b, high_a, high_b))
+            found = self._piece(*left[0], columns[..., :_PIECE, :])
+            for place, piece in enumerate(left[1:], start=1):
+                found = added(found, self._piece(*piece, columns[..., place * _PIECE : (place + 1) * _PIECE, :]))
+        return found
+
+    @staticmethod
+    def _piece(a: Array, high_a: Array, rows: _Slices, b: Array) -> Double:
+        high_b = _exponents(b, -2)
+        if _moderate(high_a) and _moderate(high_b):
+            found, met = _split(rows, b, high_b)
+            return found if met else _one_by_one(a, b, found)
+        return _one_by_one(a, b, _normalised(a, b, high_a, high_b))
 
 
-class Digits:
-    """Whole numbers of any size, exactly: the digits of sums of at most ``terms`` products, and their scale.
-
-    Operands are int64 or uint64. ``times`` makes int64 planes, to be weighted by ``2**(i * bits)`` and summed, and then
-    the scale. A digit has so few bits that all sums of products of two digits are below ``2**53``.
-    """
-
-    room = 8
-
-    def __init__(self, terms: int) -> None:
-        self.bits = (53 - max(terms - 1, 0).bit_length()) // 2
-
-    def left(self, a: Array) -> tuple[list[Floats], Floats]:
-        return digits(a, self.bits), np.abs(a.astype(np.float64))
-
-    def times(self, left: tuple[list[Floats], Floats], columns: Array) -> Parts:
-        upper, scale = left
-        lower = digits(columns, self.bits)
-        planes = []
-        for order in range(2 * len(upper) - 1):
-            places = range(max(0, order - len(lower) + 1), min(order + 1, len(upper)))
-            sums = [np.matmul(upper[i], lower[order - i]).astype(np.int64) for i in places]
-            planes.append(np.add.reduce(sums))
-        upward = 1.0 + 2.0**-50  # reading 64 bits as float64 rounds
-        return *planes, np.matmul(scale, np.abs(columns.astype(np.float64))) * upward
-
-
-PLAIN, MIXED, SINGLE, EXACT = Plain(), Mixed(), Single(), Exact()
-
-
-def digits(whole: Array, bits: int) -> list[Floats]:
-    """The digits of 64-bit integers, lowest first: all nonnegative but the highest, which has the sign."""
-    found = []
-    for _ in range(-(-65 // bits) - 1):
-        found.append((whole & whole.dtype.type((1 << bits) - 1)).astype(np.float64))
-        whole = whole >> whole.dtype.type(bits)
-    return [*found, whole.astype(np.float64)]
+EXACT = Exact()
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -168,6 +91,14 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     total = a + b
     there = total - a
     return total, (a - (total - there)) + (b - there)
+
+
+def added(p: Double, q: Double) -> Double:
+    """Two sums in one; what the low parts lose goes to the bound."""
+    value, error = two_sum(p.value, q.value)
+    value, low = two_sum(value, error + (p.low + q.low))
+    lost = 2.0**-52 * (np.abs(error) + np.abs(p.low) + np.abs(q.low))
+    return Double(value, low, (p.own + q.own + lost) * _GUARD, p.scale + q.scale)
 
 
 def rounding(scale: Array, terms: Array | int) -> Floats:
@@ -199,27 +130,38 @@ class _Slices:
     """
 
     def __init__(self, a: Array, exponents: Array, axis: int, bits: int) -> None:
-        self.a, self.rest, self.bits = a, a, bits
+        self.a, self.rest, self.axis, self.bits = a, a, axis, bits
         self.exponents = exponents
         self.peak = _peak(a, axis)
         self.sum = np.abs(a).sum(axis, keepdims=True)
-        self.slices: list[Array] = []
-        self.captured = False
+        self.cuts, self.captured = 0, False
+        shape = list(a.shape)
+        shape[axis] *= _MOST_SLICES
+        self._all = np.empty(shape)  # memory that is never written is never taken
 
     def cut(self, depth: int) -> None:
         """Have so many slices, or fewer where nothing is left."""
-        while len(self.slices) < depth and not self.captured:
-            shift = np.ldexp(1.5, self.exponents - (len(self.slices) + 1) * self.bits + 52)
-            part = self.rest + shift
+        while self.cuts < depth and not self.captured:
+            shift = np.ldexp(1.5, self.exponents - (self.cuts + 1) * self.bits + 52)
+            part = self.some(self.cuts, self.cuts + 1)
+            np.add(self.rest, shift, out=part)
             part -= shift
             self.rest = self.rest - part
-            self.slices.append(part)
+            self.cuts += 1
             self.captured = not self.rest.any()
+
+    def some(self, first: int, last: int) -> Array:
+        """Slices side by side along K, from ``first`` up to and without ``last``; those of columns in reverse."""
+        terms = self.a.shape[self.axis]
+        if self.axis == -1:
+            return self._all[..., first * terms : last * terms]
+        return self._all[..., (_MOST_SLICES - last) * terms : (_MOST_SLICES - first) * terms, :]
 
     def left(self, depth: int) -> Array:
         """Bound the elements of what so many slices leave: half a unit, or nothing."""
-        nothing = self.captured and depth >= len(self.slices)
-        return np.ldexp((self.peak > 0) * (0.0 if nothing else 0.5), self.exponents - depth * self.bits)
+        nothing = self.captured and depth >= self.cuts
+        half = (self.peak > 0) * (0.0 if nothing else 0.5)
+        return np.asarray(np.ldexp(half, self.exponents - depth * self.bits))
 
     def largest(self, place: int) -> Array:
         """Bound the elements of one slice (from 0), which rounding may have enlarged."""
@@ -231,8 +173,8 @@ def _bits(terms: int) -> int:
     return (52 - (terms - 1).bit_length()) // 2
 
 
-def _split(rows: _Slices, b: Array, high_b: Array) -> tuple[Array, Array, Array, Array, bool]:
-    """Value, low, bound, scale and whether the goal was met, of operands with moderate exponents."""
+def _split(rows: _Slices, b: Array, high_b: Array) -> tuple[Double, bool]:
+    """The product of operands with moderate exponents, and whether its bound meets the goal."""
     a, terms = rows.a, b.shape[-2]
     scale = np.matmul(np.abs(a), np.abs(b))
     columns = _Slices(b, high_b, -2, rows.bits)
@@ -248,17 +190,12 @@ def _split(rows: _Slices, b: Array, high_b: Array) -> tuple[Array, Array, Array,
         met = bool((left_out <= GOAL * scale).all())
         if met:
             break
-    upper = np.concatenate(rows.slices[:depth], -1)
-    lower = np.concatenate(columns.slices[depth - 1 :: -1] if depth else [], -2)
-    count_a, count_b = min(depth, len(rows.slices)), min(depth, len(columns.slices))
+    count_a, count_b = min(depth, rows.cuts), min(depth, columns.cuts)
     sums: list[Array] = []
     for order in range(min(depth, count_a + count_b - 1)):
         # all pairs i + j = order in one product: they share their unit, and their sum is exact as well
         first, last = max(0, order - count_b + 1), min(order + 1, count_a)
-        start = (count_b - 1 - order + first) * terms
-        sums.append(
-            np.matmul(upper[..., first * terms : last * terms], lower[..., start : start + (last - first) * terms, :])
-        )
+        sums.append(np.matmul(rows.some(first, last), columns.some(order + 1 - last, order + 1 - first)))
     value = sums[0]
     low = np.zeros_like(value)
     for part in sums[1:]:
@@ -269,13 +206,13 @@ def _split(rows: _Slices, b: Array, high_b: Array) -> tuple[Array, Array, Array,
         # slices rounded to nearest are together at most 3.1 times what they are slices of: all partial sums stay below
         # 10 S, the errors of T additions below 10 T u S, and those of adding these T up below 10 T² u² S
         left_out = left_out + (32.0 * len(sums) ** 2 * U * U) * scale
-    return value, low, left_out * _GUARD, scale, met
+    return Double(value, low, left_out * _GUARD, scale), met
 
 
 def _left_out(rows: _Slices, columns: _Slices, depth: int) -> Array:
     """Bound the products that are not made: slice i with all behind slice ``depth - i``, and the rest with all."""
     terms = columns.rest.shape[-2]
-    left = [rows.largest(i) * float(terms) for i in range(min(depth, len(rows.slices)))]
+    left = [rows.largest(i) * float(terms) for i in range(min(depth, rows.cuts))]
     right = [columns.left(depth - i) for i in range(len(left))]
     left.append(rows.left(depth))
     right.append(columns.sum)
@@ -284,7 +221,7 @@ def _left_out(rows: _Slices, columns: _Slices, depth: int) -> Array:
     return found
 
 
-def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> list[Array]:
+def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> Double:
     """The same for any exponents: every row and column is scaled by a power of two first, and the product back.
 
     Elements ``2**1022`` times smaller than the largest of their row are rounded by that; what results are subnormal
@@ -292,31 +229,30 @@ def _normalised(a: Array, b: Array, high_a: Array, high_b: Array) -> list[Array]
     """
     near, far = np.ldexp(a, -high_a), np.ldexp(b, -high_b)
     rows = _Slices(near, np.zeros_like(high_a), -1, _bits(a.shape[-1]))
-    value, low, own, _, _ = _split(rows, far, np.zeros_like(high_b))
+    (value, low, own, _), _ = _split(rows, far, np.zeros_like(high_b))
     lost_a = (np.ldexp(near, high_a) != a).any(-1, keepdims=True)
     lost_b = (np.ldexp(far, high_b) != b).any(-2, keepdims=True)
     own = own + (2 * a.shape[-1] * TINY) * (lost_a | lost_b)
     power = high_a + high_b
-    found = [np.ldexp(part, power) for part in (value, low, own)]
-    inexact = np.zeros(value.shape)
-    for part, scaled in zip((value, low, own), found, strict=True):
-        inexact += (np.ldexp(scaled, -power) != part) & (part != 0)
-    found[2] += inexact * TINY
-    over = ~np.isfinite(found[0] + found[1])
+    scale = np.matmul(np.abs(a), np.abs(b))  # in the scaled one, small products would vanish
+    found = Double(np.ldexp(value, power), np.ldexp(low, power), np.ldexp(own, power), scale)
+    for part, scaled in zip((value, low, own), found, strict=False):
+        found.own[...] += ((np.ldexp(scaled, -power) != part) & (part != 0)) * TINY
+    over = ~np.isfinite(found.value + found.low)
     if bool(over.any()):
-        found[0][over], found[1][over], found[2][over] = np.matmul(a, b)[over], 0.0, np.inf
-    return [*found, np.matmul(np.abs(a), np.abs(b))]  # small products vanish from the scaled one
+        found.value[over], found.low[over], found.own[over] = np.matmul(a, b)[over], 0.0, np.inf
+    return found
 
 
-def _one_by_one(a: Array, b: Array, parts: list[Array]) -> Parts:
+def _one_by_one(a: Array, b: Array, found: Double) -> Double:
     """Elements whose bound misses the goal summed as fractions, if they are few."""
-    value, low, own, scale = parts
+    value, low, own, scale = found
     poor = np.argwhere(own > GOAL * scale + a.shape[-1] * TINY)
     if 0 < len(poor) * a.shape[-1] <= _PATIENCE:
         for at in map(tuple, poor):
             *batch, row, column = at
             value[at], low[at], own[at] = _exactly(a[(*batch[-(a.ndim - 2) :], row)], b[(*batch, slice(None), column)])
-    return value, low, own, scale
+    return found
 
 
 def _exactly(a: Array, b: Array) -> tuple[float, float, float]:

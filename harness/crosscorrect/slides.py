@@ -28,8 +28,11 @@ Counts: TypeAlias = NDArray[np.int64]
 Sizes: TypeAlias = tuple[int, ...]
 Parts: TypeAlias = "tuple[Array, ...]"
 
-_COLUMNS = 2**22
-"""The most elements unrolled at once (32 MiB in float64); a larger problem is taken in blocks."""
+_COLUMNS = 2**21
+"""The most elements unrolled at once (16 MiB in float64); a larger problem is taken in blocks."""
+
+_LEAST = 64
+"""The fewest columns in one block, if there are more: with fewer, reading the other operand again costs too much."""
 
 _FOLD = 128
 """Below so many columns per example, all examples share one matrix product."""
@@ -213,8 +216,8 @@ def _slide(
         return _nothing(shape, product)
     left = product.left(w.reshape(groups, w.shape[0] // groups, -1))
     kernel = w.shape[2:]
-    taps = x.shape[1] * prod(kernel)
-    most = _COLUMNS // product.room
+    taps = max(x.shape[1] * prod(kernel), shape[1])
+    most = max(_COLUMNS // product.room, _LEAST * taps)
     rows = max(1, most // (taps * prod(size[1:])))  # of one example in one block
     examples = max(1, most // (taps * prod(size))) if rows >= size[0] else 1
     if rows >= size[0] and examples >= len(x):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from crosscorrect.products import EXACT, MIXED, PLAIN, SINGLE, rounding, two_sum
+from crosscorrect.plain import MIXED, PLAIN, SINGLE
+from crosscorrect.products import EXACT, Double, added, rounding
 from crosscorrect.slides import SUM
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ _LARGE = 2**22
 """From so many multiplications on, it pays to look at the data for a cheaper way to sum them."""
 
 _SAMPLE = 1009
-
-
-class Double(NamedTuple):
-    """A real sum of float64 value and low part, with the bound of its error and the sum of absolute values."""
-
-    value: Array
-    low: Array
-    own: Array
-    scale: Array
 
 
 class Sum(NamedTuple):
@@ -96,15 +88,7 @@ def _with(found: Double, bias: Array | None) -> Double:
     if bias is None:
         return found
     zero = np.zeros(bias.shape)
-    return _added(found, Double(bias, zero, zero, np.abs(bias)))
-
-
-def _added(p: Double, q: Double) -> Double:
-    """Two sums in one; what the low parts lose goes to the bound."""
-    value, error = two_sum(p.value, q.value)
-    value, low = two_sum(value, error + (p.low + q.low))
-    lost = 2.0**-52 * (np.abs(error) + np.abs(p.low) + np.abs(q.low))
-    return Double(value, low, (p.own + q.own + lost) * (1.0 + 2.0**-40), p.scale + q.scale)
+    return added(found, Double(bias, zero, zero, np.abs(bias)))
 
 
 def _parts(a: Array) -> tuple[Array, Array]:
@@ -126,8 +110,8 @@ def _complex_exactly(bilinear: Map, a: Array, b: Array, bias: Array | None) -> S
     """The same without error; of the scale only the sum over both components of each factor is kept."""
     (p, q), (r, s) = _parts(a), _parts(b)
     extra = (None, None) if bias is None else _parts(bias)
-    real = _with(_added(_exactly(bilinear, p, r), _exactly(bilinear, -q, s)), extra[0])
-    imaginary = _with(_added(_exactly(bilinear, p, s), _exactly(bilinear, q, r)), extra[1])
+    real = _with(added(_exactly(bilinear, p, r), _exactly(bilinear, -q, s)), extra[0])
+    imaginary = _with(added(_exactly(bilinear, p, s), _exactly(bilinear, q, r)), extra[1])
     own = np.hypot(real.own, imaginary.own) * (1.0 + 2.0**-40)
     value, low = _compose(real.value, imaginary.value), _compose(real.low, imaginary.low)
     return Sum(value, real.scale + imaginary.scale, low, own)

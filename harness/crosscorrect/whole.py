@@ -1,7 +1,7 @@
 """Integer arithmetic as machines have it: exact sums reduced modulo ``2**bits``, or held at the ends of the range.
 
 Sums come as float64 where S is below ``2**53``, so that each of them is exact, and else as the digits that
-``products.Digits`` makes.
+``plain.Digits`` makes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect.products import digits, two_sum
+from crosscorrect.plain import digits
+from crosscorrect.products import two_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
