@@ -277,7 +277,10 @@ def test_a_defect_is_found_shrunk_and_kept_as_a_case_that_fails_by_itself(tmp_pa
     shown = invoke("explain", tmp_path / "latest", said["found"][0]["problem"])
     assert shown.exit_code == Exit.OK
     assert "fail (exactness)" in shown.stdout
+    assert f"again: crosscorrect run found.yaml -k '{said['found'][0]['problem']}'" in shown.stdout
     first = said["found"][0]["problems"][0]
+    shown = invoke("explain", tmp_path / "latest", first)
+    assert f"again: crosscorrect hunt -k '{first}' -f ForgetsStride" in shown.stdout
     once = hunted("ForgetsStride", tmp_path / "once", "-k", first, "--no-shrink")
     assert once["outcomes"] == {"ForgetsStride": {"fail": once["outcomes"]["ForgetsStride"]["fail"], **_rest(once)}}
     assert [find["problems"] for find in once["found"]] == [[first]]

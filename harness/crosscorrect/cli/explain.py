@@ -121,7 +121,9 @@ def _tell(loaded: Run, problem: str, rows: list[Row]) -> None:
         _show_inputs(loaded, row, shown)
         _show_check(loaded, row, known)
     asked = " ".join(_asked_again(loaded, name) for name in dict.fromkeys(row["framework"] for row in rows))
-    click.echo(f"\nagain: crosscorrect run {_spelling(known['suite'], loaded)} -k '{problem}' {asked}")
+    # what no file holds was drawn by a hunt, which draws it again from its id
+    how = "hunt" if problem.startswith("hunt/") else f"run {_spelling(known['suite'], loaded)}"
+    click.echo(f"\nagain: crosscorrect {how} -k '{problem}' {asked}")
 
 
 def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> None:
