@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from crosscorrect import bounds, oracle
+import emulations as em
+from crosscorrect import bounds, dtypes, oracle
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -90,7 +91,8 @@ def test_the_bound_contains_the_distance_from_the_exact_rational_result_too(case
     reference = dot(a, b)
     exact = sum(Fraction(float(p)) * Fraction(float(q)) for p, q in zip(a, b, strict=True))
     claimed = Fraction(bounds.reference_error(reference).item())
-    assert abs(Fraction(reference.value.item()) - exact) <= claimed
+    low = Fraction(0 if reference.low is None else reference.low.item())
+    assert abs(Fraction(reference.value.item()) + low - exact) <= claimed
     got = Fraction(float(sequential(a[permutation], b[permutation])))
     assert abs(got - exact) <= Fraction(bounds.tier_a(reference, dtype).item())
 
@@ -224,3 +226,122 @@ def test_zeros_where_no_tap_reaches_are_not_held_against_an_output() -> None:
     assert bounds.trusted(reached) is None
     nowhere = oracle.Reference(value, value, np.zeros(5, np.int64))
     assert bounds.trusted(nowhere) == "no tap of any output element falls inside the image"
+
+
+COMPLEX = {"four products": em.schoolbook, "three products": em.gauss}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    n=st.integers(1, 40),
+    way=st.sampled_from(sorted(COMPLEX)),
+    dtype=st.sampled_from(["complex64", "complex128"]),
+    spread=st.integers(0, 20),
+    cancel=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_complex_sum_by_three_or_four_products_breaks_tier_a_in_either_component(
+    n: int, way: str, dtype: str, spread: int, cancel: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+
+    def drawn() -> Array:
+        parts = [rng.standard_normal(n) * 2.0 ** rng.integers(-spread, spread + 1, n) for _ in "ri"]
+        return (parts[0] + 1j * parts[1]).astype(dtype)
+
+    a, b = drawn(), drawn()
+    if cancel and n > 1:
+        a[n // 2 : n // 2 * 2], b[n // 2 : n // 2 * 2] = -a[: n // 2], b[: n // 2]
+    reference = dot(a, b)
+    bound = Fraction(bounds.tier_a(reference, dtype).item())
+    exact = [Fraction(0), Fraction(0)]
+    for p, q in zip(a, b, strict=True):
+        parts = [Fraction(float(v)) for v in (p.real, p.imag, q.real, q.imag)]
+        exact[0] += parts[0] * parts[2] - parts[1] * parts[3]
+        exact[1] += parts[0] * parts[3] + parts[1] * parts[2]
+    for add in (em.sequential, em.pairwise):
+        got = COMPLEX[way](a, b, add)
+        assert abs(Fraction(float(got.real)) - exact[0]) <= bound
+        assert abs(Fraction(float(got.imag)) - exact[1]) <= bound
+
+
+def test_four_products_have_the_larger_bound_where_very_many_terms_add_up() -> None:
+    form, scale = bounds.FORMATS["float32"], np.ones(1)
+    few, many = (bounds.complex_rounding(scale, n, form).item() for n in (100, 100_000))
+    assert few == pytest.approx(2 * bounds.gamma(104, form.u).item(), rel=1e-9)
+    assert many == pytest.approx(bounds.gamma(200_000, form.u).item(), rel=1e-9)
+    assert many > 2 * bounds.gamma(100_004, form.u).item()
+
+
+def test_a_bfloat16_result_is_bounded_like_any_other() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (dtypes.narrow(rng.standard_normal(20), "bfloat16") for _ in "ab")
+    reference, wide = dot(a, b), [dtypes.widen(v) for v in (a, b)]
+    got = em.rounded(wide[0].astype(np.float64) * wide[1], em.bfloat16).item()
+    bound = bounds.tier_a(reference, "bfloat16").item()
+    assert abs(got - reference.value.item()) <= bound
+    assert abs(got * (1 + 2.0**-3) + reference.scale.item() / 8 - reference.value.item()) > bound
+
+
+def test_the_references_own_error_is_what_it_says_where_it_says_so() -> None:
+    value, scale, terms = np.array([1.0]), np.array([2.0]), np.array([10])
+    silent = oracle.Reference(value, scale, terms)
+    assert bounds.reference_error(silent).item() == pytest.approx(20 * 2.0**-53, rel=1e-9)
+    sure = oracle.Reference(value, scale, terms, low=np.array([2.0**-60]), own=np.array([2.0**-100]))
+    assert bounds.reference_error(sure).item() == 2.0**-100
+    assert bounds.tier_a(sure, "float64") < bounds.tier_a(silent, "float64")
+    unknown = oracle.Reference(value, scale, terms, own=np.array([np.inf]))
+    assert np.isinf(bounds.tier_a(unknown, "float32")).all()
+    undetermined = oracle.Reference(np.array([np.inf]), np.array([np.inf]), terms)
+    assert np.isinf(bounds.tier_a(undetermined, "float32")).all()
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("complex64", 2**23), ("complex128", 2**52 - 1)])
+def test_tier_c_of_complex_data_leaves_room_for_the_sums_of_three_products(dtype: str, largest: int) -> None:
+    one = np.array([[1 + 0j], [1 + 0j]])
+    for total, expected in ((largest, True), (largest + 1, False)):
+        a = np.array([[total - 1, -1j]])
+        assert bounds.exact([a, one], dot(a, one), dtype) is expected
+    assert not bounds.exact([np.array([[0.5j, 1]]), one], dot(np.array([[0.5j, 1]]), one), dtype)
+
+
+@settings(max_examples=100, deadline=None)
+@given(n=st.integers(1, 30), way=st.sampled_from(sorted(COMPLEX)), seed=st.integers(0, 2**32 - 1))
+def test_where_tier_c_applies_complex_sums_are_exact(n: int, way: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    high = int((2**23 / n / 4) ** 0.5)
+    parts = [rng.integers(-high, high + 1, n) for _ in range(4)]
+    a, b = ((p + 1j * q).astype(np.complex64) for p, q in (parts[:2], parts[2:]))
+    reference = dot(a, b)
+    assert bounds.exact([a, b], reference, "complex64")
+    assert COMPLEX[way](a, b) == reference.value.item()
+
+
+def test_tier_c_reads_bfloat16_and_empty_arrays() -> None:
+    a, b = (dtypes.narrow(np.array(v), "bfloat16") for v in ([[100.0, -28.0]], [[2.0], [2.0]]))
+    assert bounds.exact([a, b], dot(a, b), "bfloat16")
+    half = dtypes.narrow(np.array([[0.5], [2.0]]), "bfloat16")
+    assert not bounds.exact([a, half], dot(a, half), "bfloat16")
+    empty = np.zeros((0, 1, 3, 3), np.float32)
+    reference = oracle.forward(empty, np.ones((1, 1, 2, 2), np.float32), None, oracle.Geometry())
+    assert bounds.exact([empty], reference, "float32")
+
+
+def test_a_reference_that_is_exact_beyond_float64_lets_tier_c_go_beyond() -> None:
+    value, scale, terms = np.array([2.0**60]), np.array([2.0**60]), np.array([2])
+    ones = [np.ones((1, 2), np.int64)]
+    assert not bounds.exact(ones, oracle.Reference(value, scale, terms), "int64")
+    assert not bounds.exact(ones, oracle.Reference(value, scale, terms, np.zeros(1), np.ones(1)), "int64")
+    assert bounds.exact(ones, oracle.Reference(value, scale, terms, np.zeros(1), np.zeros(1)), "int64")
+    assert not bounds.exact(ones, oracle.Reference(value, 8 * scale, terms, np.zeros(1), np.zeros(1)), "int64")
+    assert not bounds.exact(ones, oracle.Reference(value, scale, terms, np.zeros(1), np.zeros(1)), "float64")
+
+
+def test_outputs_with_values_that_are_not_finite_are_trusted_by_the_others() -> None:
+    value = np.array([np.nan, np.inf, 0.0, 0.0, 3.0])
+    assert bounds.trusted(value) == "2 of 3 output elements are zero"
+    assert bounds.trusted(np.array([np.nan, np.inf, 2.0])) is None
+    assert bounds.trusted(np.array([1 + 1j, 1 + 1j])) == "all 2 output elements are 1+1j"
+    assert bounds.trusted(dtypes.narrow(np.array([1.0, 0.0, 0.0]), "bfloat16")) == "2 of 3 output elements are zero"
+    none = oracle.Reference(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3), np.int64))
+    assert bounds.trusted(none) is None

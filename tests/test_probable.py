@@ -324,8 +324,12 @@ def test_it_judges_a_convolution_with_a_bias_per_channel() -> None:
     sums = np.stack([em.sequential(seen, np.broadcast_to(k, seen.shape)) for k in kernels], axis=1)
     y = em.shaped(sums, x, w, pads) + b.reshape(-1, 1, 1)
     reference = oracle.forward(x, w, b, oracle.Geometry((1, 1), pads))
-    assert probable.judge(y - reference.value, reference, "float32", bias=b.reshape(-1, 1, 1)) is None
+    bias = probable.bias_of({"x": x, "w": w, "b": b}, Direction.FORWARD, 4)
+    assert np.shape(bias) == (4, 1, 1)
+    assert probable.bias_of({"b": b[:1]}, Direction.FORWARD, 2) == b[0]
+    assert probable.bias_of({"b": b}, Direction.GRAD_WEIGHT, 4) == probable.bias_of({}, Direction.FORWARD, 4) == 0.0
+    assert probable.judge(y - reference.value, reference, "float32", bias=bias) is None
     y[1, 2, 3, 4] *= np.float32(1 + 2.0**-16)
-    found = probable.judge(y - reference.value, reference, "float32", bias=b.reshape(-1, 1, 1))
+    found = probable.judge(y - reference.value, reference, "float32", bias=bias)
     assert found is not None
     assert found.where == (1, 2, 3, 4)

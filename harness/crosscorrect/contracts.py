@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from crosscorrect.model import Direction
 from crosscorrect.slides import SUM, adjoint, correlation, kernel_gradient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crosscorrect.geometry import Geometry
     from crosscorrect.oracle import Array, Floats, Reference
 
@@ -122,17 +124,16 @@ def _raised(operands: Operands, form: Format) -> Floats:
 
 def convolved(operands: Operands, first: Floats, second: Floats) -> Floats:
     """The sum of products that a direction is, on other factors of the same shapes."""
-    geometry = operands.geometry.explicit(operands.x.shape[2:], operands.w.shape[2:])
-    if operands.direction is Direction.FORWARD:
-        way, size = correlation, geometry.output_size(operands.x.shape[2:], operands.w.shape[2:])
-    else:
-        way, size = adjoint, operands.x.shape[2:]
-    if operands.direction is Direction.GRAD_WEIGHT:
-        way, size = kernel_gradient, operands.w.shape[2:]
-        if geometry.transposed:
-            first, second = second, first
-    elif geometry.transposed:
-        way = adjoint if way is correlation else correlation
+    geometry, image, kernel = operands.geometry, operands.x.shape[2:], operands.w.shape[2:]
+    geometry = geometry.explicit(image, kernel)
+    ways: dict[Direction, tuple[Callable[..., Any], tuple[int, ...]]] = {
+        Direction.FORWARD: (adjoint if geometry.transposed else correlation, geometry.output_size(image, kernel)),
+        Direction.GRAD_INPUT: (correlation if geometry.transposed else adjoint, image),
+        Direction.GRAD_WEIGHT: (kernel_gradient, kernel),
+    }
+    way, size = ways[operands.direction]
+    if operands.direction is Direction.GRAD_WEIGHT and geometry.transposed:
+        first, second = second, first
     return np.asarray(way(first, second, geometry, size, SUM)[0])
 
 

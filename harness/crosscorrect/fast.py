@@ -152,7 +152,9 @@ class _Tiled:
             return None
         first, second = operands.factors()
         begins = tuple(begin for begin, _ in geometry.pads((), ()))
-        way = correlation if (operands.direction is Direction.FORWARD) != geometry.transposed else adjoint
+        way: Callable[..., Any] = (
+            correlation if (operands.direction is Direction.FORWARD) != geometry.transposed else adjoint
+        )
         if operands.direction is Direction.GRAD_WEIGHT:
             way = kernel_gradient
             if geometry.transposed:

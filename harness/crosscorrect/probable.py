@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect import bounds, contracts, dtypes
+from crosscorrect.model import Direction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crosscorrect.oracle import Array, Floats, Reference
     from crosscorrect.problem import Problem
 
@@ -79,6 +82,17 @@ def applies(problem: Problem) -> bool:
     """
     used = [problem.arrays[name] for name in ("x", "w", "dy") if name in problem.arrays]
     return len(used) >= 2 and problem.operation != "train" and all(map(_random, used))
+
+
+def bias_of(inputs: Mapping[str, Array], direction: Direction, axes: int) -> Array | float:
+    """What a direction adds to its sum of products, as ``judge`` takes it: the bias, or 0.0 where there is none.
+
+    ``axes`` is the number of axes of the output; a bias of one element is added everywhere, another per channel.
+    """
+    bias = inputs.get("b")
+    if bias is None or direction is not Direction.FORWARD:
+        return 0.0
+    return bias.reshape(()) if bias.size == 1 else bias.reshape(-1, *(1,) * (axes - 2))
 
 
 def judge(
