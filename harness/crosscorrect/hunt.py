@@ -184,8 +184,11 @@ class Find:
     cause: str = ""
 
     def like(self, kind: Kind, draft: Draft) -> bool:
-        """Whether another surprise may be this one: the same failure, of a problem that has all of its features."""
-        return kind == self.kind and (not self.shrunk or self.draft.features <= draft.features)
+        """Whether another surprise may be this one: the same failure, of a problem that has all of its features.
+
+        One that was not shrunk takes all of its kind, unless something was to be said of it alone.
+        """
+        return kind == self.kind and (self.draft.features <= draft.features if self.shrunk else not self.note)
 
 
 @dataclass(slots=True)

@@ -61,11 +61,12 @@ class _Nowhere(Segment):
 
 @dataclass(kw_only=True)
 class Hunter(Lane):
-    """A lane that looks at each of its checks. ``trying`` is one whose problems are only tried, for their outcome."""
+    """A lane that looks at each of its checks; ``aside`` is a lane whose problems are only tried: it is ``trying``."""
 
     search: Search
     expected: Expectations | None = None
     trying: bool = False
+    aside: Hunter | None = None
 
     def run(self) -> None:
         """The thread's body: every problem until the time is over, then the end mark."""
@@ -79,6 +80,12 @@ class Hunter(Lane):
         finally:
             self.close()
             self.emit(None)
+
+    def abandon(self) -> None:
+        """End the worker of what is tried, too."""
+        super().abandon()
+        if self.aside is not None:
+            self.aside.abandon()
 
     def _hunt(self) -> None:
         name, search = self.framework.name, self.search
@@ -125,35 +132,44 @@ class Hunter(Lane):
         search.keep(find)  # as it is: whatever interrupts the shrinking, it is not lost
         if search.shrinking and len(own) < KINDS:
             self._shrink(find, problem)
+            if self.stop.is_set():
+                return
             same = next((f for f in own if f.shrunk and f.draft.features == find.draft.features), None)
             if same is not None:
                 search.join(find, same)
                 return
-        if self.stop.is_set():
-            return
         self._run_again(find)
         search.keep(find)
         self.emit(find)
 
     def _shrink(self, find: Find, problem: Problem) -> None:
         """Make a find as small as it gets; where it depends on its very numbers, keep those."""
-        aside = replace(self, segment=_Nowhere(), emit=lambda _: None, trying=True, upcoming=None)
+        quiet: dict[str, Any] = {
+            "segment": _Nowhere(),
+            "emit": lambda _: None,
+            "trying": True,
+            "upcoming": None,
+            "aside": None,
+        }
+        self.aside = aside = replace(self, **quiet)
 
         def fails(draft: Draft) -> bool:
             return self._fails(aside, find, self._case(replace(find, draft=draft)))
 
         settled = next((d for d in (_seeded(find.draft, seed) for seed in range(SEEDS)) if fails(d)), None)
-        if settled is None:
-            find.case, find.note = self._numbers(find, problem), "it depends on its very numbers, which are kept"
-        else:
+        if settled is not None:
             find.draft, find.shrunk = shrink(settled, fails), True
             find.case = self._case(find)
+        elif not self.stop.is_set():
+            find.case, find.note = self._numbers(find, problem), "it depends on its very numbers, which are kept"
         find.failed = sum(self._fails(aside, find, find.case) for _ in range(REPEATS))
         if not find.failed:
             find.note = "run again it does not fail: it depends on what ran before it, or on chance"
 
     def _fails(self, aside: Hunter, find: Find, case: dict[str, Any]) -> bool:
-        """Whether a case of the find's name fails in the same way, in the lane aside."""
+        """Whether a case of the find's name fails in the same way, in the lane aside; nothing does once all stops."""
+        if self.stop.is_set():
+            return False
         try:
             problem = self._problem(case)
             aside.worker, aside.preparation = self.worker, Preparation(self.plan.seed)
