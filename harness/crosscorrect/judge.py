@@ -93,7 +93,7 @@ def judge(
 def hold(
     problem: Problem, direction: Direction, output: Array, standards: Sequence[Standard], arithmetic: str = "strict"
 ) -> Verdict:
-    """Hold an output to the legitimate answers: the first that it meets gives the verdict, else the first of all does.
+    """Hold an output to the legitimate answers: the nearest that it meets gives the verdict, else the first of all does.
 
     Tier C (zero tolerance) applies where integer inputs make every partial sum exact, tier D (zero tolerance) where one
     product makes up an element, tier A (a sound rounding bound) otherwise, and tier B (a probable one) beside it on
@@ -104,14 +104,14 @@ def hold(
     malformed = compare.malformed(problem.dtype, output, standards[0].reference.value)
     if malformed is not None:
         return malformed
-    first = None
-    for held in standards:
-        verdict = _held(problem, direction, output, held, arithmetic)
-        if verdict.outcome is not Outcome.FAIL:
-            return replace(verdict, property=_properties(verdict, held, output, problem.dtype))
-        first = first or verdict
-    assert first is not None  # noqa: S101  there is a standard
-    return first
+    verdicts = [_held(problem, direction, output, held, arithmetic) for held in standards]
+    met = [i for i, verdict in enumerate(verdicts) if verdict.outcome is not Outcome.FAIL]
+    if not met:
+        return verdicts[0]
+    nearest = min(met, key=lambda i: verdicts[i].error or 0.0)  # of equally near ones the first
+    return replace(
+        verdicts[nearest], property=_properties(verdicts[nearest], standards[nearest], output, problem.dtype)
+    )
 
 
 def _held(problem: Problem, direction: Direction, output: Array, held: Standard, arithmetic: str) -> Verdict:
