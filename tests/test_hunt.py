@@ -57,10 +57,11 @@ def test_a_draw_stays_what_it_was_on_every_machine() -> None:
         "id": "a",
         "operation": "conv2d",
         "dtype": "float32",
-        "directions": ["forward", "grad_input", "grad_weight"],
-        "x": {"fill": "uniform", "shape": [2, 2, 3, 5, 5]},
-        "w": {"fill": "uniform", "shape": [4, 2, 3, 4, 2]},
-        "dy": {"fill": "uniform"},
+        "directions": ["forward", "grad_input", "grad_weight", "grad_bias"],
+        "x": {"fill": "wide", "powers": 20, "shape": [4, 2, 3, 5, 5]},
+        "w": {"fill": "wide", "powers": 20, "shape": [4, 2, 3, 4, 2]},
+        "b": {"fill": "wide", "powers": 20},
+        "dy": {"fill": "wide", "powers": 20},
         "geometry": {"stride": [2, 3, 2], "padding": "same_upper", "dilation": [3, 3, 2]},
     }
 

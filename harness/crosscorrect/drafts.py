@@ -194,6 +194,9 @@ def draw(seed: int, index: int, dtype: str) -> Draft:
     pads = (4 if padded else 0, even)
     axes = tuple(_axis(dice, rank, strides, dilations, pads, transposed=transposed) for _ in range(rank))
     groups, inner, outer = _channels(dice)
+    if dice.chance(30):  # thin ones, with outputs one wide: libraries have paths of their own for single channels
+        axes = tuple(replace(axis, image=dice.between(1, 4)) for axis in axes)
+        groups, inner, outer = 1, dice.of((1, 1, 1, 2)), dice.of((1, 1, 2, 3, 4, 8))
     bias, asked = dice.chance(60), dice.chance(35) and dtype not in dtypes.INTEGER
     directions = ("forward", *(GRADIENTS if bias else GRADIENTS[:2])) if asked else ("forward",)
     draft = Draft(axes, dice.of(_BATCHES), groups, inner, outer, transposed, word, dtype, directions)
