@@ -231,7 +231,7 @@ def whole_of(reference: oracle.Reference, at: Shape) -> int:
     return int(reference.value[at].item()) + int(low)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(case=geometries(), seed=st.integers(0, 2**32 - 1), dtype=st.sampled_from(["complex64", "complex128"]))
 def test_complex_answers_and_both_conventions_of_their_gradients(case: Any, seed: int, dtype: str) -> None:
     geometry, x_shape, w_shape = case

@@ -118,6 +118,11 @@ def test_a_scale_that_underflowed_or_overflowed_in_float32_does_not_hold() -> No
         assert not plain.MIXED.holds(times(plain.MIXED, small, small.T)[1], 4)
         assert not plain.MIXED.holds(times(plain.MIXED, large.T, large)[1], 4)
     assert plain.MIXED.holds(times(plain.MIXED, small, large)[1], 4)
+    partly = np.full((1, 101), 0.9 * 2.0**-75, np.float32)
+    partly[0, 0] = 2.0**-72  # squared 2**-144; the other hundred squares, less than 2**-150 each, round to zero
+    scale = times(plain.MIXED, partly, partly.T)[1]
+    assert 0 < float(scale[0, 0]) < 2.0**-144 + 80 * 2.0**-150
+    assert not plain.MIXED.holds(scale, 101)
     assert not plain.MIXED.holds(np.ones(1), 2**17)
 
 

@@ -152,6 +152,13 @@ def test_the_three_answers_where_padding_meets_infinity() -> None:
     assert either.own[0, 0, 0] == INF, "nothing is claimed where implementations differ"
 
 
+def test_padding_that_meets_nan_where_the_element_is_nan_already_asks_no_question() -> None:
+    x, w = np.array([[[NAN, 2.0]]], np.float32), np.array([[[NAN, 1.0]]], np.float32)
+    found = oracle.forward(x, w, None, Geometry((2,), ((1, 1),), (1,)))
+    assert np.isnan(found.value).tolist() == [[[True, True]]]
+    assert (found.property, found.others) == ("", ())
+
+
 def test_finite_elements_keep_value_and_bound_beside_special_ones() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((1, 2, 6, 6)), rng.standard_normal((3, 2, 3, 3))
