@@ -14,7 +14,7 @@ import numpy as np
 
 from crosscorrect.diagnosis.damage import described
 from crosscorrect.diagnosis.fingerprints import recognised
-from crosscorrect.diagnosis.predictions import SMALL, Predictions
+from crosscorrect.diagnosis.predictions import Predictions
 from crosscorrect.diagnosis.question import Answer, Cause, Given
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Diagnostician:
             found = self._predictions.explain(answer)
             if not any(cause.complete for cause in found):
                 some = answer
-                if answer.wrong is not None and self._predictions.plain(direction) and self._predictions.work > SMALL:
+                plain = self._predictions.plain(direction)
+                if answer.wrong is not None and plain and not self._predictions.small:
                     some = answer.sample()
                 seen = described(answer)
                 if seen and seen[0].name in ("not-written", "not-finite", "element-not-written"):

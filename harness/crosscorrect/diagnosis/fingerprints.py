@@ -45,7 +45,7 @@ def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
     if answer.given.dtype not in bounds.FORMATS:
         return list(_predicted(answer, math.nan, declared))
     bits = effective_bits(answer)
-    if not answer.tight and answer.wrong.sum() < min(3, answer.wrong.size / 4):
+    if not answer.tight and answer.wrong.sum() < min(3, answer.wrong.size / 4) and not _all_over(answer):
         return []  # one or two elements are damage, no arithmetic
     found = list(_predicted(answer, bits, declared)) or [*_grid(answer, bits)]
     if found or not bits > LEAST:
@@ -65,6 +65,22 @@ def effective_bits(answer: Answer) -> float:
         return math.nan
     mean = float(np.mean(error[told] ** 2 / squares[told]))
     return -0.5 * math.log2(mean) if mean > 0 else math.inf
+
+
+def _all_over(answer: Answer) -> bool:
+    """Whether the elements inside the bound are less accurate, too, than a sum in the dtype would be.
+
+    The effective bits of a sequential sum of n terms are about ``p - log2(n) / 2`` (research numerics 2.4): a bit less
+    than that, by the median of the errors, is no such sum.
+    """
+    squares = _squares(answer)
+    if squares is None or not (squares > 0).any():
+        return False
+    told = squares > 0
+    middle = float(np.median(np.abs(answer.output - answer.right.value)[told] / np.sqrt(squares[told]))) * 1.48
+    terms = max(float(np.median(answer.right.terms)), 1.0)
+    digits = bounds.floating(answer.given.dtype).digits
+    return middle > 0 and -math.log2(middle) < digits - 0.25 - 0.5 * math.log2(terms)
 
 
 def _squares(answer: Answer) -> Floats | None:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 SPOKEN = 4
 """How many sentences of identical predictions are told."""
-SMALL, LARGE = 5e5, 2e6
-"""Multiplications of one prediction up to which all elements are predicted: forward passes, of which a sample will do
-otherwise, and all others, which are not predicted beyond."""
+WORK = 2e6
+"""Multiplications of one prediction up to which all elements are predicted. Of a larger forward pass a sample of them
+will do; larger gradients and transposed correlations are not predicted."""
+ELEMENTS = 2**15
+"""Elements of the largest array up to which predictions are kept; of larger ones only those that seem to fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,45 @@ class Predictions:
 
     def explain(self, answer: Answer) -> list[Cause]:
         """The causes whose predictions explain an output: all of it, or where it is large, some hundred elements."""
-        if self.work <= SMALL or (self.work <= LARGE and (answer.wrong is None or not self.plain(answer.direction))):
+        if self.small:
             return explained(answer, self._tightened(answer.direction) if answer.tight else self.of(answer.direction))
-        if not self.plain(answer.direction) or answer.wrong is None:
+        if self.plain(answer.direction) and answer.wrong is not None:
+            answer = answer.sample()
+        elif self.work > WORK:
             return []
-        some = answer.sample()
-        return explained(some, Table(self._sampled(some)))
+        return explained(answer, Table(self._promising(answer)))
+
+    @property
+    def small(self) -> bool:
+        """Whether all predictions can be kept."""
+        g = self.given
+        output = prod(g.geometry.output_shape(g.x.shape, g.w.shape))
+        return self.work <= WORK and max(output, g.x.size, g.w.size) <= ELEMENTS
+
+    def plain(self, direction: Direction) -> bool:
+        """Whether elements can be predicted one by one."""
+        return direction is Direction.FORWARD and not self.given.geometry.transposed
+
+    def _promising(self, answer: Answer) -> Iterator[Prediction]:
+        """The predictions that a look at a few elements does not rule out, made for this answer alone."""
+        g, direction = self.given, answer.direction
+        if direction is not Direction.FORWARD and g.dy is None:
+            return
+        for kind in ("semantic",) if direction is Direction.FORWARD else ("gradient", "semantic"):
+            for entry, change in self._changes(kind):
+                if direction is Direction.FORWARD:
+                    found = [answer.ask(change)]
+                elif kind == "gradient":
+                    found = [answer.ask(change)] if direction in entry.directions else []
+                else:
+                    found = [r.get(direction) for r in consistent(change, g.x, g.w, g.b, g.dy)]  # type: ignore[arg-type]
+                for reference in found:
+                    if reference is None:
+                        continue
+                    p = self._prediction(entry, change, reference)
+                    p = replace(p, bound=bound_of(reference, g.dtype, exact=p.exact, tight=answer.tight))
+                    if Table([p]).candidates(answer):
+                        yield p
 
     def _tightened(self, direction: Direction) -> Table:
         """The predictions with the bounds of tier B."""
@@ -91,18 +126,6 @@ class Predictions:
                 for p in self.of(direction).predictions
             )
         return self._tight[direction]
-
-    def plain(self, direction: Direction) -> bool:
-        """Whether elements can be predicted one by one."""
-        return direction is Direction.FORWARD and not self.given.geometry.transposed
-
-    def _sampled(self, answer: Answer) -> Iterator[Prediction]:
-        for entry, change in self._changes("semantic"):
-            reference = answer.ask(change)
-            if reference is not None:
-                p = self._prediction(entry, change, reference)
-                bound = bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight)
-                yield replace(p, bound=bound)
 
     def of(self, direction: Direction) -> Table:
         """Every prediction for a direction, in catalogue order; computed when first asked for."""
