@@ -93,7 +93,7 @@ def judge(
 def hold(
     problem: Problem, direction: Direction, output: Array, standards: Sequence[Standard], arithmetic: str = "strict"
 ) -> Verdict:
-    """Hold an output to the legitimate answers: the nearest that it meets gives the verdict, else the first of all does.
+    """Hold an output to the legitimate answers: the nearest that it meets gives the verdict, else the first does.
 
     Tier C (zero tolerance) applies where integer inputs make every partial sum exact, tier D (zero tolerance) where one
     product makes up an element, tier A (a sound rounding bound) otherwise, and tier B (a probable one) beside it on
@@ -296,11 +296,11 @@ def _written(problem: Problem, direction: Direction) -> Array | None:
 def _generated(problem: Problem) -> bool:
     """Whether the data are drawn at large, so that a suspicious output proves nothing.
 
-    Worked examples are exempt, and so is what was designed: impulses, constants, single elements put, empty arrays.
+    Worked examples are exempt, and so is what was designed: impulses, single elements put, empty arrays.
     """
     if problem.expect and "output" in problem.expect:
         return False
     fills = [spec for spec in problem.arrays.values() if isinstance(spec, dict) and "fill" in spec]
-    designed = any(spec["fill"] in ("impulse", "constant") or "put" in spec for spec in fills)
+    designed = any(spec["fill"] == "impulse" or "put" in spec for spec in fills)
     empty = any(0 in shape for shape in problem.shapes.values())
     return bool(fills) and not designed and not empty
