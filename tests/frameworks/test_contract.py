@@ -7,6 +7,7 @@ An adapter that was asked for and cannot be imported is an error here, not a ski
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-from crosscorrect import bounds, oracle
-from crosscorrect.adapter import Unsupported
+from crosscorrect import bounds, dtypes, oracle
+from crosscorrect.adapter import SPELLINGS, Unsupported
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 
@@ -29,8 +30,41 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 pytestmark = pytest.mark.filterwarnings("default")  # a framework's own warnings are no defect of its answers
 
-REFUSALS: dict[str, dict[str, str]] = {}
-"""Per adapter: ``geometry/call/dtype`` -> words of the reason. Another refusal, or one of these computed, fails."""
+REFUSALS: dict[str, dict[str, str]] = {
+    "torch": {
+        r"gradients/u?int\d+/native": "can require gradients",
+        r"forward/uint(16|32|64)/native": "not implemented for 'UInt",
+        r"transposed.*/forward/u?int(8|16|32)/native": "not implemented for",
+        r"line/.*/channels_last": "required rank 4",
+        r"(uneven|same lower).*/module": "one padding for both sides",
+    },
+    "jax": {r"gradients/u?int\d+/native": "dtype float0"},
+    "tensorflow": {
+        r"gradients/u?int\d+/native": "must be floating",
+        r"forward/(u?int(8|16|64)|uint32)/native": "allowed values",
+        r"complex\d+/native": "allowed values",
+        r"(even|uneven|same lower|transposed, ).*/module": "has the paddings",
+    },
+    "mxnet": {
+        r"/float16/native": "FP16 gemm on cpu not implemented!",
+        r"/int(32|64)/native": "only support floating point types",
+        r"(uneven|transposed).*/u?int8/native": "only support floating point types",
+        r"line/.*/channels_last": "valid values are",
+        r"/channels_last": "could not create a descriptor",
+        r"(uneven|same).*/module": "one padding for both sides",
+    },
+}
+"""Per adapter: where in ``geometry/call/dtype/spelling`` it refuses, and its words. Another refusal fails, as does an
+answer where one is listed."""
+
+ERRORS: dict[str, dict[str, str]] = {
+    "mxnet": {
+        r"(uneven|transposed).*/bfloat16/native": "Unknown type enum",
+        r"/uint8/native": "could not create a descriptor",
+        r"gradients/int8/native": "could not create a descriptor",
+    },
+}
+"""Likewise, where the framework fails without saying that it refuses."""
 
 WRONG = "float64 Deconvolution with stride and dilation both above 1 returns wrong numbers; float32 is right"
 DEFECTS: dict[str, dict[str, str]] = {
@@ -157,7 +191,7 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def known_defect(request: pytest.FixtureRequest) -> None:
     """Expect, strictly, the failure of what ``DEFECTS`` lists."""
     given = getattr(request.node, "callspec", None)
-    key = "/".join(str(given.params[part]) for part in ("name", "call", "dtype")) if given else ""
+    key = "/".join(str(given.params.get(part)) for part in ("name", "call", "dtype")) if given else ""
     reason = DEFECTS.get(ADAPTER, {}).get(key)
     if reason is not None:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=(AssertionError, ValueError)))
@@ -168,39 +202,50 @@ def tensors(name: str, dtype: str, data: str) -> tuple[Geometry, list[Array]]:
     geometry, (x_shape, w_shape) = CASES[name]
     rng = np.random.default_rng(list(name.encode()))
     out = geometry.output_shape(x_shape, w_shape)
-    draw = (lambda s: rng.integers(-4, 5, s)) if data == "integers" else rng.standard_normal
-    return geometry, [np.asarray(draw(shape)).astype(dtype) for shape in (x_shape, w_shape, (out[1],), out)]
+
+    def draw(shape: Shape) -> Array:
+        if data == "real":
+            return np.asarray(rng.standard_normal(shape))
+        low, high = {"integers": (-4, 5), "few": (0 if dtype.startswith("u") else -1, 2)}[data]
+        return rng.integers(low, high, shape) * (1 + 0j) if dtype in dtypes.COMPLEX else rng.integers(low, high, shape)
+
+    turn = 1 - 1j if dtype in dtypes.COMPLEX else 1
+    return geometry, [dtypes.narrow(draw(s) * turn, dtype) for s in (x_shape, w_shape, (out[1],), out)]
+
+
+def listed(table: dict[str, dict[str, str]], key: str) -> str | None:
+    """What the table says of this adapter at a key: the first entry that is found in it."""
+    return next((words for place, words in table.get(ADAPTER, {}).items() if re.search(place, key)), None)
 
 
 def answer(
-    adapter: Any, name: str, call: str, dtype: str, data: str
-) -> list[tuple[Any, oracle.Reference, list[Array]]]:
+    adapter: Any, name: str, call: str, dtype: str, data: str, spelling: str = "native"
+) -> list[tuple[Array, oracle.Reference, list[Array]]]:
     """What the adapter returned beside its reference and the inputs; empty where it refused as it is known to."""
     geometry, arrays = tensors(name, dtype, data)
     x, w, b, dy = arrays
-    known = REFUSALS.get(ADAPTER, {}).get(f"{name}/{call}/{dtype}")
-    try:
-        put = [adapter.put(array) for array in arrays]
-        if call == "forward":
-            got = [adapter.conv2d(*put[:3], geometry)]
-        else:
-            grads = adapter.grads(*put, geometry)
-            got = [grads.dx, grads.dw, grads.db]
-        got = [adapter.get(tensor) for tensor in got]
-    except Unsupported as refusal:
-        reason = str(refusal)
-    else:
-        reason = ""
-    if reason:
-        assert known is not None, f"refused without being listed: {reason}"
-        assert known in reason
+    key, more = f"{name}/{call}/{dtype}/{spelling}", {} if spelling == "native" else {"spelling": spelling}
+    refuses, fails = listed(REFUSALS, key), listed(ERRORS, key)
+    if refuses or fails:
+        kind: Any = Unsupported if refuses else Exception
+        with pytest.raises(kind, match=re.escape(refuses or fails or "")) as caught:
+            ask(adapter, call, arrays, geometry, more)
+        assert isinstance(caught.value, Unsupported) == bool(refuses)
         return []
-    assert known is None, f"computed although listed as refused: {known}"
+    got = ask(adapter, call, arrays, geometry, more)
     if call == "forward":
-        return [(got[0], oracle.forward(x, w, b, geometry), [x, w, b])]
-    found = oracle.gradients(x, w, b, dy, geometry)
+        return [(got[0], oracle.forward(x, w, b, geometry, dtype), [x, w, b])]
+    found = oracle.gradients(x, w, b, dy, geometry, dtype)
     directions = (Direction.GRAD_INPUT, Direction.GRAD_WEIGHT, Direction.GRAD_BIAS)
     return [(g, found[d], [x, w, dy]) for g, d in zip(got, directions, strict=True)]
+
+
+def ask(adapter: Any, call: str, arrays: list[Array], geometry: Geometry, more: dict[str, str]) -> list[Array]:
+    put = [adapter.put(array) for array in arrays]
+    if call == "forward":
+        return [adapter.get(adapter.conv2d(*put[:3], geometry, **more))]
+    grads = adapter.grads(*put, geometry, **more)
+    return [adapter.get(tensor) for tensor in (grads.dx, grads.dw, grads.db)]
 
 
 @pytest.mark.parametrize("call", ["forward", "gradients"])
@@ -210,7 +255,7 @@ def test_integer_data_give_exactly_the_reference_or_a_listed_refusal(
 ) -> None:
     for got, reference, inputs in answer(adapter, name, call, dtype, "integers"):
         assert bounds.exact(inputs, reference, dtype)
-        assert got.dtype.name == dtype
+        assert dtypes.name_of(got.dtype) == dtype
         np.testing.assert_array_equal(got, reference.value)
         assert got.shape == reference.value.shape
 
@@ -219,9 +264,56 @@ def test_integer_data_give_exactly_the_reference_or_a_listed_refusal(
 @pytest.mark.parametrize("name", CASES)
 def test_real_data_stay_within_the_sound_rounding_bound(adapter: Any, name: str, call: str, dtype: str) -> None:
     for got, reference, _ in answer(adapter, name, call, dtype, "real"):
-        assert got.shape == reference.value.shape
-        over = np.abs(got.astype(np.float64) - reference.value) / bounds.tier_a(reference, dtype)
-        assert over.max() <= 1
+        assert_bounded(got, reference, dtype)
+
+
+def assert_bounded(got: Array, reference: oracle.Reference, dtype: str) -> None:
+    assert got.shape == reference.value.shape
+    over = np.abs(got.astype(np.float64) - reference.value) / bounds.tier_a(reference, dtype)
+    assert over.max() <= 1
+
+
+@pytest.mark.parametrize("call", ["forward", "gradients"])
+@pytest.mark.parametrize("name", ["valid", "uneven padding", "groups", "transposed line", "line"])
+@pytest.mark.parametrize("kind", [name for name in dtypes.NAMES if name not in ("float32", "float64")])
+def test_every_other_dtype_is_exact_on_few_integers_or_refused(adapter: Any, name: str, call: str, kind: str) -> None:
+    if kind not in adapter.identity().dtypes:
+        pytest.skip(f"{ADAPTER} has no tensors of {kind}")
+    for got, reference, inputs in answer(adapter, name, call, kind, "few"):
+        assert bounds.exact(inputs, reference, kind)
+        assert dtypes.name_of(got.dtype) == kind
+        answers = [reference, *reference.others]  # of complex numbers, gradients conjugate or do not
+        assert any(np.array_equal(dtypes.widen(got), standard.value) for standard in answers)
+
+
+@pytest.mark.parametrize("call", ["forward", "gradients"])
+@pytest.mark.parametrize(
+    "name", ["valid", "even padding", "uneven padding", "same upper", "same lower, stride", "dilation", "groups",
+             "transposed, padding", "line", "cube"]
+)  # fmt: skip
+@pytest.mark.parametrize("spelling", SPELLINGS[1:])
+def test_every_spelling_stays_within_the_bound_or_is_refused(adapter: Any, name: str, call: str, spelling: str) -> None:
+    if spelling not in adapter.identity().spellings:
+        pytest.skip(f"{ADAPTER} has no spelling {spelling}")
+    for got, reference, _ in answer(adapter, name, call, "float32", "real", spelling):
+        assert_bounded(got, reference, "float32")
+
+
+@pytest.mark.parametrize("kind", dtypes.NAMES)
+def test_every_listed_dtype_comes_back_from_the_device_bit_for_bit(adapter: Any, kind: str) -> None:
+    if kind not in adapter.identity().dtypes:
+        pytest.skip(f"{ADAPTER} has no tensors of {kind}")
+    if kind in dtypes.INTEGER:
+        values = np.array([[0, 1, np.iinfo(kind).max], [3, np.iinfo(kind).min, 5]], kind)
+    else:
+        numbers = [0.0, -0.0, np.inf, -np.inf, 1 / 3, -1e-7 if kind == "float16" else -1e-40]
+        values = dtypes.narrow(np.reshape(numbers, (2, 3)), kind)
+        if kind in dtypes.COMPLEX:
+            values.imag = -values.real
+    back = adapter.get(adapter.put(values))
+    assert dtypes.name_of(back.dtype) == kind
+    assert back.shape == values.shape
+    assert back.tobytes() == values.tobytes()
 
 
 def test_the_list_covers_every_kind_of_geometry_and_nothing_listed_names_an_unknown_case() -> None:
@@ -229,9 +321,12 @@ def test_the_list_covers_every_kind_of_geometry_and_nothing_listed_names_an_unkn
     assert {g.rank for g in geometries} == {1, 2, 3}
     assert {g.padding for g in geometries if isinstance(g.padding, str)} == {"valid", "same_upper", "same_lower"}
     assert any(g.transposed and any(g.output_padding) for g in geometries)
-    for listed in (*REFUSALS.values(), *DEFECTS.values()):
-        for key in listed:
-            name, call, dtype = key.split("/")
-            assert name in CASES
-            assert call in {"forward", "gradients"}
-            assert dtype in {"float32", "float64"}
+    keys = [
+        f"{n}/{c}/{d}/{s}" for n in CASES for c in ("forward", "gradients") for d in dtypes.NAMES for s in SPELLINGS
+    ]
+    for table in (*REFUSALS.values(), *ERRORS.values()):
+        for place in table:
+            assert any(re.search(place, key) for key in keys)
+    for known in DEFECTS.values():
+        for key in known:
+            assert f"{key}/native" in keys

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 mx = pytest.importorskip("mxnet")
 
+from crosscorrect import dtypes  # noqa: E402  likewise
 from crosscorrect.adapter import Unsupported  # noqa: E402  after the guard: the adapter imports MXNet
 from crosscorrect.geometry import Geometry  # noqa: E402  likewise
 from crosscorrect_adapters import _mxnet_engine as engine  # noqa: E402  likewise
@@ -135,10 +136,10 @@ def test_an_asynchronous_error_is_raised_by_its_own_call_and_by_no_later_one(ada
     x, w = (adapter.put(integers(*shape, dtype="float16")) for shape in ((1, 2, 5, 6), (2, 2, 2, 2)))
     dy = adapter.put(integers(1, 2, 4, 5, dtype="float16"))
     for _ in range(3):
-        with pytest.raises(mx.base.MXNetError, match="FP16 gemm on cpu not implemented!"):
+        with pytest.raises(Unsupported, match=r"^FP16 gemm on cpu not implemented!$"):
             adapter.conv2d(x, w, None, Geometry())
         assert_computes(adapter, times=2)
-        with pytest.raises(mx.base.MXNetError, match="FP16 gemm on cpu not implemented!"):
+        with pytest.raises(Unsupported, match="FP16 gemm on cpu not implemented!"):
             adapter.grads(x, w, None, dy, Geometry())
         assert_computes(adapter)
 
@@ -276,9 +277,10 @@ def test_dilated_deconvolution_is_wrong_in_float64_and_right_in_float32() -> Non
     assert outputs == {"float32": [[[1, 0, 10, 2, 0, 20]]], "float64": [[[1, 0, 0, 2, 10, 20]]]}
 
 
-def test_tf32_is_refused_and_strict_is_how_a_cpu_computes(adapter: MxnetAdapter) -> None:
-    with pytest.raises(Unsupported, match="MXNet has no switch for TF32"):
-        adapter.arithmetic("tf32")
+def test_tf32_and_bf16_are_refused_and_strict_is_how_a_cpu_computes(adapter: MxnetAdapter) -> None:
+    for kind in ("tf32", "bf16"):
+        with pytest.raises(Unsupported, match=f"MXNet has no switch for {kind.upper()}"):
+            adapter.arithmetic(kind)
     adapter.arithmetic("strict")
     adapter.arithmetic("default")
 
@@ -288,6 +290,48 @@ def test_identity_names_what_computes() -> None:
     assert identity.name == "mxnet"
     assert identity.versions["mxnet"] == mx.__version__
     assert identity.devices[0] == "cpu"
-    assert {"float32", "float64"} == set(identity.dtypes)
+    for dtype in dtypes.NAMES:
+        array = np.zeros((2, 3), dtypes.of(dtype))
+        if dtype in identity.dtypes:
+            assert mx.nd.array(array, dtype=array.dtype).asnumpy().dtype == array.dtype
+        else:
+            with pytest.raises(KeyError):
+                mx.nd.array(array, dtype=array.dtype)
     if mx.runtime.Features().is_enabled("MKLDNN"):
         assert identity.versions["oneDNN"].count(".") == 2
+
+
+def test_int8_saturates_and_the_adapter_leaves_it_so(adapter: MxnetAdapter) -> None:
+    x, w = (adapter.put(np.full(s, 20, np.int8)) for s in ((1, 1, 2, 3), (1, 1, 2, 2)))
+    assert adapter.get(adapter.conv2d(x, w, None, Geometry())).tolist() == [[[[127, 127]]]]
+
+
+WRONG: dict[str, tuple[Any, Any, Any, Geometry, str]] = {
+    "stride 0": ((1, 2, 5, 6), (2, 2, 2, 2), 2, Geometry((0, 1)), "incorrect stride"),
+    "a word at stride 0": ((1, 2, 5, 6), (2, 2, 2, 2), 2, Geometry((0, 1), "same_lower"), "incorrect stride"),
+    "negative padding": ((1, 2, 5, 6), (2, 2, 2, 2), 2, Geometry(padding=((-1, -1), (0, 0))), "descriptor"),
+    "channels": ((1, 3, 5, 6), (2, 2, 2, 2), 2, Geometry(), "Shape inconsistent"),
+    "bias": ((1, 2, 5, 6), (2, 2, 2, 2), 1, Geometry(), "Shape inconsistent"),
+    "bias of a crop": (
+        (1, 2, 5, 6), (2, 2, 2, 2), 1, Geometry(padding=((1, 0), (0, 0)), transposed=True), "Shape inconsistent",
+    ),
+    "bias of a longer output": (
+        (1, 2, 5, 6), (2, 2, 2, 2), 1, Geometry(padding=((1, 0), (0, 0)), transposed=True, output_padding=(2, 0)),
+        "Incompatible attr",
+    ),
+    "rank": ((2, 5, 6), (2, 2, 2, 2), 2, Geometry(), "should be 4D"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_arguments_are_mxnets_error_and_nothing_leaks(adapter: MxnetAdapter, what: str) -> None:
+    x, w, b, geometry, words = WRONG[what]
+    with pytest.raises(mx.base.MXNetError, match=words):
+        adapter.conv2d(adapter.put(integers(*x)), adapter.put(integers(*w)), adapter.put(integers(b)), geometry)
+    assert_computes(adapter, times=1)
+
+
+def test_transposing_bfloat16_is_left_out_because_it_writes_past_its_memory(adapter: MxnetAdapter) -> None:
+    x, w = (adapter.put(dtypes.narrow(integers(*s), "bfloat16")) for s in ((1, 2, 5, 6), (2, 2, 2, 2)))
+    with pytest.raises(Unsupported, match="writes past its memory"):
+        adapter.conv2d(x, w, None, Geometry(), spelling="channels_last")

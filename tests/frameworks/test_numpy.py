@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from crosscorrect import dtypes
 from crosscorrect.adapter import Unsupported
 from crosscorrect.geometry import Geometry
 from crosscorrect_adapters.numpy import NumpyAdapter
@@ -58,6 +59,114 @@ def test_the_three_adjoints_are_adjoint_to_the_forward_pass(problem: Any, dtype:
     # small integers: every product is exact, and so is its sum in float64
     assert inner(y, dy) == inner(grads.dx, x) == inner(grads.dw, w)
     assert inner(biased - y, dy) == inner(grads.db, b)
+
+
+@settings(deadline=None)
+@given(problems(), st.sampled_from(dtypes.COMPLEX), st.integers(0, 999))
+def test_of_complex_numbers_the_adjoints_conjugate(problem: Any, dtype: str, seed: int) -> None:
+    geometry, x_shape, w_shape = problem
+    shape = geometry.output_shape(x_shape, w_shape)
+    turned = (
+        integers(seed + i, s, dtype) + 1j * integers(seed + 9 + i, s, dtype)
+        for i, s in enumerate((x_shape, w_shape, shape))
+    )
+    x, w, dy = (array.astype(dtype) for array in turned)
+    y, grads = ADAPTER.conv2d(x, w, None, geometry), ADAPTER.grads(x, w, None, dy, geometry)
+    # the inner product that conjugates its first factor: <dy, y> is the same through either adjoint
+    products = [np.vdot(dy, y), np.vdot(grads.dx, x), np.vdot(grads.dw, w)]
+    assert {a.dtype.name for a in (y, grads.dx, grads.dw)} == {dtype}
+    assert len(set(products)) == 1
+
+
+@settings(deadline=None)
+@given(problems(), st.sampled_from(["float16", "bfloat16"]), st.integers(0, 999))
+def test_16_bit_numbers_are_computed_in_float32_and_rounded_once(problem: Any, dtype: str, seed: int) -> None:
+    geometry, x_shape, w_shape = problem
+    rng = np.random.default_rng(seed)
+    shape = geometry.output_shape(x_shape, w_shape)
+    narrow = [dtypes.narrow(rng.standard_normal(s), dtype) for s in (x_shape, w_shape, shape[1:2], shape)]
+    wide = [np.asarray(dtypes.widen(a), np.float32) for a in narrow]
+    grads, standard = ADAPTER.grads(*narrow, geometry), ADAPTER.grads(*wide, geometry)
+    pairs = [(ADAPTER.conv2d(*narrow[:3], geometry), ADAPTER.conv2d(*wide[:3], geometry)), (grads.dx, standard.dx)]
+    for got, expected in [*pairs, (grads.dw, standard.dw), (grads.db, standard.db)]:
+        assert dtypes.name_of(got.dtype) == dtype
+        assert got.tobytes() == dtypes.narrow(expected, dtype).tobytes()
+
+
+@settings(deadline=None)
+@given(problems(), st.sampled_from(dtypes.INTEGER), st.integers(0, 999))
+def test_integers_wrap(problem: Any, dtype: str, seed: int) -> None:
+    geometry, x_shape, w_shape = problem
+    rng, limits = np.random.default_rng(seed), np.iinfo(dtype)
+    x, w = (rng.integers(limits.min, limits.max, s, dtype, endpoint=True) for s in (x_shape, w_shape))
+    b = rng.integers(limits.min, limits.max, geometry.output_shape(x_shape, w_shape)[1:2], dtype, endpoint=True)
+    exact = ADAPTER.conv2d(x.astype(object), w.astype(object), b.astype(object), geometry)
+    wrapped = np.array([int(value) % 2**limits.bits for value in exact.ravel()], np.uint64).astype(dtype)
+    np.testing.assert_array_equal(ADAPTER.conv2d(x, w, b, geometry).ravel(), wrapped)
+
+
+EMPTY: dict[str, tuple[Any, Any, Geometry, Any]] = {
+    "batch": ((0, 3, 5, 6), (4, 3, 2, 2), Geometry(), (0, 4, 4, 5)),
+    "channels": ((2, 0, 5, 6), (4, 0, 2, 2), Geometry(), (2, 4, 4, 5)),
+    "image": ((2, 3, 0, 6), (4, 3, 1, 2), Geometry(), (2, 4, 0, 5)),
+    "image between padding": ((2, 3, 0, 6), (4, 3, 2, 2), Geometry(padding=((1, 1), (0, 0))), (2, 4, 1, 5)),
+    "outputs": ((2, 3, 5, 6), (0, 3, 2, 2), Geometry(), (2, 0, 4, 5)),
+    "batch, transposed": ((0, 3, 4, 6), (3, 4, 2, 2), Geometry(transposed=True), (0, 4, 5, 7)),
+    "image, transposed": ((2, 3, 0, 6), (3, 4, 2, 2), Geometry(transposed=True), (2, 4, 1, 7)),
+    "all taken off": ((2, 3, 2, 6), (3, 4, 1, 2), Geometry(padding=((1, 1), (0, 0)), transposed=True), (2, 4, 0, 7)),
+}
+
+
+@pytest.mark.parametrize("what", EMPTY)
+def test_what_is_empty_has_the_bias_everywhere_and_gradients_of_zero(what: str) -> None:
+    x, w, geometry, shape = EMPTY[what]
+    b, dy = np.arange(1, shape[1] + 1, dtype=np.float32), np.ones(shape, np.float32)
+    arrays = np.ones(x, np.float32), np.ones(w, np.float32), b
+    y, grads = ADAPTER.conv2d(*arrays, geometry), ADAPTER.grads(*arrays, dy, geometry)
+    assert y.shape == shape == geometry.output_shape(x, w)
+    if "outputs" not in what:
+        np.testing.assert_array_equal(y, np.broadcast_to(b.reshape(-1, 1, 1), shape))
+    assert (grads.dx.shape, grads.dw.shape) == (x, w)
+    assert not grads.dx.any()
+    assert not grads.dw.any()
+    np.testing.assert_array_equal(grads.db, dy.sum((0, 2, 3)))
+
+
+WRONG: dict[str, tuple[Any, Any, int, Geometry, str]] = {
+    "stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 1)), "must be positive"),
+    "a word at stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 1), "same_upper"), "must be positive"),
+    "dilation 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(dilation=(0, 1)), "must be positive"),
+    "groups 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(groups=0), "must be positive"),
+    "negative padding": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(padding=((-1, 0), (0, 0))), "not be negative"),
+    "groups": ((1, 2, 5, 6), (3, 1, 2, 2), 3, Geometry(groups=2), "do not divide"),
+    "channels": ((1, 4, 5, 6), (4, 2, 2, 2), 4, Geometry(), "x has 4 channels"),
+    "bias": ((1, 2, 5, 6), (4, 2, 2, 2), 1, Geometry(), "a bias of shape"),
+    "rank": ((2, 5, 6), (4, 2, 2, 2), 4, Geometry(), "of 4 axes"),
+    "no kernel": ((1, 2, 5, 6), (4, 2, 0, 2), 4, Geometry(), "has no elements"),
+    "too much taken off": (
+        (1, 2, 5, 6),
+        (2, 4, 2, 2),
+        4,
+        Geometry(padding=((4, 3), (0, 0)), transposed=True),
+        "not fit",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_arguments_that_do_not_fit_are_an_error_forward_and_backward(what: str) -> None:
+    x, w, b, geometry, words = WRONG[what]
+    arrays = [np.ones(shape, np.float32) for shape in (x, w, (b,))]
+    with pytest.raises(ValueError, match=words):
+        ADAPTER.conv2d(*arrays, geometry)
+    with pytest.raises(ValueError, match=words):
+        ADAPTER.grads(*arrays, np.ones((1, 4, 4, 5), np.float32), geometry)
+
+
+def test_an_output_gradient_of_another_shape_is_an_error() -> None:
+    x, w = np.ones((1, 2, 5, 6), np.float32), np.ones((4, 2, 2, 2), np.float32)
+    with pytest.raises(ValueError, match="dy has shape"):
+        ADAPTER.grads(x, w, None, np.ones((1, 4, 4, 1), np.float32), Geometry())
 
 
 @settings(deadline=None)
@@ -143,11 +252,12 @@ def test_other_devices_and_modes_are_refused(device: str, mode: str) -> None:
         NumpyAdapter(device, mode)
 
 
-def test_tf32_is_refused_and_strict_is_what_numpy_does() -> None:
+def test_tf32_and_bf16_are_refused_and_strict_is_what_numpy_does() -> None:
     ADAPTER.arithmetic("strict")
     ADAPTER.arithmetic("default")
-    with pytest.raises(Unsupported, match="TF32"):
-        ADAPTER.arithmetic("tf32")
+    for kind in ("tf32", "bf16"):
+        with pytest.raises(Unsupported, match=kind.upper()):
+            ADAPTER.arithmetic(kind)
 
 
 def test_put_and_get_share_no_memory() -> None:

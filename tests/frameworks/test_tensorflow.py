@@ -321,3 +321,71 @@ def test_identity_tells_that_onednn_is_off() -> None:
     environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.startswith("oneDNN is off")
+
+
+def test_bf16_is_refused() -> None:
+    with pytest.raises(Unsupported, match="no switch that rounds float32 operands to bfloat16"):
+        Adapter("cpu", "eager").arithmetic("bf16")
+
+
+def test_groups_that_tensorflow_cannot_be_told_are_refused_and_not_guessed(adapter: Any) -> None:
+    x, w = adapter.put(np.ones((1, 4, 5, 6), np.float32)), adapter.put(np.ones((6, 1, 2, 2), np.float32))
+    with pytest.raises(Unsupported, match="not told of groups"):
+        adapter.conv2d(x, w, None, Geometry(groups=3))
+
+
+WRONG: dict[str, tuple[Any, Any, int, Geometry]] = {
+    "stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 1))),
+    "a word at stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 1), "same_lower")),
+    "dilation 0, which asks for no detour": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(dilation=(0, 2))),
+    "channels": ((1, 4, 5, 6), (4, 3, 2, 2), 4, Geometry()),
+    "bias": ((1, 2, 5, 6), (4, 2, 2, 2), 1, Geometry()),
+    "rank of the kernel": ((1, 2, 5, 6), (4, 2, 2), 4, Geometry()),
+    "negative padding, transposed": (
+        (1, 2, 5, 6),
+        (2, 4, 2, 2),
+        4,
+        Geometry(padding=((-1, 0), (0, 0)), transposed=True),
+    ),
+    "more taken off than there is": (
+        (1, 2, 5, 6),
+        (2, 4, 2, 2),
+        4,
+        Geometry(padding=((4, 3), (0, 0)), transposed=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_arguments_are_answered_by_tensorflow(adapter: Any, what: str) -> None:
+    x, w, b, geometry = WRONG[what]
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
+        adapter.conv2d(*(adapter.put(np.ones(s, np.float32)) for s in (x, w, (b,))), geometry)
+
+
+def test_a_layer_takes_no_seed_from_pythons_generator(adapter: Any) -> None:
+    x, w = adapter.put(np.ones((1, 2, 5, 6), np.float32)), adapter.put(np.ones((4, 2, 2, 2), np.float32))
+    state = random.getstate()
+    adapter.conv2d(x, w, None, Geometry(), spelling="module")
+    assert random.getstate() == state
+
+
+def test_a_kept_layer_is_given_the_parameters_of_each_call(adapter: Any) -> None:
+    x = adapter.put(np.ones((1, 1, 2, 2), np.float32))
+    for value in (1, 2):
+        w, b = adapter.put(np.full((1, 1, 2, 2), value, np.float32)), adapter.put(np.array([value], np.float32))
+        assert adapter.get(adapter.conv2d(x, w, b, Geometry(), spelling="module")).item() == 5 * value
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        (Geometry((2, 2), dilation=(2, 2)), "not supported in conjunction with"),
+        (Geometry(padding=((1, 0), (0, 0))), "has the paddings 'valid' and 'same'"),
+        (Geometry(groups=2, transposed=True), "has no groups"),
+    ],
+)
+def test_what_a_keras_layer_cannot_say_is_refused(adapter: Any, geometry: Geometry, words: str) -> None:
+    x, w = adapter.put(np.ones((1, 4, 6, 7), np.float32)), adapter.put(np.ones((4, 4, 2, 2), np.float32))
+    with pytest.raises(Unsupported, match=words):
+        adapter.conv2d(x, w, None, geometry, spelling="module")

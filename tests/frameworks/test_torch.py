@@ -15,6 +15,7 @@ from crosscorrect.geometry import Geometry
 
 pytest.importorskip("torch")
 adapter_module = importlib.import_module("crosscorrect_adapters.torch")
+conv_module = importlib.import_module("crosscorrect_adapters._torch_conv")
 compile_module = importlib.import_module("crosscorrect_adapters._torch_compile")
 torch: Any = adapter_module.torch
 F: Any = torch.nn.functional
@@ -324,3 +325,60 @@ def test_bf16_rounds_the_inputs_of_a_convolution_and_default_does_not(eager: Any
         eager.arithmetic(kind)
         errors[kind] = np.abs(eager.get(eager.conv2d(x, w, None, Geometry())) - exact).max()
     assert errors["default"] < 1e-3 < errors["bf16"]
+
+
+def test_channels_last_is_how_the_operands_lie(eager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setitem(conv_module.CONV, 2, lambda x, w, *rest: seen.extend((x, w)) or F.conv2d(x, w, *rest))
+    x, w = eager.put(integers(0, (2, 3, 5, 4))), eager.put(integers(1, (4, 3, 2, 2)))
+    y = eager.conv2d(x, w, None, Geometry(), spelling="channels_last")
+    assert all(t.is_contiguous(memory_format=torch.channels_last) and not t.is_contiguous() for t in seen)
+    assert torch.equal(y, F.conv2d(x, w))
+
+
+def test_recorded_has_a_history_and_native_has_none(eager: Any) -> None:
+    x, w = eager.put(integers(0, (2, 3, 5, 4))), eager.put(integers(1, (4, 3, 2, 2)))
+    assert eager.conv2d(x, w, None, Geometry()).grad_fn is None
+    assert eager.conv2d(x, w, None, Geometry(), spelling="recorded").grad_fn is not None
+
+
+def test_a_layer_draws_no_random_number(eager: Any) -> None:
+    x, w = eager.put(integers(0, (2, 3, 5, 4))), eager.put(integers(1, (4, 3, 2, 2)))
+    state = torch.get_rng_state()
+    eager.conv2d(x, w, None, Geometry(), spelling="module")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.skipif("compiled" not in MODES, reason=compile_module.obstacle() or "compiles")
+def test_compiled_layers_that_differ_in_their_geometry_alone_are_told_apart() -> None:
+    made = Adapter("cpu", "compiled")
+    x, w = made.put(integers(0, (2, 2, 5, 6))), made.put(integers(1, (2, 2, 2, 2)))
+    for geometry in (Geometry(), Geometry((2, 1))):
+        y = made.get(made.conv2d(x, w, None, geometry, spelling="module"))
+        assert np.array_equal(y, F.conv2d(x, w, stride=geometry.stride))
+
+
+WRONG: dict[str, tuple[Any, Any, int, Geometry, str]] = {
+    "stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 1)), "non-positive stride"),
+    "a word at stride 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry((0, 2), "same_upper"), "non-positive stride"),
+    "dilation 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(dilation=(0, 1)), "non-positive dilation"),
+    "groups 0": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(groups=0), "non-positive groups"),
+    "negative padding": ((1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(padding=((-1, -1), (0, 0))), "negative padding"),
+    "bias": ((1, 2, 5, 6), (4, 2, 2, 2), 1, Geometry(), "expected bias"),
+    "bias of a crop": (
+        (1, 2, 5, 6),
+        (2, 4, 2, 2),
+        1,
+        Geometry(padding=((1, 0), (0, 0)), transposed=True),
+        "is invalid",
+    ),
+    "rank": ((1, 1, 2, 5, 6), (4, 2, 2, 2), 4, Geometry(), "Expected 3D"),
+    "rank of the kernel": ((1, 2, 5, 6), (4, 2, 2), 4, Geometry(), "convolution dimensions"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_arguments_are_answered_by_pytorch(eager: Any, what: str) -> None:
+    x, w, b, geometry, words = WRONG[what]
+    with pytest.raises(RuntimeError, match=words):
+        eager.conv2d(*(eager.put(np.ones(s, np.float32)) for s in (x, w, (b,))), geometry)
