@@ -100,9 +100,17 @@ def test_integers_wrap(problem: Any, dtype: str, seed: int) -> None:
     rng, limits = np.random.default_rng(seed), np.iinfo(dtype)
     x, w = (rng.integers(limits.min, limits.max, s, dtype, endpoint=True) for s in (x_shape, w_shape))
     b = rng.integers(limits.min, limits.max, geometry.output_shape(x_shape, w_shape)[1:2], dtype, endpoint=True)
-    exact = ADAPTER.conv2d(x.astype(object), w.astype(object), b.astype(object), geometry)
-    wrapped = np.array([int(value) % 2**limits.bits for value in exact.ravel()], np.uint64).astype(dtype)
-    np.testing.assert_array_equal(ADAPTER.conv2d(x, w, b, geometry).ravel(), wrapped)
+    residues = ADAPTER.conv2d(*(a.astype(np.uint64) for a in (x, w, b)), geometry)  # all of them, modulo 2**64
+    np.testing.assert_array_equal(ADAPTER.conv2d(x, w, b, geometry), residues.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", dtypes.INTEGER)
+def test_a_product_that_wraps_by_hand(dtype: str) -> None:
+    most = int(np.iinfo(dtype).max)
+    x, w = np.full((1, 1, 1, 2), most, dtype), np.array([[[[2, 1]]]], dtype)
+    ring = 2 ** np.iinfo(dtype).bits
+    wrapped = 3 * most % ring
+    assert ADAPTER.conv2d(x, w, None, Geometry()).item() == wrapped - (ring if wrapped > most else 0)
 
 
 EMPTY: dict[str, tuple[Any, Any, Geometry, Any]] = {
