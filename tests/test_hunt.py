@@ -16,7 +16,7 @@ from crosscorrect import store, yamlfile
 from crosscorrect.casefile import case_file
 from crosscorrect.drafts import MACS, Axis, Draft, draw, spelt
 from crosscorrect.errors import UsageError
-from crosscorrect.hunt import Find, Kind, Name, Problems, chosen, hunt
+from crosscorrect.hunt import Find, Hunted, Kind, Name, Problems, chosen, hunt
 from crosscorrect.model import Check, Exit, Outcome
 from crosscorrect.problem import DTYPES
 from crosscorrect.shrink import TRIALS, shrink
@@ -374,10 +374,12 @@ def test_no_problem_begins_after_the_time_is_over(tmp_path: Path) -> None:
 
 
 def test_what_was_found_until_an_interruption_stays(tmp_path: Path) -> None:
-    def interrupt(_plan: Any, _hunted: Any, event: Any) -> None:
+    def interrupt(_plan: Any, hunted: Hunted, event: Any) -> None:
         if isinstance(event, Find):
+            heard.append(hunted)
             raise KeyboardInterrupt
 
+    heard: list[Hunted] = []
     with pytest.raises(KeyboardInterrupt):
         hunt(
             Problems(0, 500),
@@ -386,6 +388,8 @@ def test_what_was_found_until_an_interruption_stays(tmp_path: Path) -> None:
             results=tmp_path,
             on_event=interrupt,
         )
+    (known,) = heard
+    assert 1 <= known.asked["ForgetsStride"] < 100
     file = tmp_path / "latest" / "found.yaml"
     assert lint(file) == []
     assert len(load_suite(file).cases) >= 1

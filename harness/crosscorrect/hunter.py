@@ -96,7 +96,7 @@ class Hunter(Lane):
         for place in range(len(problems)):
             problem = cast("Problem", self.upcoming)
             self.upcoming = problems[place + 1] if place + 1 < len(problems) else None
-            if time.monotonic() > search.end:
+            if self.stop.is_set() or time.monotonic() > search.end:
                 return
             search.asked[name] += bool(self.places(problem))
             self._put(problem, problems.name(place))
@@ -163,7 +163,9 @@ class Hunter(Lane):
         elif not self.stop.is_set():
             find.case, find.note = self._numbers(find, problem), "it depends on its very numbers, which are kept"
         find.failed = sum(self._fails(aside, find, find.case) for _ in range(REPEATS))
-        if not find.failed:
+        if self.stop.is_set():
+            find.note = "the hunt was interrupted before this was as small as it gets"
+        elif not find.failed:
             find.note = "run again it does not fail: it depends on what ran before it, or on chance"
 
     def _fails(self, aside: Hunter, find: Find, case: dict[str, Any]) -> bool:

@@ -141,13 +141,15 @@ def hunt(
             )
     except KeyboardInterrupt:
         if progress.hunted is not None:
-            _tell(progress.hunted)
+            _show(progress.hunted, as_json=as_json)
         raise KeyboardInterrupt("interrupted") from None
-    if as_json:
-        click.echo(json.dumps(_said(hunted), indent=1))
-    elif not quiet or hunted.exit:
-        _tell(hunted)
+    if as_json or not quiet or hunted.exit:
+        _show(hunted, as_json=as_json)
     sys.exit(hunted.exit)
+
+
+def _show(hunted: Hunted, *, as_json: bool) -> None:
+    click.echo(json.dumps(_said(hunted), indent=1)) if as_json else _tell(hunted)
 
 
 class _Progress(Progress):
