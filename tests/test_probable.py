@@ -159,7 +159,7 @@ def test_float32_sums_toward_zero_are_objected_to(block: int) -> None:
         for kind in KINDS:
             a, b = rows(kind, 400, 500, seed)
             assert finding(em.truncated(a, b, block), dots(a, b)) is not None, (kind, seed)
-    for n, count, test in ((576, 1, "element"), (16, 40, "variance"), (9, 2304, "bias")):
+    for n, count, test in ((576, 1, "element"), (16, 40, "variance"), (1, 2304, "bias")):
         a, b = rows("uniform", count, n, 0)
         found = finding(em.truncated(a, b), dots(a, b))
         assert found is not None
