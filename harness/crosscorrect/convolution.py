@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import dtypes
 from crosscorrect.descriptor import Descriptor, DescriptorError, parse
 from crosscorrect.geometry import Geometry
+from crosscorrect.inputs import MAX_ELEMENTS
 from crosscorrect.model import Direction
 from crosscorrect.needs import require
 from crosscorrect.parts import Parts, Shape, array, fits, gradient, lifted, misfit, set_output
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from crosscorrect.sweep import Point
 
 POSITIVE = "write one positive number, or one for each image axis"
+LARGEST = 2**20
+"""What a stride, a padding or a dilation may be at most; more only where an error is expected."""
 
 
 def conv2d(point: Point) -> Parts:
@@ -162,6 +166,9 @@ class _Case:
         shape = geometry.output_shape(x, w)
         if min(shape[2:]) < 1:
             self.wrong(misfit(self.parts), ("w",), None, "pad, or use a smaller kernel")
+        if self.found and math.prod(max(n, 0) for n in shape) > MAX_ELEMENTS:
+            self.parts.shapes["output"] = ()
+            return
         set_output(self.point, self.parts, tuple(max(n, 0) for n in shape))
 
     def axes(self, key: str, default: int, least: int, remedy: str) -> Shape:
@@ -174,6 +181,8 @@ class _Case:
             self.point.fail(problem, ("geometry", key), value)
         if min(values) < least:
             self.wrong(f"this is below {least}", ("geometry", key), value, remedy)
+        if max(values) > LARGEST:
+            self.wrong(f"this is above {LARGEST}", ("geometry", key), value)
         return values
 
     def geometry(self, rank: int) -> Geometry:
@@ -202,4 +211,6 @@ class _Case:
         pads = tuple((p, p) if isinstance(p, int) else (p[0], p[1]) for p in written)
         if min(map(min, pads)) < 0:
             self.wrong("padding counts zeros, from 0", ("geometry", "padding"), value, "write 0 or more")
+        if max(map(max, pads)) > LARGEST:
+            self.wrong(f"this is above {LARGEST}", ("geometry", "padding"), value)
         return pads

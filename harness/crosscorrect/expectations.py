@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One expected refusal or failure and the checks it speaks of; ``place`` is its file and line."""
+    """One expected refusal or failure and the checks it speaks of; ``place`` is its file and line.
+
+    One that ``varies`` depends on the machine: which kernel a framework runs may depend on what the processor has.
+    """
 
     place: str
     problems: str
@@ -33,6 +36,7 @@ class Entry:
     devices: tuple[str, ...] = ()
     message: str = ""
     url: str = ""
+    varies: bool = False
 
     def covers(self, problem: str, direction: str, mode: str, device: str) -> bool:
         """Whether this entry speaks of a check."""
@@ -81,7 +85,7 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
         for index, entry in enumerate(document.value["expect"]):
             line = document.line(["expect", index])
             lists: dict[str, Any] = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
-            rest = {key: entry[key] for key in ("problems", "outcome", "reason", "message", "url") if key in entry}
+            rest = {key: entry[key] for key in ("problems", "outcome", "reason", "message", "url", "varies") if key in entry}
             entries.append(Entry(place=f"{path.name}:{line}", **rest, **lists))
         executed.update(document.value.get("executed", {}))
     return Expectations(framework, tuple(entries), executed)

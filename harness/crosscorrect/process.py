@@ -52,6 +52,9 @@ SWITCHES = (
     "CUDNN_",
     "NVIDIA_",
 )
+DIRTY_MEMORY = "glibc.malloc.perturb=129:glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=1073741824"
+"""Makes the C library fill memory that it hands out with 0x7e, so that what a framework never writes shows; elsewhere
+than on Linux with glibc nobody reads it. 8e37 in float32 and bfloat16, far from any answer."""
 COMPILERS = ("CC", "CXX")
 """Which compiler a framework builds its kernels with: torch.compile asks these."""
 
@@ -71,7 +74,8 @@ def switches() -> dict[str, str]:
 
 def _environment() -> dict[str, str]:
     passed = {k: os.environ[k] for k in PASSED_ON if k in os.environ}
-    return {**passed, **switches(), "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    own = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "GLIBC_TUNABLES": DIRTY_MEMORY}
+    return {**passed, **switches(), **own}
 
 
 class _Tail:
