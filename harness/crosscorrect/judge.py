@@ -298,8 +298,8 @@ def _generated(problem: Problem) -> bool:
 
     Worked examples are exempt, and so is what was designed: impulses, single elements put, empty arrays.
     """
-    if problem.expect and "output" in problem.expect:
-        return False
+    if problem.dirty or (problem.expect and "output" in problem.expect):
+        return False  # where memory is made dirty, that a zero was written is the question
     fills = [spec for spec in problem.arrays.values() if isinstance(spec, dict) and "fill" in spec]
     designed = any(spec["fill"] == "impulse" or "put" in spec for spec in fills)
     empty = any(0 in shape for shape in problem.shapes.values())

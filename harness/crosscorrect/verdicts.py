@@ -81,8 +81,8 @@ def _meaning(prepared: Prepared, direction: Direction) -> oracle.Reference | Non
     """What the formulas make of invalid arguments, where they make anything of them: negative padding crops."""
     problem, inputs = prepared.problem, prepared.inputs
     geometry = problem.geometry
-    if geometry is None or direction is not Direction.FORWARD or inputs["x"].ndim != geometry.rank + 2:
-        return None
+    if geometry is None or direction is not Direction.FORWARD or not problem.shapes["output"]:
+        return None  # not the forward direction, or no formula, or one for more elements than there may be
     if min((*geometry.stride, *geometry.dilation, geometry.groups)) < 1:
         return None
     try:
