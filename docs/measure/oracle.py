@@ -1,7 +1,8 @@
 """Measure the oracle: ``python docs/measure/oracle.py [ROUNDS]``, beside PyTorch's float64 conv2d if it is installed.
 
 Sets of layer shapes (batch 1) are solved one shape after the other, every way of solving it in turn, so that what else
-runs on the machine meets all of them. Of the rounds the fastest counts, for each shape and way. An oracle time is that
+runs on the machine meets all of them. Of the rounds the fastest counts, for each shape and way: by the clock, and below
+it in processor time of all threads, which says more on a machine that is busy otherwise. An oracle time is that
 of value, scale S and terms; PyTorch's that of the values alone. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, where
 they are set: they can choose kernels that are slow on this machine.
 """
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Layer = tuple[int, int, int, int, int, int, int]
 """Input channels, input size, output channels, kernel, stride, padding, groups."""
+
+Times = np.ndarray[Any, Any]
+"""Seconds by the clock, and of processor time."""
 
 RESNET_50: list[Layer] = [
     (3, 224, 64, 7, 2, 3, 1),
@@ -94,18 +98,19 @@ def main(rounds: str = "5") -> None:
     torch_conv = _torch()
     print(f"{'seconds, fastest of ' + rounds:<24}" + "".join(f"{way:>22}" for way in WAYS))
     for name, layers in SETS.items():
-        totals = dict.fromkeys(WAYS, 0.0)
+        totals = {way: np.zeros(2) for way in WAYS}
         for layer in layers:
             for way, seconds in _measured(layer, torch_conv, int(rounds)).items():
-                totals[way] += seconds
-        base = totals[WAYS[-1]]
-        cells = (f"{t:10.3f}" + (f" ({t / base:7.2f} x)" if base else " " * 12) for t in totals.values())
-        print(f"{name:<24}" + "".join(cells), flush=True)
+                totals[way] = totals[way] + seconds
+        for row, clock in ((name, 0), ("  processor time", 1)):
+            base = totals[WAYS[-1]][clock]
+            cells = (f"{t[clock]:10.3f}" + (f" ({t[clock] / base:7.2f} x)" if base else "") for t in totals.values())
+            print(f"{row:<24}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
     _small(int(rounds))
 
 
-def _measured(layer: Layer, torch_conv: Callable[..., Any] | None, rounds: int) -> dict[str, float]:
-    """The fastest of the rounds, per way, in seconds."""
+def _measured(layer: Layer, torch_conv: Callable[..., Any] | None, rounds: int) -> dict[str, Times]:
+    """The fastest of the rounds, per way, in seconds by the clock and of processor time."""
     channels, size, out, kernel, stride, pad, groups = layer
     rng = np.random.default_rng(0)
     shapes = (1, channels, size, size), (out, channels // groups, kernel, kernel)
@@ -120,10 +125,10 @@ def _measured(layer: Layer, torch_conv: Callable[..., Any] | None, rounds: int) 
     }
     if torch_conv is not None:
         runs[WAYS[3]] = torch_conv(wide[0], wide[1], stride, pad, groups)
-    best = dict.fromkeys(runs, float("inf"))
+    best = {way: np.full(2, np.inf) for way in runs}
     for _ in range(rounds):
         for way, run in runs.items():
-            best[way] = min(best[way], _seconds(run))
+            best[way] = np.minimum(best[way], _seconds(run))
     return best
 
 
@@ -138,14 +143,15 @@ def _small(rounds: int) -> None:
         "both gradients": lambda: oracle.gradients(x, w, None, dy, geometry),
         "forward, error-free": lambda: oracle.forward(x, w, None, geometry, "float64"),
     }.items():
-        best = min(_seconds(lambda run=run: [run() for _ in range(200)]) for _ in range(2 * rounds)) / 200
-        print(f"small {name}: {1e3 * best:.3f} ms, {1 / best:.0f} per second")
+        taken = [_seconds(lambda run=run: [run() for _ in range(200)]) for _ in range(2 * rounds)]
+        best, own = np.min(taken, axis=0) / 200
+        print(f"small {name}: {1e3 * best:.3f} ms, {1 / best:.0f} per second; processor time {1e3 * own:.3f} ms")
 
 
-def _seconds(run: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
+def _seconds(run: Callable[[], Any]) -> Times:
+    begin = np.array([time.perf_counter(), time.process_time()])
     run()
-    return time.perf_counter() - begin
+    return np.array([time.perf_counter(), time.process_time()]) - begin
 
 
 def _torch() -> Callable[..., Any] | None:
