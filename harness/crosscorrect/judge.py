@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import bounds, checksum, compare, dtypes, probable
+from crosscorrect import bounds, compare, dtypes, probable
 from crosscorrect.model import Direction, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Standard:
 
     ``bound`` is the largest error that is allowed, per element: zero where tier C (exact integers) or D (one product,
     to be copied) judges, infinite where nothing sound can be said. ``random`` says that tier B judges too. ``free``
-    marks elements that nothing is asked of, ``zeros`` says that an input holds a negative zero.
+    marks elements that nothing is asked of, ``zeros`` says that an input holds a negative zero. ``whole`` is what
+    float32 accumulators make of whole numbers in a 16-bit format (``_whole``).
     """
 
     reference: Reference
@@ -39,6 +40,7 @@ class Standard:
     random: bool
     free: Array | None
     zeros: bool = False
+    whole: Array | None = None
 
 
 def standard(
@@ -64,7 +66,25 @@ def standard(
     free = None if reference.own is None or np.isfinite(reference.own).all() else ~np.isfinite(reference.own)
     if reference.special is not None:
         bound = np.where(reference.special, 0.0, bound)
-    return Standard(reference, bound, tier, exact, not exact and probable.applies(problem), free, zeros)
+    random = not exact and probable.applies(problem)
+    whole = None if exact or random else _whole(problem, inputs, reference, arithmetic)
+    return Standard(reference, bound, tier, exact, random, free, zeros, whole)
+
+
+def _whole(problem: Problem, inputs: Mapping[str, Array], reference: Reference, arithmetic: str) -> Array | None:
+    """Bound whole numbers in a 16-bit format by what tier B expects there: sums in float32, which holds every one.
+
+    Two roundings to the format are allowed, of the sum and, where a bias is added apart, of the result:
+    ``u (S + |y|) + eta``, whatever the number of terms. None where tier C or random data judge, or S exceeds ``2**24``.
+    """
+    if problem.dtype not in ("float16", "bfloat16") or arithmetic != "strict":
+        return None
+    wide = [dtypes.widen(array) for array in inputs.values()]
+    if not bounds.exact(wide, reference, "float32"):
+        return None
+    form = bounds.floating(problem.dtype)
+    bound = form.u * (reference.scale + np.abs(reference.value)) + form.eta
+    return np.where(reference.scale < form.largest, bound, np.inf)
 
 
 def judge(
@@ -127,19 +147,17 @@ def _held(problem: Problem, direction: Direction, output: Array, held: Standard,
     error = compare.difference(got, reference)
     if held.free is not None:
         error = np.where(held.free, 0.0, error)
-    verdict = compare.within(
-        error, got, reference.value, bound, Reason.EXACTNESS if held.exact else Reason.BOUND_A, held.tier
-    )
-    if verdict.outcome is Outcome.PASS and held.random:
-        verdict = _probably(error, got, held, problem.dtype, arithmetic, verdict)
-    if (
-        verdict.outcome is Outcome.FAIL
-        and arithmetic == "default"
-        and verdict.reason in (Reason.BOUND_A, Reason.BOUND_B)
-    ):
+    reason = Reason.EXACTNESS if held.exact else Reason.BOUND_A
+    verdict = compare.within(error, got, reference.value, bound, reason, held.tier)
+    if verdict.outcome is Outcome.PASS:
+        if held.random:
+            verdict = _probably(error, got, held, problem.dtype, arithmetic, verdict)
+        elif held.whole is not None and np.isfinite(held.whole).all():
+            verdict = compare.within(error, got, reference.value, held.whole, Reason.BOUND_B, "B")
+        elif not _bounded(held):
+            return _unbounded(held)
+    if arithmetic == "default" and verdict.reason in (Reason.BOUND_A, Reason.BOUND_B):
         return _named(problem, error, held, verdict)
-    if verdict.outcome is Outcome.PASS and not held.random and not _bounded(held):
-        return _unbounded(held)
     if verdict.outcome is Outcome.PASS and _generated(problem):
         doubt = bounds.trusted(reference)
         if doubt is not None:
@@ -204,45 +222,6 @@ def _properties(verdict: Verdict, held: Standard, output: Array, dtype: str) -> 
 def _negative_zero(array: Array) -> bool:
     wide = dtypes.widen(array)
     return wide.dtype.kind == "f" and bool((np.signbit(wide) & (wide == 0)).any())
-
-
-def judge_invalid(problem: Problem, output: Array, reference: Reference | None) -> Verdict:
-    """Judge an answer to invalid arguments, where an error is right.
-
-    A framework may give the arguments a meaning that the formulas have too (negative padding crops, a kernel that does
-    not fit has no windows): ``reference`` is that meaning where there is one, and then a right answer passes.
-    """
-    if 0 in output.shape and output.shape == problem.shapes["output"]:
-        return Verdict(Outcome.PASS, property="an empty result instead of an error", tier="invalid")
-    if reference is not None and output.shape == reference.value.shape and output.dtype.kind == "f":
-        bound = bounds.tier_a(reference, problem.dtype)
-        got = compare.numbers(output)
-        verdict = compare.within(
-            compare.difference(got, reference), got, reference.value, bound, Reason.VALUE, "invalid"
-        )
-        if verdict.outcome is Outcome.PASS:
-            return replace(verdict, property="computed by the formula instead of an error")
-        return verdict
-    message = f"no error, but a result of shape {output.shape}, where these arguments have no meaning"
-    return Verdict(Outcome.FAIL, Reason.SHAPE, message, tier="invalid")
-
-
-def judge_checksum(problem: Problem, output: Array, reference: Reference, inputs: Mapping[str, Array]) -> Verdict:
-    """Judge a large output by its channel checksums; see ``checksum`` for what that can see."""
-    geometry = problem.geometry
-    assert geometry is not None  # noqa: S101  only conv2d has a checksum
-    shape = geometry.output_shape(inputs["x"].shape, inputs["w"].shape)
-    malformed = compare.malformed(problem.dtype, output, np.broadcast_to(np.zeros(()), shape))
-    if malformed is not None:
-        return malformed
-    if not np.isfinite(compare.numbers(output)).all():
-        return Verdict(Outcome.FAIL, Reason.NONFINITE, "an element is not finite", tier="checksum")
-    sums = checksum.sums(output, geometry.groups)
-    exact = bounds.exact(inputs.values(), reference, problem.dtype)
-    bound = np.zeros(sums.shape) if exact else checksum.limit(reference, output, geometry.groups, problem)
-    return compare.within(
-        sums - reference.value, sums, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, "checksum"
-    )
 
 
 def no_gradient() -> Verdict:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import dtypes, judge, operations, oracle, relations, trained
+import numpy as np
+
+from crosscorrect import bounds, checksum, compare, dtypes, judge, operations, oracle, relations, trained
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
+    from collections.abc import Mapping, Sequence
 
     from crosscorrect.ask import Call, Question
     from crosscorrect.plan import Prepared
+    from crosscorrect.problem import Problem
     from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
@@ -71,9 +72,9 @@ def _not_answered(prepared: Prepared, call: Call, sent: dict[str, str], reply: d
 def _one(prepared: Prepared, direction: Direction, output: Array, arithmetic: str) -> Verdict:
     problem = prepared.problem
     if problem.invalid:
-        return judge.judge_invalid(problem, output, _meaning(prepared, direction))
+        return _invalid(problem, output, _meaning(prepared, direction))
     if problem.verify == "checksum":
-        return judge.judge_checksum(problem, output, prepared.references[direction], prepared.inputs)
+        return _checksum(problem, output, prepared.references[direction], prepared.inputs)
     return judge.hold(problem, direction, output, prepared.standards(direction, arithmetic), arithmetic)
 
 
@@ -89,6 +90,45 @@ def _meaning(prepared: Prepared, direction: Direction) -> oracle.Reference | Non
         return oracle.forward(inputs["x"], inputs["w"], inputs.get("b"), geometry)
     except ValueError:
         return None
+
+
+def _invalid(problem: Problem, output: Array, reference: oracle.Reference | None) -> Verdict:
+    """Judge an answer to invalid arguments, where an error is right.
+
+    A framework may give the arguments a meaning that the formulas have too (negative padding crops, a kernel that does
+    not fit has no windows): ``reference`` is that meaning where there is one, and then a right answer passes.
+    """
+    if 0 in output.shape and output.shape == problem.shapes["output"]:
+        return Verdict(Outcome.PASS, property="an empty result instead of an error", tier="invalid")
+    if reference is not None and output.shape == reference.value.shape and output.dtype.kind == "f":
+        bound = bounds.tier_a(reference, problem.dtype)
+        got = compare.numbers(output)
+        verdict = compare.within(
+            compare.difference(got, reference), got, reference.value, bound, Reason.VALUE, "invalid"
+        )
+        if verdict.outcome is Outcome.PASS:
+            return replace(verdict, property="computed by the formula instead of an error")
+        return verdict
+    message = f"no error, but a result of shape {output.shape}, where these arguments have no meaning"
+    return Verdict(Outcome.FAIL, Reason.SHAPE, message, tier="invalid")
+
+
+def _checksum(problem: Problem, output: Array, reference: oracle.Reference, inputs: Mapping[str, Array]) -> Verdict:
+    """Judge a large output by its channel checksums; see ``checksum`` for what that can see."""
+    geometry = problem.geometry
+    assert geometry is not None  # noqa: S101  only conv2d has a checksum
+    shape = geometry.output_shape(inputs["x"].shape, inputs["w"].shape)
+    malformed = compare.malformed(problem.dtype, output, np.broadcast_to(np.zeros(()), shape))
+    if malformed is not None:
+        return malformed
+    if not np.isfinite(compare.numbers(output)).all():
+        return Verdict(Outcome.FAIL, Reason.NONFINITE, "an element is not finite", tier="checksum")
+    sums = checksum.sums(output, geometry.groups)
+    exact = bounds.exact(inputs.values(), reference, problem.dtype)
+    bound = np.zeros(sums.shape) if exact else checksum.limit(reference, output, geometry.groups, problem)
+    return compare.within(
+        sums - reference.value, sums, reference.value, bound, Reason.EXACTNESS if exact else Reason.BOUND_A, "checksum"
+    )
 
 
 def _related(prepared: Prepared, question: Question, outputs: Sequence[dict[str, Array]]) -> Verdicts:
