@@ -108,7 +108,7 @@ def _called(row: Any, name: str) -> bool:
 
 
 def _tell(loaded: Run, problem: str, rows: list[Row]) -> None:
-    from crosscorrect.repro import record_of
+    from crosscorrect.evidence import record_of
 
     known = record_of(loaded, problem)
     say(f"{problem}\n{known['source']}: {known['title']}")
