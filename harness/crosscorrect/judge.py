@@ -30,7 +30,8 @@ class Standard:
     ``bound`` is the largest error that is allowed, per element: zero where tier C (exact integers) or D (one product,
     to be copied) judges, infinite where nothing sound can be said. ``random`` says that tier B judges too. ``free``
     marks elements that nothing is asked of, ``zeros`` says that an input holds a negative zero. ``whole`` is what
-    float32 accumulators make of whole numbers in a 16-bit format (``_whole``).
+    float32 accumulators make of whole numbers in a 16-bit format (``_whole``), ``bias`` what tier B has to know of it,
+    ``operands`` what some contracts are bounded by.
     """
 
     reference: Reference
@@ -41,6 +42,8 @@ class Standard:
     free: Array | None
     zeros: bool = False
     whole: Array | None = None
+    bias: Any = 0.0
+    operands: bounds.Operands | None = None
 
 
 def standard(
@@ -54,10 +57,10 @@ def standard(
     arithmetic = "strict" if arithmetic == "default" else arithmetic
     # integers that overflow are exact too: modulo a power of two, the order of summation does not matter
     exact = problem.dtype in dtypes.INTEGER or bounds.exact(inputs.values(), reference, problem.dtype)
+    operands = _operands(problem, direction, inputs)
     if exact:
         bound, tier = np.zeros(reference.value.shape), "C"
     else:
-        operands = _operands(problem, direction, inputs) if arithmetic in ("winograd", "fft") else None
         bound, tier = bounds.tier_a(reference, problem.dtype, arithmetic, operands), "A"
         if arithmetic == "strict" and reference.single is not None:
             bound = np.where(reference.single, 0.0, bound)
@@ -68,7 +71,8 @@ def standard(
         bound = np.where(reference.special, 0.0, bound)
     random = not exact and probable.applies(problem)
     whole = None if exact or random else _whole(problem, inputs, reference, arithmetic)
-    return Standard(reference, bound, tier, exact, random, free, zeros, whole)
+    bias = probable.bias_of(inputs, direction, reference.value.ndim) if random else 0.0
+    return Standard(reference, bound, tier, exact, random, free, zeros, whole, bias, operands)
 
 
 def _whole(problem: Problem, inputs: Mapping[str, Array], reference: Reference, arithmetic: str) -> Array | None:
@@ -135,27 +139,19 @@ def hold(
 
 
 def _held(problem: Problem, direction: Direction, output: Array, held: Standard, arithmetic: str) -> Verdict:
-    got, bound, reference = compare.numbers(output), held.bound, held.reference
+    got, reference = compare.numbers(output), held.reference
     lost = _not_finite(got, held)
     if lost is not None:
         return lost
     written = _written(problem, direction)
     if written is not None:
-        verdict = compare.within(got - written, got, written, bound, Reason.VALUE, "literal")
+        verdict = compare.within(got - written, got, written, held.bound, Reason.VALUE, "literal")
         if verdict.outcome is not Outcome.PASS:
             return verdict
     error = compare.difference(got, reference)
     if held.free is not None:
         error = np.where(held.free, 0.0, error)
-    reason = Reason.EXACTNESS if held.exact else Reason.BOUND_A
-    verdict = compare.within(error, got, reference.value, bound, reason, held.tier)
-    if verdict.outcome is Outcome.PASS:
-        if held.random:
-            verdict = _probably(error, got, held, problem.dtype, arithmetic, verdict)
-        elif held.whole is not None and np.isfinite(held.whole).all():
-            verdict = compare.within(error, got, reference.value, held.whole, Reason.BOUND_B, "B")
-        elif not _bounded(held):
-            return _unbounded(held)
+    verdict = _bounded_by(error, got, held, problem.dtype, arithmetic)
     if arithmetic == "default" and verdict.reason in (Reason.BOUND_A, Reason.BOUND_B):
         return _named(problem, error, held, verdict)
     if verdict.outcome is Outcome.PASS and _generated(problem):
@@ -165,9 +161,23 @@ def _held(problem: Problem, direction: Direction, output: Array, held: Standard,
     return verdict
 
 
+def _bounded_by(error: Array, got: Array, held: Standard, dtype: str, arithmetic: str) -> Verdict:
+    """The sound bound first; on an output inside it the probable one, or none where there is no bound at all."""
+    reason = Reason.EXACTNESS if held.exact else Reason.BOUND_A
+    verdict = compare.within(error, got, held.reference.value, held.bound, reason, held.tier)
+    if verdict.outcome is not Outcome.PASS:
+        return verdict
+    if held.random:
+        return _probably(error, got, held, dtype, arithmetic, verdict)
+    if held.whole is not None and np.isfinite(held.whole).all():
+        return compare.within(error, got, held.reference.value, held.whole, Reason.BOUND_B, "B")
+    return verdict if _bounded(held) else _unbounded(held)
+
+
 def _probably(error: Array, got: Array, held: Standard, dtype: str, arithmetic: str, verdict: Verdict) -> Verdict:
     """The verdict of tier B, on an output that tier A accepts."""
-    finding = probable.judge(error, held.reference, dtype, "strict" if arithmetic == "default" else arithmetic)
+    declared = "strict" if arithmetic == "default" else arithmetic
+    finding = probable.judge(error, held.reference, dtype, declared, held.bias)
     if finding is None:
         return replace(verdict, tier=f"{held.tier}+B" if _bounded(held) else "B")
     where = finding.where
@@ -180,15 +190,11 @@ def _probably(error: Array, got: Array, held: Standard, dtype: str, arithmetic: 
 
 def _named(problem: Problem, error: Array, held: Standard, verdict: Verdict) -> Verdict:
     """Under ``default``: which named arithmetic would explain an output that strict arithmetic does not."""
+    sizes = np.maximum(np.abs(error.real), np.abs(error.imag)) if error.dtype.kind == "c" else np.abs(error)
     for name in NAMED:
-        try:
-            bound = bounds.tier_a(held.reference, problem.dtype, name)
-        except ValueError:  # a contract that needs the operands: the run that declares it judges it
-            continue
-        if np.all(np.abs(error) <= bound):
-            message = (
-                f"outside strict arithmetic ({verdict.message}), inside the bound of {name}: declare it to judge it"
-            )
+        bound = bounds.tier_a(held.reference, problem.dtype, name, held.operands)
+        if np.all(np.isfinite(bound) & (sizes <= bound)) and np.any(sizes > held.bound):
+            message = f"outside strict arithmetic ({verdict.message}), inside the bound of {name}: declare that"
             return replace(verdict, outcome=Outcome.UNBOUNDED, reason=Reason.NONE, message=message)
     return verdict
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Verdicts = dict[Direction, Verdict]
 
+OPERANDS = {Direction.GRAD_INPUT: "x", Direction.GRAD_WEIGHT: "w", Direction.GRAD_BIAS: "b"}
+"""What each gradient has the shape of."""
+
 Reply = tuple[dict[str, Any], "dict[str, Array]"]
 """The header of a worker's reply and its arrays."""
 
@@ -72,7 +75,7 @@ def _not_answered(prepared: Prepared, call: Call, sent: dict[str, str], reply: d
 def _one(prepared: Prepared, direction: Direction, output: Array, arithmetic: str) -> Verdict:
     problem = prepared.problem
     if problem.invalid:
-        return _invalid(problem, output, _meaning(prepared, direction))
+        return _invalid(prepared, direction, output)
     if problem.verify == "checksum":
         return _checksum(problem, output, prepared.references[direction], prepared.inputs)
     return judge.hold(problem, direction, output, prepared.standards(direction, arithmetic), arithmetic)
@@ -92,20 +95,25 @@ def _meaning(prepared: Prepared, direction: Direction) -> oracle.Reference | Non
         return None
 
 
-def _invalid(problem: Problem, output: Array, reference: oracle.Reference | None) -> Verdict:
+def _invalid(prepared: Prepared, direction: Direction, output: Array) -> Verdict:
     """Judge an answer to invalid arguments, where an error is right.
 
-    A framework may give the arguments a meaning that the formulas have too (negative padding crops, a kernel that does
-    not fit has no windows): ``reference`` is that meaning where there is one, and then a right answer passes.
+    A framework may give the arguments the meaning that the formulas give them: negative padding crops, a kernel that
+    does not fit has no windows, and what has no output has gradients of zero. A right answer then passes.
     """
-    if 0 in output.shape and output.shape == problem.shapes["output"]:
+    problem = prepared.problem
+    if direction is not Direction.FORWARD:
+        operand = prepared.inputs[OPERANDS[direction]]
+        if 0 in problem.shapes["output"] and output.shape == operand.shape and not np.any(compare.numbers(output)):
+            return Verdict(Outcome.PASS, property="a gradient of zeros instead of an error", tier="invalid")
+    elif 0 in output.shape and output.shape == problem.shapes["output"]:
         return Verdict(Outcome.PASS, property="an empty result instead of an error", tier="invalid")
+    reference = _meaning(prepared, direction)
     if reference is not None and output.shape == reference.value.shape and output.dtype.kind == "f":
         bound = bounds.tier_a(reference, problem.dtype)
         got = compare.numbers(output)
-        verdict = compare.within(
-            compare.difference(got, reference), got, reference.value, bound, Reason.VALUE, "invalid"
-        )
+        error = compare.difference(got, reference)
+        verdict = compare.within(error, got, reference.value, bound, Reason.VALUE, "invalid")
         if verdict.outcome is Outcome.PASS:
             return replace(verdict, property="computed by the formula instead of an error")
         return verdict
