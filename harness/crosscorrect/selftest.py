@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crosscorrect.ask import Call, Question
-    from crosscorrect.diagnosis import Cause, Diagnostician
+    from crosscorrect.diagnosis import Cause
     from crosscorrect.model import Direction, Verdict
     from crosscorrect.oracle import Array
     from crosscorrect.plan import Prepared
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 LEAST = 2
 """By how many cases each mutant must be killed."""
+PREDICTED = 2e5
+"""Multiplications of a problem up to which the failures of semantic mutants are diagnosed: each needs some hundred
+predictions, and the small problems tell the same."""
 LEFT_OUT = ("train", "differentiate", "matrix")
 """Operations that no entry of the catalogue is about: they would only repeat what the others tell."""
 KILLING = (Outcome.FAIL, Outcome.ERROR)
@@ -141,8 +144,10 @@ class _Trial:
         self._prepared = prepared
         problem = prepared.problem
         self._problem, self._case = problem, f"{problem.suite}/{problem.case}"
-        self._diagnostician: Diagnostician | None = None
-        self._judged: dict[tuple[Direction, bytes], tuple[Verdict, list[Cause]]] = {}
+        given = prepared.inputs
+        self._diagnostician = diagnosis.Diagnostician(problem.geometry, problem.operation, given, problem.dtype)
+        self._work = self._diagnostician.work
+        self._judged: dict[tuple[Direction, bytes, bool], tuple[Verdict, list[Cause] | None]] = {}
         self._asked: list[tuple[Question, list[dict[str, str]], dict[Direction, bytes]]] = []
         for question, sent in zip(prepared.questions, prepared.sent, strict=True):
             replies = [_ask(right, call) for call in question.calls]
@@ -178,13 +183,15 @@ class _Trial:
         seal = _seal(question, replies, direction)
         if seal == right:
             return
-        if (direction, seal) not in self._judged:
-            self._judged[direction, seal] = self._judge(question, sent, replies, direction)
-        verdict, causes = self._judged[direction, seal]
+        explain = self._work <= PREDICTED or score.kind in ("arithmetic", "damage")
+        key = (direction, seal, explain)
+        if key not in self._judged:
+            self._judged[key] = self._judge(question, sent, replies, direction, explain=explain)
+        verdict, causes = self._judged[key]
         if verdict.outcome not in KILLING:
             return
         score.problems[self._problem.id] = self._case
-        if verdict.outcome is Outcome.FAIL and self._diagnostician is not None:
+        if causes is not None:
             score.diagnosed += 1
             if causes and (score.name in causes[0].names or _identical(causes[0])):
                 score.named += 1
@@ -192,18 +199,22 @@ class _Trial:
                 score.instead[causes[0].name if causes else "nothing"] += 1
 
     def _judge(
-        self, question: Question, sent: list[dict[str, str]], replies: list[verdicts.Reply], direction: Direction
-    ) -> tuple[Verdict, list[Cause]]:
+        self,
+        question: Question,
+        sent: list[dict[str, str]],
+        replies: list[verdicts.Reply],
+        direction: Direction,
+        *,
+        explain: bool,
+    ) -> tuple[Verdict, list[Cause] | None]:
+        """The verdict and its causes; None where nothing was to be diagnosed."""
         found, _ = verdicts.of(self._prepared, question, sent, replies, "strict")
         verdict, problem = found[direction], self._problem
         reference = self._prepared.references.get(direction)
         name = next((n for n, d in question.calls[0].answers.items() if d is direction), None)
         known = reference is not None and not problem.verify and problem.operation != "relation"
-        if verdict.outcome is not Outcome.FAIL or not known or name is None or reference is None:
-            return verdict, []
-        if self._diagnostician is None:
-            inputs = self._prepared.inputs
-            self._diagnostician = diagnosis.Diagnostician(problem.geometry, problem.operation, inputs, problem.dtype)
+        if verdict.outcome is not Outcome.FAIL or not known or not explain or name is None or reference is None:
+            return verdict, None
         return verdict, self._diagnostician.explain(direction, replies[0][1][name], reference)
 
 

@@ -51,6 +51,7 @@ class Diagnostician:
 
     def __init__(self, geometry: Geometry | None, operation: str, inputs: Mapping[str, Array], dtype: str) -> None:
         self._predictions: Predictions | None = None
+        self._memory: dict[tuple[str, Direction], Reference | None] = {}
         if "x" in inputs and "w" in inputs and operation != "train":
             self._predictions = Predictions(Given.of(geometry, operation, inputs, dtype))
 
@@ -61,13 +62,16 @@ class Diagnostician:
         if self._predictions is None:
             return []
         with np.errstate(all="ignore"):
-            answer = Answer.of(self._predictions.given, direction, output, reference)
+            answer = Answer.of(self._predictions.given, direction, output, reference, self._memory)
+            if (
+                answer.slight
+            ):  # no change of meaning looks so: an arithmetic that predicts it needs no other explanation
+                found = [c for c in recognised(self._looked_at(answer), arithmetic) if c.ratio <= 1]
+                if found:
+                    return found[:limit]
             found = self._predictions.explain(answer)
             if not any(cause.complete for cause in found):
-                some = answer
-                plain = self._predictions.plain(direction)
-                if answer.wrong is not None and plain and not self._predictions.small:
-                    some = answer.sample()
+                some = self._looked_at(answer)
                 seen = described(answer)
                 if seen and seen[0].name in ("not-written", "not-finite", "element-not-written"):
                     found = [seen[0], *found, *seen[1:]]  # plainer than an entry that predicts zeros there too
@@ -81,6 +85,17 @@ class Diagnostician:
                         *(c for c in seen if not c.complete),
                     ]
         return found[:limit]
+
+    @property
+    def work(self) -> float:
+        """The multiplications of one prediction, of which there are some hundred; 0 where nothing is predicted."""
+        return 0.0 if self._predictions is None else self._predictions.work
+
+    def _looked_at(self, answer: Answer) -> Answer:
+        """The answer, or of a large one a sample, where elements can be predicted one by one."""
+        known = self._predictions
+        sampled = known is not None and not known.small and known.plain(answer.direction) and answer.wrong is not None
+        return answer.sample() if sampled else answer
 
 
 def phrase(causes: Sequence[Cause]) -> str:

@@ -85,7 +85,7 @@ def _all_over(answer: Answer) -> bool:
 
 def _squares(answer: Answer) -> Floats | None:
     square = Map(np.square, back=lambda _, y: y)
-    found = answer.ask(Change(answer.given.geometry, x=square, w=square, b=square, dy=square))
+    found = answer.ask(Change(answer.given.geometry, x=square, w=square, b=square, dy=square), "squares")
     return None if found is None or found.value.shape != answer.output.shape else np.abs(found.value)
 
 
@@ -101,8 +101,8 @@ def _predicted(answer: Answer, bits: float, declared: str) -> Iterator[Cause]:
             continue
         if declared == entry.name.partition("-")[0] or (entry.name == "float32-computation" and g.dtype != "float64"):
             continue
-        for change in entry.changes(setting):
-            reference = answer.ask(change)
+        for place, change in enumerate(entry.changes(setting)):
+            reference = answer.ask(change, f"{entry.name} {place}")
             if reference is None or reference.value.shape != answer.output.shape:
                 continue
             words = ways.INPUTS.get(entry.name, ("", None))[0]

@@ -25,7 +25,7 @@ WORK = 2e6
 """Multiplications of one prediction up to which all elements are predicted. Of a larger forward pass a sample of them
 will do; larger gradients and transposed correlations are not predicted."""
 ELEMENTS = 2**15
-"""Elements of the largest array up to which predictions are kept; of larger ones only those that seem to fit."""
+"""Elements of the largest array up to which all are predicted, for predictions are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,10 @@ class Predictions:
         """The causes whose predictions explain an output: all of it, or where it is large, some hundred elements."""
         if self.small:
             return explained(answer, self._tightened(answer.direction) if answer.tight else self.of(answer.direction))
-        if self.plain(answer.direction) and answer.wrong is not None:
-            answer = answer.sample()
-        elif self.work > WORK:
+        if not self.plain(answer.direction) or answer.wrong is None:
             return []
-        return explained(answer, Table(self._promising(answer)))
+        some = answer.sample()
+        return explained(some, Table(self._promising(some)))
 
     @property
     def small(self) -> bool:
@@ -98,25 +97,15 @@ class Predictions:
         return direction is Direction.FORWARD and not self.given.geometry.transposed
 
     def _promising(self, answer: Answer) -> Iterator[Prediction]:
-        """The predictions that a look at a few elements does not rule out, made for this answer alone."""
-        g, direction = self.given, answer.direction
-        if direction is not Direction.FORWARD and g.dy is None:
-            return
-        for kind in ("semantic",) if direction is Direction.FORWARD else ("gradient", "semantic"):
-            for entry, change in self._changes(kind):
-                if direction is Direction.FORWARD:
-                    found = [answer.ask(change)]
-                elif kind == "gradient":
-                    found = [answer.ask(change)] if direction in entry.directions else []
-                else:
-                    found = [r.get(direction) for r in consistent(change, g.x, g.w, g.b, g.dy)]  # type: ignore[arg-type]
-                for reference in found:
-                    if reference is None:
-                        continue
-                    p = self._prediction(entry, change, reference)
-                    p = replace(p, bound=bound_of(reference, g.dtype, exact=p.exact, tight=answer.tight))
-                    if Table([p]).candidates(answer):
-                        yield p
+        """The predictions of a sample that a look at a few elements does not rule out."""
+        for entry, change in self._changes("semantic"):
+            reference = answer.ask(change)
+            if reference is None:
+                continue
+            p = self._prediction(entry, change, reference)
+            p = replace(p, bound=bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight))
+            if Table([p]).candidates(answer):
+                yield p
 
     def _tightened(self, direction: Direction) -> Table:
         """The predictions with the bounds of tier B."""

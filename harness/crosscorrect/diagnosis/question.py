@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from crosscorrect.catalogue.change import Change
     from crosscorrect.oracle import Array, Bools, Floats, Reference, Sizes
 
+SLIGHT = 2.0**-5
+"""Of the scale S: the largest error that may come of rounding inputs to the few bits of the shortest format."""
 LIFTED = ("corr2d", "layer", "matrix", "differentiate")
 """Operations on ``(H, W)``: a batch and a channel of one are put before."""
 
@@ -105,14 +107,34 @@ class Answer:
     places: Array | None = None
     shape: Sizes = ()
     tight: bool = False
+    memory: dict[tuple[str, Direction], Reference | None] = field(default_factory=dict)
 
     @property
     def rounding(self) -> Floats:
         """The bound as if nothing were exact: what a wrong calculation may be rounded by."""
         return bound_of(self.right, self.given.dtype, exact=False)
 
-    def ask(self, change: Change) -> Reference | None:
-        """What a backend with this change returns for this direction: all of it, or at ``places``."""
+    @property
+    def slight(self) -> bool:
+        """Whether every error is small beside the sum of the magnitudes of the terms, as rounding errors are."""
+        if self.wrong is None or self.given.whole or self.given.dtype not in bounds.FORMATS:
+            return False
+        error = np.abs(self.output - self.right.value)
+        return bool(np.all(error <= SLIGHT * self.right.scale))
+
+    def ask(self, change: Change, name: str = "") -> Reference | None:
+        """What a backend with this change returns for this direction: all of it, or at ``places``.
+
+        A change with a ``name`` is remembered for all answers that share a ``memory``.
+        """
+        key = (name, self.direction)
+        if not name or self.places is not None:
+            return self._asked(change)
+        if key not in self.memory:
+            self.memory[key] = self._asked(change)
+        return self.memory[key]
+
+    def _asked(self, change: Change) -> Reference | None:
         g = self.given
         if self.direction is not Direction.FORWARD:
             return None if g.dy is None else gradient(change, self.direction, g.x, g.w, g.b, g.dy)
@@ -130,8 +152,15 @@ class Answer:
         return Answer(self.given, self.direction, output, right, bound, wrong, where, self.output.shape, self.tight)
 
     @classmethod
-    def of(cls, given: Given, direction: Direction, output: Array, reference: Reference) -> Answer:
-        """Lift an output and its reference."""
+    def of(
+        cls,
+        given: Given,
+        direction: Direction,
+        output: Array,
+        reference: Reference,
+        memory: dict[tuple[str, Direction], Reference | None] | None = None,
+    ) -> Answer:
+        """Lift an output and its reference; ``memory`` is shared by the answers to one problem."""
         got, right = lifted(given, direction, _calculable(output)), _lifted_reference(given, direction, reference)
         exact = given.whole and given.exact(right)
         bound, tight = bound_of(right, given.dtype, exact=exact), False
@@ -141,7 +170,7 @@ class Answer:
         if not exact and not wrong.any():  # too inaccurate for tier B, or as a whole: judge by the bound of tier B
             bound, tight = bound_of(right, given.dtype, exact=False, tight=True), True
             wrong = _outside(got, right.value, bound)
-        return cls(given, direction, got, right, bound, wrong, tight=tight)
+        return cls(given, direction, got, right, bound, wrong, tight=tight, memory={} if memory is None else memory)
 
 
 def _outside(got: Array, value: Array, bound: Array) -> Bools:
