@@ -214,8 +214,8 @@ class Lane:
                 return []  # the run is given up, and the worker was killed for that
             verdict = Verdict(Outcome(lost.kind), message=lost.message)
             rest: dict[str, Any] = {"total_seconds": time.perf_counter() - begin, "stderr": lost.stderr}
-            kept = {d: self._keep(prepared, index, None, None, d, verdict) for d in question.directions}
-            return self._record([rows.judged(where, d, verdict, **rest, **kept[d]) for d in question.directions])
+            inputs = {d: self._keep(prepared, index, None, None, d, verdict) for d in question.directions}
+            return self._record([rows.judged(where, d, verdict, **rest, **inputs[d]) for d in question.directions])
         answered = replace(question, calls=question.calls[: len(replies)])
         found, trained = verdicts.of(prepared, answered, sent, replies, self.plan.arithmetic)
         rest = rows.costs([reply for reply, _ in replies], time.perf_counter() - begin)
