@@ -217,6 +217,8 @@ def test_integer_sums_wrap_and_the_saturated_ones_are_the_other_answer(
     }.items():
         reference = found[direction]
         fits = all(low <= value <= high for value in expected.value.ravel())
+        assert reference.own is not None
+        assert not reference.own.any(), "integers are exact"
         assert reference.property == ("" if fits else "integer overflow wraps")
         assert [other.property for other in reference.others] == ([] if fits else ["integer overflow saturates"])
         for at in np.ndindex(expected.value.shape):
