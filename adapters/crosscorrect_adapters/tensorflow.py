@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOPS = {"literal": ops.corr2d_literal, "idiomatic": ops.corr2d_assigned, "stacked": ops.corr2d_stacked}
 REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError, TypeError)
 REFUSING = ("allowed values", "support", "Could not find device for node")
-GAPS = (*REFUSING, "same depth", "must match last dimension", "same number of channels")
+GAPS = (*REFUSING, "same depth", "must match last dimension", "same number of channels", "have enough elements")
 """What TensorFlow says where a kernel does not do what another way does; all else is its answer to the request."""
 SPELLINGS = ("native", "apart", "channels_first", "recorded", "module")
 REMEMBERED = 64  # traced functions kept at a time; each holds a graph
