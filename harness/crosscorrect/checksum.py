@@ -45,11 +45,11 @@ def reference(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Refere
     r, kernel = weights(len(w)), dtypes.widen(w).astype(np.float64)
     signed = _summed(kernel, r, geometry.groups)
     sizes = _summed(np.abs(kernel), r, geometry.groups)
-    image = dtypes.widen(x).astype(np.float64)
+    image, dtype = dtypes.widen(x).astype(np.float64), dtypes.name_of(x.dtype)
     bias = None if b is None else dtypes.widen(b).astype(np.float64)
-    value = oracle.forward(image, signed, None if bias is None else _summed(bias, r, geometry.groups), geometry)
+    value = oracle.forward(image, signed, None if bias is None else _summed(bias, r, geometry.groups), geometry, dtype)
     scale = oracle.forward(
-        np.abs(image), sizes, None if bias is None else _summed(np.abs(bias), r, geometry.groups), geometry
+        np.abs(image), sizes, None if bias is None else _summed(np.abs(bias), r, geometry.groups), geometry, dtype
     )
     return oracle.Reference(value.value, scale.value, value.terms)
 

@@ -132,21 +132,13 @@ def _conv2d_references(problem: Problem, inputs: dict[str, Array]) -> References
 def _matrix_references(_: Problem, inputs: dict[str, Array]) -> References:
     # the answer is the chapter's correlation, not the product of whatever matrices were made of it
     flat = oracle.corr2d(inputs["x"], inputs["w"])
-    return {
-        Direction.FORWARD: oracle.Reference(
-            flat.value.reshape(-1, 1), flat.scale.reshape(-1, 1), flat.terms.reshape(-1, 1)
-        )
-    }
+    return {Direction.FORWARD: flat.reshaped(lambda array: array.reshape(-1, 1))}
 
 
 def _differentiate_references(problem: Problem, inputs: dict[str, Array]) -> References:
     x, w, dy = (inputs[n][None, None] for n in ("x", "w", "dy"))
     lifted = oracle.gradients(x, w, None, dy, Geometry())
-    return {
-        d: oracle.Reference(r.value[0, 0], r.scale[0, 0], r.terms[0, 0])
-        for d, r in lifted.items()
-        if d in problem.directions
-    }
+    return {d: r.reshaped(lambda array: array[0, 0]) for d, r in lifted.items() if d in problem.directions}
 
 
 _QUESTIONS: Mapping[str, Callable[[Problem, dict[str, Array]], list[Question]]] = {
