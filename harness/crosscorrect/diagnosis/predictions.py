@@ -98,14 +98,18 @@ class Predictions:
 
     def _promising(self, answer: Answer) -> Iterator[Prediction]:
         """The predictions of a sample that a look at a few elements does not rule out."""
+        few = answer.few()
         for entry, change in self._changes("semantic"):
-            reference = answer.ask(change)
-            if reference is None:
+            glance = few.ask(change)
+            if glance is None or not Table([self._fitted(entry, change, glance, few)]).candidates(few):
                 continue
-            p = self._prediction(entry, change, reference)
-            p = replace(p, bound=bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight))
-            if Table([p]).candidates(answer):
-                yield p
+            reference = answer.ask(change)
+            if reference is not None:
+                yield self._fitted(entry, change, reference, answer)
+
+    def _fitted(self, entry: Entry, change: Change, reference: Reference, answer: Answer) -> Prediction:
+        p = self._prediction(entry, change, reference)
+        return replace(p, bound=bound_of(reference, self.given.dtype, exact=p.exact, tight=answer.tight))
 
     def _tightened(self, direction: Direction) -> Table:
         """The predictions with the bounds of tier B."""
@@ -186,7 +190,7 @@ def explained(answer: Answer, table: Table) -> list[Cause]:
     partly: list[tuple[float, int, Prediction]] = []
     for place in table.candidates(answer):
         p = table.predictions[place]
-        if not _tells(answer, p):
+        if not _tells(answer, p) or not (p.exact or answer.nearer(np.where(_marked(answer), p.value, answer.output))):
             continue
         good = inside(answer.output, p.value, p.bound)
         if answer.wrong is not None and not np.all(np.isfinite(p.bound) | ~answer.wrong):
@@ -197,6 +201,11 @@ def explained(answer: Answer, table: Table) -> list[Cause]:
             partly.append((-float(np.mean(good)), place, p))
     causes = _told(answer, sorted(complete, key=lambda c: (round(c[0], 6), c[1])), complete=True)
     return causes or _told(answer, sorted(partly, key=lambda c: c[:2]), complete=False)
+
+
+def _marked(answer: Answer) -> Array:
+    """The wrong elements: where others are looked at too, a prediction of part of the output has its chance."""
+    return np.ones(answer.output.shape, bool) if answer.wrong is None or answer.tight else answer.wrong
 
 
 def _tells(answer: Answer, p: Prediction) -> bool:

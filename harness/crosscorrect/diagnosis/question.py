@@ -142,6 +142,28 @@ class Answer:
             return forward(change, g.x, g.w, g.b)
         return sampled.forward(change, g.x, g.w, g.b, self.places, self.shape)
 
+    def nearer(self, value: Array) -> bool:
+        """Whether a prediction of this value is much nearer to the output than the right answer is: half as far.
+
+        Where bounds are wide (long sums in a short format) many predictions hold the output in theirs.
+        """
+        if self.output.shape != self.right.value.shape:
+            return True
+        special = ~(np.isfinite(self.output) & np.isfinite(value) & np.isfinite(self.right.value))
+        far, near = (np.where(special, 0.0, np.abs(self.output - a)) for a in (self.right.value, value))
+        return bool(special.any()) or float(np.sum(near**2)) <= 0.25 * float(np.sum(far**2))
+
+    def few(self) -> Answer:
+        """A few elements of a sample, wrong ones if there are any: what a first look is for."""
+        if self.wrong is None or self.places is None:
+            raise ValueError("only a sample has a few elements")
+        bad = np.flatnonzero(self.wrong) if self.wrong.any() else np.arange(self.wrong.size)
+        at = bad[:: max(len(bad) // 5, 1)][:6]
+        right, where = sampled.taken(self.right, at), self.places[at]
+        return replace(
+            self, output=self.output[at], right=right, bound=self.bound[at], wrong=self.wrong[at], places=where
+        )
+
     def sample(self) -> Answer:
         """Some elements of this answer, flat: ``ask`` then answers for them."""
         if self.wrong is None:
