@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +24,7 @@ from crosscorrect.model import Direction, Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import jinja2
     import numpy as np
 
     from crosscorrect.store import Run
@@ -73,6 +75,19 @@ def script(run: Run, row: Row, *, stem: str = "", target: str = "") -> Script:
     inputs = {name: known[name] for name in _INPUTS[row["operation"]] if name in known}
     apart = bool(stem) and sum(array.nbytes for array in inputs.values()) > EMBEDDED
     given = context(run, row, inputs) | {"data": f"{stem}.npz" if apart else ""}
+    try:
+        text = _environment(folder).get_template(f"{row['framework']}.py.jinja").render(given)
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError) as error:
+        raise UsageError(f"the template of {row['framework']} cannot write {row['problem']} down: {error}") from error
+    plain = {name: dtypes.widen(array) for name, array in inputs.items()}
+    return Script(_tidy(text), given["data"], plain) if apart else Script(_tidy(text))
+
+
+@lru_cache(maxsize=16)
+def _environment(folder: Path) -> jinja2.Environment:
+    """The templates of a folder and the frame, compiled once."""
+    import jinja2  # noqa: PLC0415
+
     environment = jinja2.Environment(  # noqa: S701  it writes Python, not HTML; every text from a run passes a filter
         loader=jinja2.FileSystemLoader([folder, Path(__file__).parent / "templates"]),
         undefined=jinja2.StrictUndefined,
@@ -82,12 +97,7 @@ def script(run: Run, row: Row, *, stem: str = "", target: str = "") -> Script:
     )
     environment.filters.update(comment=_comment, quoted=_quoted, totuple=tuple)
     environment.globals["refuse"] = _refuse
-    try:
-        text = environment.get_template(f"{row['framework']}.py.jinja").render(given)
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError) as error:
-        raise UsageError(f"the template of {row['framework']} cannot write {row['problem']} down: {error}") from error
-    plain = {name: dtypes.widen(array) for name, array in inputs.items()}
-    return Script(_tidy(text), given["data"], plain) if apart else Script(_tidy(text))
+    return environment
 
 
 def template_folder(framework: str, target: str = "") -> Path:
