@@ -73,7 +73,8 @@ def limit(reference: Reference, output: Array, groups: int, problem: Problem) ->
         summed = bounds.rounding(reference.scale, reference.terms, form)
     sizes = sums(np.abs(dtypes.widen(output).astype(np.float64)), groups)
     adding = (bounds.gamma(channels + 1, bounds.REFERENCE.u) + 2.0 * form.u) * sizes
-    return summed + adding + bounds.reference_error(reference) + channels * HEAVIEST * form.eta
+    own = bounds.reference_error(reference) + channels * HEAVIEST * form.eta
+    return np.asarray(summed + adding + own)
 
 
 def _summed(array: Floats, r: Floats, groups: int) -> Floats:

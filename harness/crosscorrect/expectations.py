@@ -85,8 +85,9 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
         for index, entry in enumerate(document.value["expect"]):
             line = document.line(["expect", index])
             lists: dict[str, Any] = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
-            rest = {key: entry[key] for key in ("problems", "outcome", "reason", "message", "url", "varies") if key in entry}
-            entries.append(Entry(place=f"{path.name}:{line}", **rest, **lists))
+            rest = {key: entry[key] for key in ("outcome", "reason", "message", "url", "varies") if key in entry}
+            patterns = entry["problems"] if isinstance(entry["problems"], list) else [entry["problems"]]
+            entries += [Entry(f"{path.name}:{line}", pattern, **rest, **lists) for pattern in patterns]
         executed.update(document.value.get("executed", {}))
     return Expectations(framework, tuple(entries), executed)
 
