@@ -13,8 +13,8 @@ compare: $(TOX)  ## every framework through every suite, judged, with a report
 	$(TOX) run -e report
 	@echo "open results/latest/report.html"
 
-test: $(TOX)  ## lint, types, every framework's tests, then the unit tests, whose summary ends it
-	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,$(FRAMEWORKS)
+test: $(TOX)  ## lint, types, mutants, every framework's tests, then the unit tests, whose summary ends it
+	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,selftest,$(FRAMEWORKS)
 	$(TOX) run -qq -e unit
 
 $(TOX):
