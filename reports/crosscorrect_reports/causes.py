@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crosscorrect.gate import UNFINISHED
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crosscorrect.gate import Cause, Ruling
+    from crosscorrect.store import Run
 
 MOST_PROBLEMS = 3
 """How many problems are named of those that have one cause."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line about checks with one cause, and under it what causes it, where something explains it."""
+
+    line: str
+    diagnosis: str = ""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Causes of one framework that have one diagnosis, or a single one that has none."""
+
+    causes: list[Cause] = field(default_factory=list)
+    diagnoses: list[str] = field(default_factory=list)
+
+
+def cause_of(diagnosis: str) -> str:
+    """Return the cause that a diagnosis names, without the evidence behind it, which differs from check to check.
+
+    >>> cause_of("consistent with TF32 inputs (11.7 effective bits)")
+    'consistent with TF32 inputs'
+    """
+    return diagnosis.partition(" (")[0]
+
+
 def lines(ruling: Ruling, limit: int = 0) -> list[str]:
     """Return a line for each cause, missing ones first, each told in at most ``limit`` characters (0: any)."""
-    causes = sorted(ruling.causes, key=lambda cause: not cause.missing)
-    return [*(_line(cause, limit) for cause in causes), *(one_line(other, limit) for other in others(ruling))]
+    return [told.line for told in telling(ruling, limit)]
+
+
+def telling(ruling: Ruling, limit: int = 0, run: Run | None = None) -> list[Told]:
+    """Return ``lines``, each with its diagnosis if ``run`` is given; what one diagnosis explains is one line there."""
+    known = {} if run is None else _diagnoses(run)
+    groups: dict[tuple[str, ...], _Group] = {}
+    for cause in sorted(ruling.causes, key=lambda cause: not cause.missing):
+        diagnosis = _diagnosis(cause, known)
+        key = (cause.framework, "diagnosed", diagnosis) if diagnosis else (cause.framework, str(cause.missing), cause.says)
+        group = groups.setdefault(key, _Group())
+        group.causes.append(cause)
+        group.diagnoses += [diagnosis] if diagnosis else []
+    told = [_told(group, limit) for group in groups.values()]
+    return [*told, *(Told(one_line(other, limit)) for other in others(ruling))]
 
 
 def others(ruling: Ruling) -> list[str]:
@@ -40,6 +80,30 @@ def some(problems: Sequence[str], limit: int = 0) -> str:
     shown = ", ".join(one_line(problem, limit) for problem in distinct[:MOST_PROBLEMS])
     more = len(distinct) - MOST_PROBLEMS
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _diagnoses(run: Run) -> dict[str, str]:
+    """Return the diagnoses of a run by the words with which the gate names a check."""
+    rows = run.checks[run.checks["diagnosis"] != ""]
+    names = rows[["framework", "mode", "problem", "direction", "diagnosis"]].itertuples(index=False)
+    return {f"{framework} {mode} {problem} {direction}": str(d) for framework, mode, problem, direction, d in names}
+
+
+def _diagnosis(cause: Cause, known: Mapping[str, str]) -> str:
+    """Return what explains every check of a cause, if one thing does."""
+    end = len(f": {cause.says}")
+    found = {cause_of(known.get(sentence[:-end], "")) for sentence in cause.sentences}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _told(group: _Group, limit: int) -> Told:
+    first, diagnosis = group.causes[0], one_line(next(iter(group.diagnoses), ""), limit)
+    if len(group.causes) == 1:
+        return Told(_line(first, limit), diagnosis)
+    problems = [problem for cause in group.causes for problem in cause.problems]
+    checks = sum(len(cause.sentences) for cause in group.causes)
+    counted = f"{plural(checks, 'check')}, the first: {one_line(first.says, limit)}"
+    return Told(f"{one_line(first.framework)}: {counted} ({some(problems, limit)})", diagnosis)
 
 
 def _line(cause: Cause, limit: int) -> str:

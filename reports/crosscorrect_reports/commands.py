@@ -24,6 +24,10 @@ def again(run: Run, problem: str = "") -> list[str]:
         words += ["-d", device] if device != "cpu" else []
     if info.get("arithmetic", "strict") != "strict":
         words += ["--arithmetic", info["arithmetic"]]
+    if info.get("level", "ci") != "ci":
+        words += ["--level", info["level"]]
+    if info.get("seed", 0):
+        words += ["--seed", str(info["seed"])]
     for pattern in info.get("filter", []):
         words += ["-k", pattern]
     folder = f"results/{run.info['run']}"  # where runs go unless told otherwise

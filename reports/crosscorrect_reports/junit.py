@@ -85,6 +85,8 @@ def _case(row: dict[str, Any]) -> ET.Element:
 
 def _evidence(row: dict[str, Any]) -> str:
     lines = [row["message"]]
+    if row["diagnosis"]:
+        lines.append(f"diagnosis: {row['diagnosis']}")
     if row["where"]:
         lines.append(f"at [{row['where']}]: expected {row['expected']!r}, got {row['got']!r}")
     if row["ratio"] is not None and row["ratio"] == row["ratio"]:

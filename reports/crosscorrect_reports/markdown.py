@@ -27,7 +27,7 @@ MOST_SURPRISES = 40
 
 def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     """Return the report as text. ``judged`` is ``frames.judged(run)``."""
-    surprises, refusals, anchors = cards(judged)
+    surprises, refusals, anchors = cards(run, judged)
     mark = STYLES[Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL].glyph
     lines = [
         f"## {mark} crosscorrect: {headline(ruling)}",

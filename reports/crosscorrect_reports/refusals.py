@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
-from crosscorrect_reports.causes import some
-from crosscorrect_reports.text import slug, web_url
+from crosscorrect_reports.causes import cause_of, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,18 @@ NO_GRADIENT = "no gradient: it is None"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 
 
+MOST_CARDS = 300
+"""How many surprises have a card of their own; of what comes after them, all that has one cause shares one."""
+
+MOST_LISTED = 200
+"""How many checks a card lists one by one."""
+
+
 @dataclass(slots=True)
 class Card:
-    """Checks that did not pass in the same way: of one framework, one outcome, one message, one expectation.
+    """Checks that did not pass in the same way: of one framework, one outcome, one diagnosis, one expectation.
 
-    Those of a surprise have the same numbers, too.
+    Those of a surprise have the same message and the same numbers, too. ``message`` is the first of ``messages``.
     """
 
     anchor: str
@@ -37,11 +44,14 @@ class Card:
     outcome: str
     reason: str
     message: str
+    diagnosis: str
     surprise: str
     why: str
     place: str
     url: str
     checks: list[Row] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    upstream: list[str] = field(default_factory=list)
     stderr: str = ""
 
     @property
@@ -75,50 +85,75 @@ class Speech:
     loops: list[list[Said]]
 
 
-def cards(judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[int, str]]:
+def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[int, str]]:
     """Surprises, expected refusals, and the anchor of the card of each row (by its number) that is on one."""
+    upstream = dict(zip(run.problems["problem"], run.problems["url"], strict=True))
     found: dict[tuple[str, ...], Card] = {}
     anchors: dict[int, str] = {}
+    told = 0
     for number, row in enumerate(judged.to_dict("records")):
         if row["outcome"] == Outcome.PASS and not row["surprise"]:
             continue
-        entry = row["entry"]
-        surprise = row["surprise"] if row["outcome"] != Outcome.MISSING else "was not run"
-        place = "" if entry is None else entry.place
-        # surprises share a card only where their numbers are the same, which a card shows
-        numbers = "/".join(str(row[name]) for name in ("where", "expected", "got", "ratio")) if surprise else ""
-        key = (
-            row["framework"],
-            row["outcome"],
-            row["reason"],
-            row["message"],
-            place,
-            numbers,
-        )
+        surprise = bool(row["surprise"]) or row["outcome"] == Outcome.MISSING
+        key = _key(row, surprise=surprise)
+        if surprise and key not in found and told >= MOST_CARDS:
+            key = _key({**row, "message": "", **dict.fromkeys(NUMBERS, "")}, surprise=surprise)
         if key not in found:
-            anchor = "card-" + slug(
-                f"{row['framework']}/{row['problem']}/{row['mode']}/{row['device']}/{row['direction']}"
-            )
-            # the card's head names the check, and its body the message
-            said = surprise.removeprefix(f"{row['framework']} {row['mode']} {row['problem']} {row['direction']}: ")
-            said = said.removesuffix(f": {row['message']}") if row["message"] else said
-            found[key] = Card(
-                anchor,
-                row["framework"],
-                row["outcome"],
-                row["reason"],
-                row["message"],
-                said,
-                "" if entry is None else entry.reason,
-                place,
-                "" if entry is None else web_url(entry.url),
-            )
+            found[key] = _card(row, key)
+            told += surprise
         card = found[key]
         card.checks.append(row)
+        card.messages += [row["message"]] if row["message"] and row["message"] not in card.messages else []
+        url = upstream.get(row["problem"], "")
+        card.upstream += [url] if url and url != card.url and url not in card.upstream else []
         card.stderr = card.stderr or row["stderr"]
         anchors[number] = card.anchor
     surprises = [card for card in found.values() if card.surprise]
     return surprises, [card for card in found.values() if not card.surprise], anchors
+
+
+NUMBERS = ("where", "expected", "got", "ratio")
+"""What a card tells of its first check: surprises share a card only where it is the same for all."""
+
+
+def _key(row: Row, *, surprise: bool) -> tuple[str, ...]:
+    """Equal for checks that share a card."""
+    place = "" if row["entry"] is None else row["entry"].place
+    cause = cause_of(row["diagnosis"])
+    told = (row["message"], row["diagnosis"], *(str(row[name]) for name in NUMBERS)) if surprise else ("as expected",)
+    return (row["framework"], row["outcome"], row["reason"], place, cause, *told)
+
+
+def _card(row: Row, key: tuple[str, ...]) -> Card:
+    entry, surprise = row["entry"], row["surprise"] if row["outcome"] != Outcome.MISSING else "was not run"
+    # the card's head names the check, and its body the message
+    said = surprise.removeprefix(f"{row['framework']} {row['mode']} {row['problem']} {row['direction']}: ")
+    said = said.removesuffix(f": {row['message']}") if row["message"] else said
+    return Card(
+        # short, for hundreds of cells lead there, and the same in every run that has the same card
+        "card-" + hashlib.sha256("\0".join(key).encode("utf-8", "backslashreplace")).hexdigest()[:12],
+        row["framework"],
+        row["outcome"],
+        row["reason"],
+        row["message"],
+        row["diagnosis"],
+        said,
+        "" if entry is None else entry.reason,
+        "" if entry is None else entry.place,
+        "" if entry is None else entry.url,
+    )
+
+
+def by_cause(surprises: list[Card]) -> list[tuple[str, list[Card]]]:
+    """Return the cards in groups: those of one framework with one diagnosed cause together, each other one alone.
+
+    A group comes with its cause, a card that is alone with an empty text.
+    """
+    groups: dict[tuple[str, str], list[Card]] = {}
+    for card in surprises:
+        cause = cause_of(card.diagnosis)
+        groups.setdefault((card.framework, cause) if cause else (card.anchor, ""), []).append(card)
+    return [(cause if len(group) > 1 else "", group) for (_, cause), group in groups.items()]
 
 
 def speeches(run: Run, judged: pd.DataFrame, anchors: dict[int, str]) -> list[Speech]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
-from crosscorrect_reports.causes import lines
+from crosscorrect_reports.causes import telling
+from crosscorrect_reports.frames import PLACE
 from crosscorrect_reports.outcomes import STYLES, headline, tally
 from crosscorrect_reports.text import encodable, one_line
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from crosscorrect.gate import Ruling
@@ -22,6 +24,9 @@ MOST_FINDINGS = 12
 
 LONGEST = 170
 """How many characters of a sentence a terminal shows."""
+
+PLAIN = ("", "eager", "cpu")
+"""Framework, mode and device: where all are these, a terminal has no column for them."""
 
 
 def summary(run: Run, ruling: Ruling) -> RenderableType:
@@ -44,14 +49,20 @@ class _Summary:
         from rich.text import Text  # noqa: PLC0415  rich is loaded when something is printed
 
         run, ruling, encoding = self.run, self.ruling, console.encoding
-        yield _table(run, encoding)
+        counts = frames.totals(run)
+        used = [o for o in Outcome if counts[o.value].sum()]
+        yield _table(run, counts, used, encoding)
+        if used:
+            yield Text("  ".join(f"{_glyph(o, encoding)} {o}" for o in used), style="dim")
         outcome = Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL
         verdict = Text(f"{_glyph(outcome, encoding)} {headline(ruling)} ", style=STYLES[outcome].rich)
         verdict.append(tally(run, ruling), style="default")
         yield verdict
-        told = lines(ruling, LONGEST)
-        for line in told[:MOST_FINDINGS]:
-            yield Text(f"  {encodable(line, encoding)}")
+        told = telling(ruling, LONGEST, run)
+        for cause in told[:MOST_FINDINGS]:
+            yield Text(f"  {encodable(cause.line, encoding)}")
+            if cause.diagnosis:
+                yield Text(f"    {encodable(cause.diagnosis, encoding)}", style="italic")
         if len(told) > MOST_FINDINGS:
             yield Text(f"  and {len(told) - MOST_FINDINGS} more")
         page = run.folder / "report.html"
@@ -66,20 +77,21 @@ def _glyph(outcome: Outcome, encoding: str) -> str:
     return style.glyph if encodable(style.glyph, encoding) == style.glyph else style.ascii
 
 
-def _table(run: Run, encoding: str) -> RenderableType:
+def _table(run: Run, counts: pd.DataFrame, used: list[Outcome], encoding: str) -> RenderableType:
+    """The counts, narrow enough for 80 columns: an outcome that none has, and what is plain for all, has no column."""
+    from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    counts = frames.totals(run)
-    used = [o for o in Outcome if counts[o.value].sum() or o in (Outcome.PASS, Outcome.FAIL)]
-    table = Table(title_justify="left", header_style="bold")
-    for name in ("framework", "mode", "device"):
-        table.add_column(name, overflow="fold")  # an ellipsis is no ASCII
+    places = frames.places(run)
+    words = [i for i, plain in enumerate(PLAIN) if any(place[i] != plain for place in places)]
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for i in words:
+        table.add_column(PLACE[i], overflow="fold")  # an ellipsis is no ASCII
     for outcome in used:
-        table.add_column(f"{_glyph(outcome, encoding)} {outcome}", justify="right", overflow="fold")
-    table.add_column("checks", justify="right", overflow="fold")
-    for place, row in zip(frames.places(run), counts.to_dict("records"), strict=True):
+        table.add_column(_glyph(outcome, encoding), justify="right", no_wrap=True, overflow="crop")
+    table.add_column("checks", justify="right", no_wrap=True, overflow="crop")
+    for place, row in zip(places, counts.to_dict("records"), strict=True):
         numbers = [Text(str(row[o.value]), style=STYLES[o].rich if row[o.value] else "dim") for o in used]
-        words = (Text(encodable(one_line(word), encoding)) for word in place)
-        table.add_row(*words, *numbers, Text(str(row["total"])))
+        table.add_row(*(Text(encodable(one_line(place[i]), encoding)) for i in words), *numbers, str(row["total"]))
     return table

@@ -11,7 +11,6 @@ _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 _ESCAPED = re.compile(f"[\x80-\x9f\u2028\u2029{_BIDI}\ufeff\ufffe\uffff]|[\U0001fffe\U0001ffff]")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>&@]|:(?=\S)")
 _SLUG = re.compile(r"[^A-Za-z0-9_.=,/@+-]")
-_SCHEMES = ("https://", "http://")
 
 
 def clean(value: Any) -> str:
@@ -71,9 +70,10 @@ def slug(value: Any) -> str:
 
 
 def web_url(value: Any) -> str:
-    """Return the value where it is a web address that may become a link, else nothing: ``javascript:`` is none."""
+    """Return the value where it is a web address that may become a link (https only), else nothing."""
     text = str(value)
-    return text if text.lower().startswith(_SCHEMES) and clean(text) == text and not re.search(r"\s", text) else ""
+    safe = text.lower().startswith("https://") and clean(text) == text and not re.search(r"\s", text)
+    return text if safe else ""
 
 
 def number(value: Any, digits: int = 7) -> str:
