@@ -8,9 +8,9 @@ import sys
 
 import tensorflow as tf
 
-right = (1, (5 - 5) // 3 + 1, (3 - 3) // 3 + 1, 1)  # taps 2 apart span 5 rows, taps side by side 3 columns
+right = (1, (9 - 7) // 2 + 1, (9 - 7) // 2 + 1, 1)  # three taps, 3 apart, span 7
 try:
-    y = tf.nn.depthwise_conv2d(tf.ones((1, 5, 3, 1)), tf.ones((3, 3, 1, 1)), (1, 3, 3, 1), "VALID", dilations=(2, 1))
+    y = tf.nn.depthwise_conv2d(tf.ones((1, 9, 9, 1)), tf.ones((3, 3, 1, 1)), (1, 2, 2, 1), "VALID", dilations=(3, 3))
 except (ValueError, tf.errors.OpError) as error:
     print("refused, which is right:", type(error).__name__)
     sys.exit(0)
