@@ -206,6 +206,10 @@ def raising(x, w):
     raise RuntimeError("no\\nkernel")
 
 
+def nothing(x, w):
+    return np.zeros_like(x)
+
+
 def dying(x, w):
     os._exit(9)
 """
@@ -224,12 +228,16 @@ def framework():
 """
 ADAPTER = """\
 from acme import ops
+from crosscorrect.adapter import Grads
 from crosscorrect_adapters.numpy import NumpyAdapter
 
 
 class NAME(NumpyAdapter):
     def conv2d(self, x, w, b, geometry):
         return ops.NAME(x, w)
+
+    def grads(self, x, w, b, dy, geometry):
+        return Grads(ops.NAME(x, w), None)
 """
 SMALL = """\
 crosscorrect: 1
@@ -239,6 +247,8 @@ cases:
   - {id: whole, operation: conv2d, x: {fill: integers, shape: [2, 2, 5, 4]}, w: {fill: integers, shape: [3, 2, 3, 2]}}
   - {id: refused, operation: conv2d, x: {fill: integers, shape: [1, 1, 2, 2]}, w: {fill: integers, shape: [1, 1, 3, 3]},
      expect: error}
+  - {id: slope, operation: conv2d, x: {fill: integers, shape: [1, 1, 2, 2]}, w: {fill: integers, shape: [1, 1, 3, 3]},
+     directions: [grad_input], expect: error}
 """
 
 
@@ -273,6 +283,8 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("raising", "one", "error", 1, "FAILURE: RuntimeError: no"),
         ("raising", "refused", "pass", 0, "they are refused: RuntimeError: no"),
         ("longer", "refused", "fail", 1, "no error, where these arguments make no sense"),
+        ("nothing", "slope", "pass", 0, "there is no output, and its gradient is zero"),
+        ("longer", "slope", "fail", 1, "no error, where these arguments make no sense"),
         ("dying", "one", "crash", 9, "What comes now ended the process in the run"),
     ],
 )

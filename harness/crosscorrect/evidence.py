@@ -61,10 +61,12 @@ def context(run: Run, row: Row, inputs: Mapping[str, Array]) -> dict[str, Any]:
     }
     if row["operation"] == "conv2d":
         found |= _geometry(Geometry.from_json(json.loads(record["geometry"])), shapes)
-        found["meaning"] = found["meaning"] or not found["invalid"]
+        forward = row["direction"] == Direction.FORWARD
+        # of invalid arguments only the forward formula may have a meaning, as the verdict has it
+        found["meaning"] = not found["invalid"] or (found["meaning"] and forward and dtype in dtypes.REAL)
         reaches = not found["transposed"] and row["direction"] in (Direction.FORWARD, Direction.GRAD_WEIGHT)
         found["padded"] = not found["finite"] and reaches and any(map(any, found["outer"]))
-        if row["direction"] != Direction.FORWARD:
+        if not forward:
             target = {"grad_input": "x", "grad_weight": "w", "grad_bias": "b"}[row["direction"]]
             found["right"] = shapes[target]
     else:
@@ -93,7 +95,8 @@ def _plain_output(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
 def _geometry(geometry: Geometry, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The geometry in plain numbers, every one an int, for wherever it has a meaning; see ``frame.py.jinja``.
 
-    ``outer`` are the pads as far as they add zeros, ``inner`` where the image then begins.
+    ``outer`` are the pads as far as they add zeros, ``inner`` where the image then begins; ``meaning`` tells whether the
+    formulas make an output of it, ``nothing`` whether they make an empty one.
     """
     rank, x, w = geometry.rank, shapes["x"], shapes["w"]
     plain = Geometry(
@@ -124,6 +127,7 @@ def _geometry(geometry: Geometry, shapes: Mapping[str, tuple[int, ...]]) -> dict
         "outer": tuple((max(int(begin), 0), max(int(end), 0)) for begin, end in pads),
         "inner": tuple(min(int(begin), 0) for begin, _ in pads),
         "meaning": sensible and min(output[2:]) > 0,
+        "nothing": sensible and min(output) <= 0,
     }
 
 
