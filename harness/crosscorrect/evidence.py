@@ -95,8 +95,8 @@ def _plain_output(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
 def _geometry(geometry: Geometry, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The geometry in plain numbers, every one an int, for wherever it has a meaning; see ``frame.py.jinja``.
 
-    ``outer`` are the pads as far as they add zeros, ``inner`` where the image then begins; ``meaning`` tells whether the
-    formulas make an output of it, ``nothing`` whether they make an empty one.
+    ``outer`` are the pads as far as they add zeros, ``inner`` where the image then begins; ``meaning`` tells whether
+    the formulas make an output of it, ``nothing`` whether they make an empty one.
     """
     rank, x, w = geometry.rank, shapes["x"], shapes["w"]
     plain = Geometry(
