@@ -1,4 +1,4 @@
-"""TensorFlow 2.21.0, CPU, any processor: with padding as a list, 16-bit input gradients are summed over taps in 16 bits.
+"""TensorFlow 2.21.0, CPU, any processor: with padding as a list, 16-bit input gradients are summed in 16 bits.
 
 The middle pixel of 61 by 61 meets all 31 by 31 taps of ones: 961, of which 960 is the nearest bfloat16. The same
 padding as the word "SAME" takes another way, which is right. Upstream: no report found.
