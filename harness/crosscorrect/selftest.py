@@ -37,6 +37,9 @@ predictions, and the small problems tell the same."""
 LEFT_OUT = ("train", "differentiate", "matrix")
 """Operations that no entry of the catalogue is about: they would only repeat what the others tell."""
 KILLING = (Outcome.FAIL, Outcome.ERROR)
+EXPLAINED = ("semantic", "gradient")
+LEGITIMATE = ("subnormals-flushed",)
+"""What frameworks may do: reported as a property, so that nothing kills it."""
 
 
 @dataclass(slots=True)
@@ -67,8 +70,14 @@ class Score:
 
     @property
     def recognised(self) -> bool:
-        """Whether every failure was named rightly, and there was one to name."""
-        return self.diagnosed > 0 and self.named == self.diagnosed
+        """Whether it was named rightly.
+
+        A wrong meaning predicts its output, so that every failure must be named. An arithmetic or a damage leaves a
+        fingerprint, which another may share on one problem: it must be named at least as often as anything else.
+        """
+        if self.kind in EXPLAINED:
+            return self.diagnosed > 0 and self.named == self.diagnosed
+        return self.named > 0 and self.named >= max(self.instead.values(), default=0)
 
 
 def selftest(
@@ -81,7 +90,7 @@ def selftest(
 
     ``on_problem`` hears each problem when it is done.
     """
-    made = mutants.mutants(base, names)
+    made = {name: kind for name, kind in mutants.mutants(base, names).items() if name not in LEGITIMATE}
     adapters = {name: kind("cpu", "eager") for name, kind in made.items()}
     scores = {name: Score(name, getattr(getattr(kind, "entry", None), "kind", "damage")) for name, kind in made.items()}
     right = base("cpu", "eager")
