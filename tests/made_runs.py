@@ -37,11 +37,12 @@ def finished(
     versions: Mapping[str, str] | None = None,
     arrays: Iterable[np.ndarray[Any, Any]] = (),
     env: Iterable[Mapping[str, str]] = (),
+    about: Mapping[str, Mapping[str, Any]] | None = None,
     **info: Any,
 ) -> Path:
     """A finished run folder of these checks, arrays and rows of ``env``; ``info`` changes what ``run.json`` says.
 
-    ``versions`` maps frameworks to theirs.
+    ``versions`` maps frameworks to theirs, and ``about`` problems to what the table ``problems`` says of them.
     """
     rows = list(checks)
     frameworks = list(dict.fromkeys(row.framework for row in rows))
@@ -58,7 +59,7 @@ def finished(
     for record in env:
         segment.write("env", record)
     for problem in dict.fromkeys(row.problem for row in rows):
-        segment.write("problems", problem_row(problem))
+        segment.write("problems", {**problem_row(problem), **(about or {}).get(problem, {})})
     for row in rows:
         segment.write("checks", store.check_record(row))
     for array in arrays:

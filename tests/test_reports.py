@@ -22,10 +22,11 @@ from crosscorrect import gate, oracle, store
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
 from crosscorrect.trajectory import trajectory
-from crosscorrect_reports import examples, figures, frames, junit, learning, markdown, page, refusals, terminal
+from crosscorrect_reports import examples, figures, frames, junit, learning, markdown, page, refusals, suites, terminal
+from made_runs import problem_row
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>]]>\x00\x1b[31m|`a`|<b>**x** =cmd() [red]@you'
-VOID = {"meta", "br", "img", "hr", "input", "link"}
+VOID = {"meta", "br", "img", "hr", "input", "link", "col"}
 X, K = np.arange(9, dtype=np.float32).reshape(3, 3), np.arange(4, dtype=np.float32).reshape(2, 2)
 EDGE = np.ones((6, 8), np.float32)
 EDGE[:, 2:6] = 0
@@ -57,12 +58,11 @@ def check(**changes: Any) -> Check:
 
 def problem(row: Check, **changes: Any) -> dict[str, Any]:
     plain = {
-        "problem": row.problem,
+        **problem_row(row.problem),
         "suite": row.suite,
         "case": row.case,
         "source": row.source,
         "title": row.title,
-        "note": "",
         "operation": row.operation,
         "dtype": row.dtype,
         "show": True,
@@ -122,12 +122,14 @@ def every_outcome(results: Path, text: str) -> store.Run:
                 reason=reason,
                 message=text,
                 stderr=text,
+                property=text,
+                diagnosis=text if outcome is Outcome.FAIL else "",
                 where="0,1",
                 expected=25.0,
                 got=24.0,
             )
             tensors = {"x": X, "w": K, "reference": oracle.corr2d(X, K).value, "output": oracle.corr2d(X, K).value}
-            builder.add(row, tensors, note=text)
+            builder.add(row, tensors, note=text, url=text, level=text, spelling=text)
     return builder.done()
 
 
@@ -254,7 +256,7 @@ def test_totals_add_up_and_every_check_is_in_one_cell(tmp_path: Path) -> None:
     totals = frames.totals(run)
     assert int(totals["total"].sum()) == len(run.checks) == 2 * len(Outcome)
     assert all(int(totals[outcome.value].sum()) == 2 for outcome in Outcome)
-    tables = page.suites(run, frames.judged(run), {}, {})
+    tables = suites.suites(run, frames.judged(run), {}, {})
     cells = [
         cell
         for table in tables
@@ -290,7 +292,7 @@ def test_an_expected_refusal_is_a_skip_with_its_reason_and_no_surprise(tmp_path:
     builder.add(check(outcome=Outcome.UNSUPPORTED, message="cannot"))
     run = builder.done()
     judged, ruling = frames.judged(run, folder), gate.rule(run, folder)
-    surprises, expected, _ = refusals.cards(judged)
+    surprises, expected, _ = refusals.cards(run, judged)
     assert (len(surprises), len(expected), ruling.exit) == (0, 1, Exit.OK)
     root = ET.fromstring(junit.render(run, ruling, judged))  # noqa: S314  our own document
     (skipped,) = root.iter("skipped")

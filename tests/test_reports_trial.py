@@ -120,7 +120,7 @@ def test_the_same_message_with_other_numbers_has_a_card_of_its_own(tmp_path: Pat
         for n, got in enumerate([2, 2, 3])
     ]
     run = store.load(finished(tmp_path / "run", rows))
-    surprises, _, _ = refusals.cards(frames.judged(run))
+    surprises, _, _ = refusals.cards(run, frames.judged(run))
     assert [[row["problem"] for row in card.checks] for card in surprises] == [["s/c0", "s/c1"], ["s/c2"]]
 
 

@@ -9,7 +9,7 @@ from crosscorrect.gate import UNFINISHED
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from crosscorrect.gate import Cause, Ruling
     from crosscorrect.store import Run
@@ -53,11 +53,13 @@ def telling(ruling: Ruling, limit: int = 0, run: Run | None = None) -> list[Told
     known = {} if run is None else _diagnoses(run)
     groups: dict[tuple[str, ...], _Group] = {}
     for cause in sorted(ruling.causes, key=lambda cause: not cause.missing):
-        diagnosis = _diagnosis(cause, known)
-        key = (cause.framework, "diagnosed", diagnosis) if diagnosis else (cause.framework, str(cause.missing), cause.says)
-        group = groups.setdefault(key, _Group())
+        end = len(f": {cause.says}")
+        found = list(dict.fromkeys(known.get(sentence[:-end], "") for sentence in cause.sentences))
+        named = {cause_of(diagnosis) for diagnosis in found}
+        name = named.pop() if len(named) == 1 else ""
+        group = groups.setdefault((cause.framework, name) if name else (cause.framework, "", str(id(cause))), _Group())
         group.causes.append(cause)
-        group.diagnoses += [diagnosis] if diagnosis else []
+        group.diagnoses += found if name else []
     told = [_told(group, limit) for group in groups.values()]
     return [*told, *(Told(one_line(other, limit)) for other in others(ruling))]
 
@@ -89,15 +91,10 @@ def _diagnoses(run: Run) -> dict[str, str]:
     return {f"{framework} {mode} {problem} {direction}": str(d) for framework, mode, problem, direction, d in names}
 
 
-def _diagnosis(cause: Cause, known: Mapping[str, str]) -> str:
-    """Return what explains every check of a cause, if one thing does."""
-    end = len(f": {cause.says}")
-    found = {cause_of(known.get(sentence[:-end], "")) for sentence in cause.sentences}
-    return found.pop() if len(found) == 1 else ""
-
-
 def _told(group: _Group, limit: int) -> Told:
-    first, diagnosis = group.causes[0], one_line(next(iter(group.diagnoses), ""), limit)
+    first, distinct = group.causes[0], dict.fromkeys(group.diagnoses)
+    # of several the evidence differs
+    diagnosis = one_line("".join(distinct) if len(distinct) == 1 else cause_of(next(iter(distinct), "")), limit)
     if len(group.causes) == 1:
         return Told(_line(first, limit), diagnosis)
     problems = [problem for cause in group.causes for problem in cause.problems]

@@ -71,11 +71,18 @@ class Example:
 
 def examples(run: Run, judged: pd.DataFrame) -> list[Example]:
     """Every case that asks to be drawn, in the order of the suites, with the answers of all frameworks."""
-    forward = judged[judged["direction"] == Direction.FORWARD]
-    by_problem = {problem: part.to_dict("records") for problem, part in forward.groupby("problem", sort=False)}
+    drawn = {
+        name: problem
+        for name, problem in frames.problems(run).items()
+        if problem["show"] and problem["operation"] in DRAWN
+    }
+    forward = judged[(judged["direction"] == Direction.FORWARD) & judged["problem"].isin(list(drawn))]
+    by_problem: dict[str, list[Row]] = {}
+    for row in forward.to_dict("records"):
+        by_problem.setdefault(row["problem"], []).append(row)
     cases: dict[tuple[str, str], list[Row]] = {}
-    for problem in frames.problems(run).values():
-        if problem["show"] and problem["operation"] in DRAWN and problem["problem"] in by_problem:
+    for name, problem in drawn.items():
+        if name in by_problem:
             cases.setdefault((problem["suite"], problem["case"]), []).append(problem)
     made = [_example(run, problems, by_problem) for problems in cases.values()]
     return [example for example in made if example.panels]

@@ -26,7 +26,7 @@ QUESTION = ["suite", "case", "problem", "direction"]
 def places(run: Run) -> list[tuple[str, str, str]]:
     """Every (framework, mode, device) of a run, frameworks in the order that the run names them."""
     order = {name: index for index, name in enumerate(run.info["frameworks"])}
-    found = {tuple(row) for row in run.checks[PLACE].itertuples(index=False)}
+    found = {tuple(row) for row in run.checks[PLACE].drop_duplicates().itertuples(index=False)}
     modes = {"eager": 0, "compiled": 1}
     return sorted(found, key=lambda p: (order.get(p[0], len(order)), p[0], p[2], modes.get(p[1], 2), p[1]))
 
@@ -74,7 +74,7 @@ def judged(run: Run, folder: Path | None = None) -> pd.DataFrame:
     rows = run.checks.to_dict("records")
     entries = [loaded[r["framework"]].of(r["problem"], r["direction"], r["mode"], r["device"]) for r in rows]
     surprises = [gate.as_expected(row, entry) for row, entry in zip(rows, entries, strict=True)]
-    table = run.checks.copy()
+    table = run.checks.astype(object)  # rows are read one by one, which is several times as fast from plain objects
     table["entry"] = pd.Series(entries, index=table.index, dtype=object)
     table["surprise"] = surprises
     return table

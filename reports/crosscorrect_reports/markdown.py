@@ -1,4 +1,4 @@
-"""A report in Markdown for a pull request: the verdict, totals, surprises, and one row of glyphs per case."""
+"""A report in Markdown for a pull request: the verdict, totals, surprises, properties, and rows of glyphs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from crosscorrect_reports import frames
 from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
 from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
-from crosscorrect_reports.page import suites
+from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import cards
+from crosscorrect_reports.suites import suites
 from crosscorrect_reports.text import code, markdown, measured, plural
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
-    from crosscorrect_reports.page import SuiteTable
     from crosscorrect_reports.refusals import Card
+    from crosscorrect_reports.suites import Gathered, SuiteTable
 
 MOST_SURPRISES = 40
 """How many surprises are told one by one; a comment on a pull request has a limit of length."""
@@ -37,8 +38,11 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         *_totals(run),
         *_surprises(surprises, others(ruling)),
     ]
-    for table in suites(run, judged, anchors, {}):
+    tables = suites(run, judged, anchors, {})
+    lines += _suites(run, tables)
+    for table in tables:
         lines += _suite(run, table)
+    lines += _properties(run)
     lines += _refusals(refusals)
     lines += [
         "<details><summary>Run it again</summary>",
@@ -93,6 +97,8 @@ def _surprises(cards_: list[Card], rest: list[str]) -> list[str]:
             f"- {STYLES[Outcome(card.outcome)].glyph} **{markdown(card.framework)}** {markdown(card.modes)} "
             f"{which}: {card.outcome}{reason}. {markdown(card.message, 400)}"
         )
+        if card.diagnosis:
+            lines[-1] += f"; diagnosis: {markdown(card.diagnosis, 300)}"
         if card.place:
             lines[-1] += f" Against {code(card.place)}: {markdown(card.why, 200)}"
     if len(cards_) > MOST_SURPRISES:
@@ -100,23 +106,70 @@ def _surprises(cards_: list[Card], rest: list[str]) -> list[str]:
     return [*lines, *(f"- {markdown(other, 400)}" for other in rest), ""]
 
 
+def _heads(run: Run) -> list[str]:
+    return [markdown(f"{framework} {mode}") for framework, mode, _ in frames.places(run)]
+
+
+def _cell(cell: Gathered | None, *, total: bool = False) -> str:
+    """A glyph, bold where something is not as expected, and how many passed where not all did (or ``total``)."""
+    if cell is None:
+        return ""
+    glyph = STYLES[Outcome(cell.outcome)].glyph
+    count = f" {cell.passed}/{cell.total}" if cell.passed != cell.total else f" {cell.total}" if total else ""
+    return f"{f'**{glyph}**' if cell.surprise else glyph}{count}"
+
+
+def _suites(run: Run, tables: list[SuiteTable]) -> list[str]:
+    if not tables:
+        return []
+    heads = _heads(run)
+    rows = (
+        [markdown(table.name), str(len(table.cases)), *(_cell(cell, total=True) for cell in table.cells)]
+        for table in tables
+    )
+    return [
+        _row(["suite", "cases", *heads]),
+        _row(["---", "---:", *(":-:" for _ in heads)]),
+        *(_row(row) for row in rows),
+        "",
+    ]
+
+
 def _suite(run: Run, table: SuiteTable) -> list[str]:
+    """The cases of a suite, but only those in which something does not pass, unless it is one that shows examples."""
+    told = [case for case in table.cases if table.shown or not case.plain]
+    if not told:
+        return []
+    heads = _heads(run)
     counts = f"{plural(len(table.cases), 'case')}, {plural(table.checks, 'check')}"
-    heads = [f"{framework} {mode}" for framework, mode, _ in frames.places(run)]
     lines = [
         f"<details><summary>{markdown(table.name)}: {counts}</summary>",
         "",
-        _row(["case", "source", *(markdown(head) for head in heads), "error / bound"]),
+        _row(["case", "source", *heads, "error / bound"]),
         _row(["---", "---", *(":-:" for _ in heads), "---:"]),
     ]
-    for case in table.cases:
-        cells = []
-        for cell in case.cells:
-            count = "" if cell is None or cell.passed == cell.total else f" {cell.passed}/{cell.total}"
-            glyph = "" if cell is None else STYLES[Outcome(cell.outcome)].glyph
-            cells.append(f"**{glyph}**{count}" if cell is not None and cell.surprise else f"{glyph}{count}")
+    for case in told:
+        cells = [_cell(cell) for cell in case.cells]
         lines.append(_row([markdown(case.title or case.case), markdown(case.source), *cells, measured(case.ratio)]))
-    return [*lines, "", "</details>", ""]
+    rest = len(table.cases) - len(told)
+    return [*lines, "", *([f"{plural(rest, 'other case')} passed everywhere.", ""] if rest else []), "</details>", ""]
+
+
+def _properties(run: Run) -> list[str]:
+    """The properties in which frameworks, or checks of one, differ; of the others the number."""
+    found = topics(run)
+    told = [topic for topic in found if topic.differs]
+    if not found:
+        return []
+    heads, alike = _heads(run), len(found) - len(told)
+    lines = ["<details><summary>Properties: where frameworks legitimately differ</summary>", ""]
+    if told:
+        lines += [_row(["property", *heads, "for example"]), _row(["---", *("---" for _ in heads), "---"])]
+    for topic in told:
+        cells = [", ".join(f"{markdown(way.way)} {way.count}" for way in cell) for cell in topic.cells]
+        lines.append(_row([markdown(topic.name), *cells, code(topic.example)]))
+    counted = "1 property is" if alike == 1 else f"{alike} properties are"
+    return [*lines, "", *([f"{counted} the same in every check.", ""] if alike else []), "</details>", ""]
 
 
 def _refusals(cards_: list[Card]) -> list[str]:

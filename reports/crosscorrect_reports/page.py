@@ -92,7 +92,9 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else clean(value),
     )
-    environment.filters.update(number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url)
+    environment.filters.update(
+        number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url
+    )
     environment.globals.update(
         zip=zip,
         glyphs={o.value: style.glyph for o, style in STYLES.items()},

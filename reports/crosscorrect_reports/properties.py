@@ -75,7 +75,7 @@ def topics(run: Run) -> list[Topic]:
     """Return every topic of a run: first those with several answers; each kind in the order of the problems."""
     places = {place: index for index, place in enumerate(frames.places(run))}
     rank = {problem: index for index, problem in enumerate(run.problems["problem"])}
-    shown = run.checks[run.checks["property"] != ""]
+    shown = run.checks.loc[run.checks["property"] != "", [*frames.PLACE, "problem", "property"]]
     rows = sorted(shown.to_dict("records"), key=lambda row: rank.get(row["problem"], len(rank)))
     found: dict[str, list[dict[str, Way]]] = {}
     turns: dict[str, dict[str, int]] = {}

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.causes import cause_of, some
@@ -160,9 +162,8 @@ def speeches(run: Run, judged: pd.DataFrame, anchors: dict[int, str]) -> list[Sp
     """Problem 2: what automatic differentiation makes of the double loop, by framework, mode and loop."""
     known = frames.problems(run)
     told: dict[tuple[str, str], dict[str, dict[tuple[str, str], Said]]] = {}
-    for number, row in enumerate(judged.to_dict("records")):
-        if row["operation"] != "differentiate":
-            continue
+    asked = np.flatnonzero(judged["operation"] == "differentiate")
+    for number, row in zip(asked.tolist(), judged.iloc[asked].to_dict("records"), strict=True):
         loop = known.get(row["problem"], {}).get("settings", {}).get("loop", "")
         kind = _kind(row)
         # the exception's first words are the answer; shapes and addresses in it may differ from problem to problem

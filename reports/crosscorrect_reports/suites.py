@@ -129,7 +129,8 @@ class SuiteTable:
 def suites(run: Run, judged: pd.DataFrame, anchors: dict[int, str], shown: dict[str, str]) -> list[SuiteTable]:
     """Every check of the run in the order of the suites; each check is in exactly one cell.
 
-    ``anchors`` leads from the number of a row of ``judged`` to what is told of it, ``shown`` from a case to its example.
+    ``anchors`` leads from the number of a row of ``judged`` to what is told of it, ``shown`` from a case
+    to its example.
     """
     rows, known, places = judged.to_dict("records"), frames.problems(run), frames.places(run)
     titles = {suite["name"]: suite["title"] for suite in run.info.get("suites", [])}

@@ -19,7 +19,9 @@ def clean(value: Any) -> str:
     Control characters become their pictures (ESC is ␛), except for newline and tab; C1 controls, characters that
     reorder text, and lone surrogates become backslash escapes. All that is left is allowed in XML 1.0.
     """
-    text = str(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\r\n", "\n")
+    if (text := str(value)).isascii() and text.isprintable():
+        return text  # nearly all that is said
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r\n", "\n")
     shown = "".join(_picture(character) for character in text)
     return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), shown)
 
