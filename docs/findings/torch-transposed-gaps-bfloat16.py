@@ -1,7 +1,7 @@
 """PyTorch 2.13.0, CPU with AMX: bfloat16 outputs of a transposed correlation that no tap reaches are not written.
 
 The last plane exists by output_padding only, and every other column lies between strides: both are 0.
-Upstream: neighbours of it are fixed in https://github.com/uxlfoundation/oneDNN/issues/5402
+Upstream: neighbours of it are fixed in https://github.com/uxlfoundation/oneDNN/pull/5402
 """
 
 import os
