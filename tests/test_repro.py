@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "mxnet")
 IMPORTS = {"numpy": set(), "torch": {"torch"}, "tensorflow": {"tensorflow"}, "jax": {"jax"}, "mxnet": {"mxnet"}}
-STANDARD = {"base64", "pathlib", "platform", "sys", "numpy"}
+STANDARD = {"base64", "os", "pathlib", "platform", "sys", "numpy"}
 WIDEST = 160
 """No line of a script is longer: a few calls are, than black would have them."""
 
@@ -206,6 +206,12 @@ def raising(x, w):
     raise RuntimeError("no\\nkernel")
 
 
+def unwritten(x, w):
+    y = right(x, w)
+    y[-1] = np.empty(y.shape[1:], y.dtype)
+    return y
+
+
 def nothing(x, w):
     return np.zeros_like(x)
 
@@ -283,6 +289,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("raising", "one", "error", 1, "FAILURE: RuntimeError: no"),
         ("raising", "refused", "pass", 0, "they are refused: RuntimeError: no"),
         ("longer", "refused", "fail", 1, "no error, where these arguments make no sense"),
+        ("unwritten", "one", "fail", 1, "elements are wrong"),
         ("nothing", "slope", "pass", 0, "there is no output, and its gradient is zero"),
         ("longer", "slope", "fail", 1, "no error, where these arguments make no sense"),
         ("dying", "one", "crash", 9, "What comes now ended the process in the run"),

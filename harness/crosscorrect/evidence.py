@@ -16,6 +16,7 @@ from crosscorrect import dtypes, literals
 from crosscorrect.errors import UsageError
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction, Outcome
+from crosscorrect.process import DIRTY_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Row = Mapping[str, Any]
 
+_FAILURES = (Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT)
+"""What may come from memory that was never written: there a script runs on memory like a worker's."""
 _SIGNIFICANDS = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
 
 
@@ -57,6 +60,7 @@ def context(run: Run, row: Row, inputs: Mapping[str, Array]) -> dict[str, Any]:
         "bias": "b" in inputs and row["operation"] != "matrix",
         "about": _about(run, row),
         "recorded": _recorded(row),
+        "tunables": DIRTY_MEMORY if row["outcome"] in _FAILURES else "",
         **_data(inputs, dtype),
     }
     if row["operation"] == "conv2d":

@@ -16,6 +16,7 @@ import pytest
 from crosscorrect import api, repro
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Outcome
+from crosscorrect.process import DIRTY_MEMORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +116,7 @@ def written(run: Run, folder: Path) -> dict[Path, dict[str, Any]]:
 def python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """This interpreter, in a folder, without this project's own sources on its path."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment["GLIBC_TUNABLES"] = DIRTY_MEMORY  # a script that shows a failure would start itself again for it
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
