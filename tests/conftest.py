@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from crosscorrect.model import Check
 
 
-# a busy machine is no defect of the code: no test of ours is a timed assertion
-settings.register_profile("unhurried", deadline=None)
+# a busy machine is no defect of the code: no test of ours is a timed assertion; examples enough for every run to try
+# others, few enough for the suite to be run often
+settings.register_profile("unhurried", deadline=None, max_examples=40)
 settings.load_profile("unhurried")
 
 

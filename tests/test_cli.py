@@ -94,7 +94,7 @@ def test_a_message_in_the_log_is_its_first_line_and_no_terminal_obeys_it(suite: 
     assert "\x1b" not in told
 
 
-def test_what_the_expectations_list_is_marked_as_expected(suite: Path, tmp_path: Path) -> None:
+def test_what_the_expectations_list_is_not_told_as_it_happens(suite: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "crosscorrect: 1\nframework: Raises\nversions: ''\n"
         "expect:\n- {problems: tiny/one, outcome: error, reason: It raises., message: descriptor}\n",
@@ -103,7 +103,7 @@ def test_what_the_expectations_list_is_marked_as_expected(suite: Path, tmp_path:
     arguments = ("-f", "Raises", "--adapter", "Raises=mutants:Raises", "--results", tmp_path / "results")
     result = invoke("run", suite, *arguments, "--expectations", tmp_path, "--no-report")
     assert result.exit_code == Exit.OK, result.stderr
-    assert "Raises eager tiny/one forward: error as expected, RuntimeError: could not" in result.stderr
+    assert "Raises eager tiny/one" not in result.stderr
 
 
 def test_what_is_missing_is_said_once_and_not_for_each_check(suite: Path, tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_invalid_arguments_are_refused_unless_an_error_is_expected(tmp_path: Pat
         (
             {"geometry": {"stride": 0}, "directions": ["forward", "grad_input"]},
             "c.directions",
-            "forward direction only",
+            "no formula tells the shape",
         ),
         ({"geometry": {"stride": 0}, "verify": "checksum"}, "c.verify", "no output to verify"),
         ({"operation": "corr2d", "x": [[1]], "w": [[1, 2]], "geometry": None}, "c.expect", "only conv2d can"),

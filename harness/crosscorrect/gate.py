@@ -69,9 +69,8 @@ UNFINISHED = "the run was not finished"
 def rule(run: Run, folder: Path | None = None) -> Ruling:
     """Judge a run against the expectations in a folder (default: those that ship with crosscorrect).
 
-    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole, at level
-    ``ci`` or above. A run
-    that was not finished is incomplete, and what it holds so far is judged.
+    Whether an entry is stale, and whether too few checks were executed, is asked only of suites that ran whole, at
+    level ``ci`` or above. A run that was not finished is incomplete, and what it holds so far is judged.
     """
     known = expectations.versions(run.env.to_dict("records"))
     rows: list[Row] = run.checks.to_dict("records")
