@@ -1,6 +1,7 @@
 """TensorFlow 2.21.0, CPU with oneDNN, any processor: the kernel gradient of a strided 1x1 correlation breaks memory.
 
-Fewer than 16 input channels: it writes beyond a buffer, and the process dies within some calls (SIGABRT or SIGSEGV).
+Fewer than 16 input channels: it writes beyond a buffer, and the process dies (SIGSEGV, SIGABRT)
+within some calls.
 Upstream: https://github.com/uxlfoundation/oneDNN/issues/6035
 """
 

@@ -1,4 +1,4 @@
-"""TensorFlow 2.21.0, CPU with AMX and oneDNN: the bfloat16 gradient of taps that never meet the image is not written.
+"""TensorFlow 2.21.0, CPU with AVX512 and oneDNN: the bfloat16 gradient of taps that never meet the image is unwritten.
 
 Seven taps over an image one wide: all but the fourth see padding only, and their gradient is 0. What comes back is
 what lay in that memory. Upstream: no report found.

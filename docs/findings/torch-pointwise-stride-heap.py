@@ -1,6 +1,7 @@
 """PyTorch 2.13.0, CPU, any processor: the kernel gradient of a strided 1x1 correlation in channels_last breaks memory.
 
-Fewer than 16 input channels: it writes beyond a buffer, and the process dies within some calls (SIGABRT or SIGSEGV).
+Fewer than 16 input channels: it writes beyond a buffer, and the process dies (SIGSEGV, SIGABRT)
+within some calls, or hangs (AVX2).
 Upstream: https://github.com/uxlfoundation/oneDNN/issues/6035
 """
 
