@@ -85,10 +85,11 @@ def selftest(
     problems: Sequence[Problem],
     names: tuple[str, ...] = (),
     on_problem: Callable[[Problem], None] = lambda _: None,
+    seed: int = 0,
 ) -> list[Score]:
     """Every mutant of an adapter class (or those of these names) through problems; in the order of the catalogue.
 
-    ``on_problem`` hears each problem when it is done.
+    ``on_problem`` hears each problem when it is done; ``seed`` gives every fill other data, as in a run.
     """
     made = {name: kind for name, kind in mutants.mutants(base, names).items() if name not in LEGITIMATE}
     adapters = {name: kind("cpu", "eager") for name, kind in made.items()}
@@ -96,7 +97,7 @@ def selftest(
     right = base("cpu", "eager")
     for problem in problems:
         if problem.operation not in LEFT_OUT and not problem.invalid:
-            _Trial(Preparation().get(problem), right).put(adapters, scores)
+            _Trial(Preparation(seed).get(problem), right).put(adapters, scores)
         on_problem(problem)
     return list(scores.values())
 

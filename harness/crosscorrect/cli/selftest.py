@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 @click.argument("suites", metavar="[SUITE]...", nargs=-1)
 @click.option("--level", type=click.Choice(LEVELS), default="smoke", show_default=True, help="Cases up to this level.")
 @click.option("-k", "--mutant", "names", multiple=True, metavar="NAME", help="Only this mutant; repeat.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
 @click.option("--minimal", "smallest", is_flag=True, help="Print a small set of problems that kills every mutant.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of the mutants that are killed and named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def selftest(
-    suites: tuple[str, ...], level: str, names: tuple[str, ...], smallest: bool, quiet: bool, as_json: bool
+    suites: tuple[str, ...],
+    level: str,
+    names: tuple[str, ...],
+    seed: int,
+    smallest: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Put every mutant of the NumPy adapter through suites: each must be caught, and its cause named.
 
@@ -40,7 +47,7 @@ def selftest(
     problems = api.select([load_suite(path) for path in find_suites(list(suites))], (), level)
     with Progress(console=Console(stderr=True), disable=as_json or quiet) as progress:
         bar = progress.add_task("mutants", total=len(problems))
-        scores = trial.selftest(base, problems, names, lambda _: progress.advance(bar))
+        scores = trial.selftest(base, problems, names, lambda _: progress.advance(bar), seed)
     lost = [s for s in scores if not s.killed]
     misnamed = [s for s in scores if s.cases and not s.recognised]
     if as_json:
