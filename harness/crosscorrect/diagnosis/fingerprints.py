@@ -34,6 +34,8 @@ EMULATED = 2**17
 """Images of up to this many elements are put through the emulations."""
 SINGLE = 30.0
 """The effective bits from which an output is better than float32 can be."""
+BEYOND = 4.0
+"""How many times the sum of its absolute terms an element may be and still be some arithmetic's."""
 LEAST = 3.0
 """The effective bits below which an output is not taken for an inaccurate right one."""
 
@@ -44,6 +46,8 @@ def recognised(answer: Answer, declared: str = "strict") -> list[Cause]:
         return []
     if answer.given.dtype not in bounds.FORMATS:
         return list(_predicted(answer, math.nan, declared))
+    if np.any(np.abs(answer.output) > BEYOND * answer.right.scale + bounds.FORMATS[answer.given.dtype].eta):
+        return []  # no arithmetic makes more of a sum than its terms: that is memory, not rounding
     bits = effective_bits(answer)
     if not answer.tight and answer.wrong.sum() < min(3, answer.wrong.size / 4) and not _all_over(answer):
         return []  # one or two elements are damage, no arithmetic
