@@ -1,8 +1,8 @@
 """How often the suites catch what is hard to catch: wrong arithmetics and single lost products, over twenty seeds.
 
-``python docs/measure/power.py [SEEDS]`` puts each mutant through level ``smoke``, which level ``ci`` holds, with the data
-of one seed after the other, and prints in how many of them it was killed, and by how many cases at least. The lost tap
-is asked of sums of 4608 products only.
+``python docs/measure/power.py [SEEDS]`` puts each mutant through level ``smoke``, which level ``ci`` holds, with the
+data of one seed after the other, and prints in how many of them it was killed, and by how many cases at least. The
+lost tap is asked of sums of 4608 products only.
 """
 
 from __future__ import annotations
