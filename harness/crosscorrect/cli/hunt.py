@@ -8,42 +8,12 @@ from pathlib import Path
 
 import click
 
-from crosscorrect.adapter import ARITHMETICS, MODES
-from crosscorrect.cli.options import finite, pairs
+from crosscorrect.cli.options import asking, finite
 from crosscorrect.problem import DTYPES
 
 
 @click.command()
-@click.option(
-    "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here."
-)
-@click.option(
-    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter."
-)
-@click.option(
-    "--adapter",
-    "targets",
-    multiple=True,
-    callback=pairs,
-    metavar="NAME=MODULE:CLASS",
-    help="An adapter that is not installed as an entry point.",
-)
-@click.option(
-    "-m",
-    "--mode",
-    type=click.Choice([*MODES, "all"]),
-    default="eager",
-    show_default=True,
-    help="How frameworks execute; all: every mode each one offers.",
-)
-@click.option("-d", "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="DEVICE")
-@click.option(
-    "--arithmetic",
-    type=click.Choice(ARITHMETICS),
-    default="strict",
-    show_default=True,
-    help="The numeric contract that results are judged by.",
-)
+@asking
 @click.option(
     "--problems", "count", type=click.IntRange(1, 10**7), default=1000, show_default=True, help="How many problems."
 )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.adapter import ARITHMETICS, MODES
-from crosscorrect.cli.options import finite, pairs
+from crosscorrect.cli.options import asking, finite
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
@@ -23,36 +22,7 @@ RUN_FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
-@click.option(
-    "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here."
-)
-@click.option(
-    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter."
-)
-@click.option(
-    "--adapter",
-    "targets",
-    multiple=True,
-    callback=pairs,
-    metavar="NAME=MODULE:CLASS",
-    help="An adapter that is not installed as an entry point.",
-)
-@click.option(
-    "-m",
-    "--mode",
-    type=click.Choice([*MODES, "all"]),
-    default="eager",
-    show_default=True,
-    help="How frameworks execute; all: every mode each one offers.",
-)
-@click.option("-d", "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="DEVICE")
-@click.option(
-    "--arithmetic",
-    type=click.Choice(ARITHMETICS),
-    default="strict",
-    show_default=True,
-    help="The numeric contract that results are judged by.",
-)
+@asking
 @click.option(
     "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
 )

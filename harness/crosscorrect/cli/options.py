@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crosscorrect.adapter import ARITHMETICS, MODES
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 def pairs(_: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
@@ -27,3 +31,45 @@ def finite(_: click.Context, param: click.Parameter, value: float | None) -> flo
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a number of seconds", param=param)
     return value
+
+
+ASKED = (
+    click.option(
+        "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here."
+    ),
+    click.option(
+        "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="A framework's interpreter."
+    ),
+    click.option(
+        "--adapter",
+        "targets",
+        multiple=True,
+        callback=pairs,
+        metavar="NAME=MODULE:CLASS",
+        help="An adapter that is not installed as an entry point.",
+    ),
+    click.option(
+        "-m",
+        "--mode",
+        type=click.Choice([*MODES, "all"]),
+        default="eager",
+        show_default=True,
+        help="How frameworks execute; all: every mode each one offers.",
+    ),
+    click.option("-d", "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="DEVICE"),
+    click.option(
+        "--arithmetic",
+        type=click.Choice(ARITHMETICS),
+        default="strict",
+        show_default=True,
+        help="The numeric contract that results are judged by.",
+    ),
+)
+"""The options that say which frameworks are asked, where they are, and how they compute."""
+
+
+def asking(command: Command) -> Command:
+    """Give a command the options of ``ASKED``, in this order."""
+    for option in reversed(ASKED):
+        command = option(command)
+    return command
