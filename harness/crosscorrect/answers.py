@@ -29,7 +29,6 @@ Counts: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 CONJUGATED, PLAINLY = "gradient conjugated", "gradient not conjugated"
-UNDECIDED = "complex × non-finite undecided"
 
 _WHOLE = 2.0**53
 

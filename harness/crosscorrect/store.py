@@ -154,25 +154,11 @@ def check_record(check: Check) -> dict[str, Any]:
 
 def problem_record(problem: Problem) -> dict[str, Any]:
     """A problem as a mapping of JSON values: all that a reader of the run needs to know about it."""
-    plain = (
-        "suite",
-        "case",
-        "source",
-        "title",
-        "note",
-        "operation",
-        "dtype",
-        "show",
-        "level",
-        "spelling",
-        "url",
-        "invalid",
-    )
     geometry = None if problem.geometry is None else problem.geometry.to_json()
     nested = {"geometry": geometry, "settings": problem.settings, "arrays": problem.arrays, "expect": problem.expect}
     return {
         "problem": problem.id,
-        **{name: getattr(problem, name) for name in plain},
+        **{name: getattr(problem, name) for name in COLUMNS["problems"] if name not in ("problem", *nested)},
         **{name: json.dumps(value, ensure_ascii=False) for name, value in nested.items()},
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,35 +219,6 @@ def _change_of_kernel(kernel: Array, right: Array, differ: Array, limit: float) 
     more = f"; and {len(places) - MOST} more" if len(places) > MOST else ""
     lost = all(abs(kernel[tuple(p)]) <= limit for p in places)
     return "kernel-taps-lost" if lost else "another-kernel", f"{shown}{more}"
-
-
-def _border(answer: Answer) -> Iterator[Cause]:
-    """Wrong only where windows reach into the padding: what stands there instead of zeros."""
-    g = answer.given
-    if answer.direction is not Direction.FORWARD or g.geometry.transposed or answer.output.size > 2**18:
-        return
-    pads = g.geometry.pads(g.x.shape[2:], g.w.shape[2:])
-    if not any(n for pair in pads for n in pair) or np.iscomplexobj(answer.output):
-        return
-    frame = np.pad(np.zeros(g.x.shape), [(0, 0), (0, 0), *pads], constant_values=1.0)
-    geometry = replace(g.geometry, padding=((0, 0),) * g.geometry.rank)
-    unit = oracle.forward(frame, g.w, None, geometry, "float32")
-    touched = unit.scale > 0
-    wrong = answer.wrong if answer.wrong is not None else touched
-    if bool(np.any(wrong & ~touched)) or not wrong.any():
-        return
-    off = answer.output - answer.right.value
-    base = float(np.vdot(unit.value, unit.value))
-    constant = float(np.vdot(unit.value, off)) / base if base else 0.0
-    if constant and bool(
-        np.all(np.abs(off - constant * unit.value) <= 2.0 * answer.rounding + 1e-6 * np.abs(constant) * unit.scale)
-    ):
-        said = f"the border is padded with {constant:.6g} instead of zeros"
-        yield _cause("constant-padding", said, f"solved from all {off.size} elements", 1.0)
-    elif int(wrong.sum()) > 0.5 * int(touched.sum()) and not touched.all():
-        said = "the output is wrong only where windows reach into the padding: something else than zeros stands there"
-        evidence = f"{int(wrong.sum())} of {int(touched.sum())} such elements are wrong, and no other"
-        yield _cause("padding-not-zero", said, evidence, float(np.mean(~wrong)))
 
 
 def _order(answer: Answer) -> Iterator[Cause]:
