@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import store
+from crosscorrect import store, tables
 from crosscorrect.model import Check, Direction, Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Ou
 
 def problem_row(problem: str) -> dict[str, Any]:
     suite, _, case = problem.partition("/")
-    plain = dict.fromkeys(store.COLUMNS["problems"], "")
+    plain = dict.fromkeys(tables.COLUMNS["problems"], "")
     return {**plain, "problem": problem, "suite": suite, "case": case, "show": False, "invalid": False}
 
 
@@ -61,7 +61,7 @@ def finished(
     for problem in dict.fromkeys(row.problem for row in rows):
         segment.write("problems", {**problem_row(problem), **(about or {}).get(problem, {})})
     for row in rows:
-        segment.write("checks", store.check_record(row))
+        segment.write("checks", tables.check_record(row))
     for array in arrays:
         segment.keep(array)
     segment.close()

@@ -31,6 +31,8 @@ class Plan:
     """What a run is asked to do. ``modes`` empty means every mode that each framework offers.
 
     ``limit`` in seconds replaces every problem's own when given. ``seed`` other than 0 gives every fill other data.
+    ``memory`` is how many bytes a worker may take, None without a limit. Without ``confirm`` a failure is not asked
+    once more in a fresh process.
     """
 
     problems: Sequence[Problem]
@@ -40,6 +42,8 @@ class Plan:
     arithmetic: str = "strict"
     limit: float | None = None
     seed: int = 0
+    memory: int | None = None
+    confirm: bool = True
 
 
 @dataclass(frozen=True, slots=True)

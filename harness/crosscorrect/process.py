@@ -32,6 +32,7 @@ STACK_GRACE = 0.5
 """Seconds a hung worker gets to print its stacks before it is killed."""
 
 STDERR_TAIL = 16 * 1024
+MEMORY_LIMIT: int | None = None
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 SWITCHES = (
@@ -62,9 +63,9 @@ COMPILERS = ("CC", "CXX")
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
     """The worker did not answer: ``crash`` (it died) or ``timeout`` (it was killed at its limit)."""
 
-    def __init__(self, kind: str, message: str, stderr: str) -> None:
+    def __init__(self, kind: str, message: str, stderr: str, *, outside: bool = False) -> None:
         super().__init__(message)
-        self.kind, self.message, self.stderr = kind, message, stderr
+        self.kind, self.message, self.stderr, self.outside = kind, message, stderr, outside
 
 
 def switches() -> dict[str, str]:
@@ -113,7 +114,14 @@ class _Tail:
 class Worker:
     """A live worker of one framework. ``hello`` holds what it said of itself. Close it, or use it as a context."""
 
-    def __init__(self, framework: Framework, *, greet: bool = True, more: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        framework: Framework,
+        *,
+        greet: bool = True,
+        more: Mapping[str, str] | None = None,
+        memory: int | None = None,
+    ) -> None:
         """Start the framework's interpreter and, unless told not to, ``greet`` it.
 
         Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
@@ -231,6 +239,10 @@ class Worker:
         if reply.get("type") != "reply" or reply.get("nonce") != self._nonce:
             raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
         return reply, results
+
+    def suspicion(self) -> str:
+        """Why this worker may not be what it was; empty where nothing speaks against it."""
+        return ""
 
     def printed(self) -> str:
         """The tail of what the worker printed since the last call began."""

@@ -9,6 +9,7 @@ from crosscorrect.errors import IncompleteError
 from crosscorrect.registry import adapters, locate
 from crosscorrect.sources import fingerprint
 from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.R
     sources = {name: digest for run in runs for name, digest in run.info.get("sources", {}).items()}
     folder = store.create(results, store.new_run_id(), {"frameworks": names, **info, "sources": sources})
     tables = {}
-    for table in store.TABLES:
+    for table in TABLES:
         frames = [frame for run in runs if len(frame := getattr(run, table))]
         joined = pd.concat(frames, ignore_index=True) if frames else getattr(runs[0], table)
         unique = {"problems": "problem", "arrays": "digest"}.get(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from crosscorrect import expectations, gate
 from crosscorrect.model import Check, Outcome
-from crosscorrect.store import check_record
+from crosscorrect.tables import check_record
 
 if TYPE_CHECKING:
     from pathlib import Path
