@@ -58,6 +58,29 @@ class InProcess:
         pass
 
 
+class Unforked(InProcess):
+    """The same in the place of ``process.Worker``, with the NumPy adapter."""
+
+    def __init__(self, framework: Framework, **_: Any) -> None:
+        from crosscorrect_adapters.numpy import NumpyAdapter
+
+        super().__init__(NumpyAdapter)
+        identity = NumpyAdapter.identity()
+        names = {name: list(getattr(identity, name)) for name in ("dtypes", "spellings", "notes")}
+        versions = {"versions": dict(identity.versions), "python": "3", "numpy": "2", "import_seconds": 0.0}
+        self.framework = framework
+        self.hello = {**self.hello, **names, **versions}
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.fixture
+def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers without processes, for what is done often and is about the controller."""
+    monkeypatch.setattr("crosscorrect.supply.Worker", Unforked)
+
+
 class OneWorker(Supply):
     """A supply whose worker, when a problem or a call asks for a fresh one, stays the one it has."""
 

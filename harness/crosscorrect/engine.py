@@ -316,9 +316,9 @@ class Lane:
             self._tell("recycled", reason, problem=unit.problem.id, mode=unit.mode, device=unit.device)
             self.supply.close()
 
-    def _tell(self, kind: str, message: str, **place: str) -> None:
+    def _tell(self, what: str, message: str, **place: str) -> None:
         """Write down what happened beside the verdicts."""
-        self.segment.write("events", tables.row_record(Event(kind, self.framework.name, message=message, **place)))
+        self.segment.write("events", tables.row_record(Event(what, self.framework.name, message=message, **place)))
 
     def _diagnosed(
         self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict, mode: str

@@ -164,13 +164,13 @@ class TrainingStep:
 class Event:
     """One row of the ``events`` table: what happened beside the verdicts, so that nothing of it is silent.
 
-    ``kind`` is ``lost`` (a worker died or was killed at its limit), ``asked again`` (alone, in a fresh process),
+    ``what`` is ``lost`` (a worker died or was killed at its limit), ``asked again`` (alone, in a fresh process),
     ``recycled`` (a worker was ended on suspicion), ``strays`` (processes that a worker left behind were ended),
     ``resumed`` or ``interrupted``. ``problem``, ``mode`` and ``device`` are empty where it is not about one.
     ``detail`` is JSON: for what depends on the order, the problems asked before in the same worker.
     """
 
-    kind: str
+    what: str
     framework: str = ""
     problem: str = ""
     mode: str = ""
