@@ -22,7 +22,7 @@ from crosscorrect.store import Segment, Unit
 from crosscorrect.supply import Supply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
 
@@ -118,7 +118,7 @@ class Lane:
         """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
         try:
             self.greet()
-            self._run_all()
+            self.work(sorted(self.plan.problems, key=lambda p: p.isolate))
         except BaseException as error:  # noqa: BLE001  the main thread raises it
             if not self.stop.is_set():
                 self.emit(error)
@@ -178,13 +178,15 @@ class Lane:
         heard = self._begin(problem, mode, device)
         return [] if heard is None else self._conclude(heard, self._judge(heard))
 
-    def _run_all(self) -> None:
-        # a problem of its own process costs the next one a start, so those come last
-        together, alone = ([p for p in self.plan.problems if p.isolate is own] for own in (False, True))
-        self.supply.wanted = sum(len(self.places(problem)) for problem in alone)
-        self.supply.warm_up()
-        for problem, self.upcoming in pairwise(chain(together, alone, (None,))):
+    def work(self, problems: Iterable[Problem]) -> None:
+        """Solve problems in this order, as far as they have no verdict yet, until the run is stopped.
+
+        The answer to one is judged while the worker has the next.
+        """
+        for problem, self.upcoming in pairwise(chain(problems, (None,))):
             assert problem is not None  # noqa: S101  None comes last
+            if self.upcoming is not None and self.upcoming.isolate:
+                self.supply.warm_up()
             for device, mode in self.places(problem):
                 if self.stop.is_set():
                     break
@@ -192,8 +194,8 @@ class Lane:
                     heard = self._begin(problem, mode, device)
                     self._conclude_waiting()
                     self.waiting = heard
-                elif problem.isolate:
-                    self.supply.wanted -= 1
+            if self.stop.is_set():
+                break
         self._conclude_waiting()
 
     def _conclude_waiting(self) -> None:
@@ -206,7 +208,6 @@ class Lane:
         """Write down that a unit begins, and ask it; None where the run is given up meanwhile."""
         if problem.isolate:
             self.supply.close()
-            self.supply.wanted -= 1
         prepared = self.preparation.get(problem)
         self.segment.write("start", Unit(problem, self.framework.name, mode, device).key)
         heard = self.inquiry.hear(prepared, mode, device, self._standing(problem, mode, device))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """The environment variables by which a worker is told how many threads it may use."""
-OUTSIDE_LOSSES = 3
+OUTSIDE_LOSSES = 5
 """A worker that is killed from outside is no fault of its problem, until this happens so often on one problem."""
 
 

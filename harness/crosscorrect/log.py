@@ -34,14 +34,14 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 class Log:
     """One process's log in a run folder, under a number that no other has. Safe to use from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Create the next log of the folder. Raises LogError where it cannot be written."""
+    def __init__(self, folder: Path, number: int | None = None) -> None:
+        """Create the next log of the folder, or that of a number. Raises LogError where it cannot be written."""
         self._lock = threading.Lock()
         self._chain = 0
         self._dirty = self._broken = False
         self._closing = threading.Event()
         try:
-            self.path, self._fd = _create(folder)
+            self.path, self._fd = _create(folder, number)
         except OSError as error:
             raise _unwritable(folder, error) from None
         self._flusher = threading.Thread(target=self._flush, name="log", daemon=True)
@@ -135,15 +135,27 @@ def _check_head(path: Path, record: Mapping[str, Any]) -> None:
         raise _damaged(path, 1, f"has format {record.get('format')}, and this crosscorrect reads {FORMAT}")
 
 
-def _create(folder: Path) -> tuple[Path, int]:
+def next_number(folder: Path) -> int:
+    """The number after those of the logs that are in a run folder."""
+    return 1 + max((int(p.stem[4:]) for p in logs(folder)), default=0)
+
+
+def name(number: int) -> str:
+    """The file name of a log."""
+    return f"log-{number:04d}.jsonl"
+
+
+def _create(folder: Path, number: int | None) -> tuple[Path, int]:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    number = 1 + max((int(p.stem[4:]) for p in logs(folder)), default=0)
+    wanted = next_number(folder) if number is None else number
     while True:
-        path = folder / f"log-{number:04d}.jsonl"
+        path = folder / name(wanted)
         try:
             fd = os.open(path, flags, 0o644)
-        except FileExistsError:  # another process of this run took the number
-            number += 1
+        except FileExistsError:
+            if number is not None:
+                raise
+            wanted += 1  # another process of this run took the number
             continue
         sync_folder(folder)
         return path, fd

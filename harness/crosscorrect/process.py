@@ -34,6 +34,9 @@ STACK_GRACE = 0.5
 STDERR_TAIL = 16 * 1024
 MEMORY_LIMIT: int | None = None
 
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""The signals by which others end a process: a person, a batch system, the kernel that is short of memory."""
+
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 SWITCHES = (
     "OMP_",
@@ -66,6 +69,14 @@ class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not 
     def __init__(self, kind: str, message: str, stderr: str, *, outside: bool = False) -> None:
         super().__init__(message)
         self.kind, self.message, self.stderr, self.outside = kind, message, stderr, outside
+
+
+class NeverGreeted(IncompleteError):
+    """A worker died before its hello; ``outside`` as for ``WorkerLost``. Another start may go better."""
+
+    def __init__(self, message: str, *, outside: bool) -> None:
+        super().__init__(message)
+        self.outside = outside
 
 
 def switches() -> dict[str, str]:
@@ -186,10 +197,14 @@ class Worker:
         try:
             hello, _ = self._channel.receive(time.monotonic() + BOOT_LIMIT)
         except (EOFError, TimeoutError, ProtocolError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.5 if isinstance(error, EOFError) else 0)
+            died = self._process.poll()
             self.kill()
             printed = self._tail.text(wait=1)[-500:]
-            raise IncompleteError(
-                f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}"
+            raise NeverGreeted(
+                f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}",
+                outside=died is not None and -died in OUTSIDE,
             ) from None
         if hello.get("type") == "failed":
             raise IncompleteError(
@@ -266,10 +281,8 @@ class Worker:
             self.kill()
             return WorkerLost("crash", "the worker closed its channel and went on running", self._tail.text(wait=1))
         self.kill()
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        return WorkerLost(
-            "crash", f"the worker was {how}" if code < 0 else f"the worker {how}", self._tail.text(wait=1)
-        )
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        return WorkerLost("crash", f"the worker {how}", self._tail.text(wait=1), outside=-code in OUTSIDE)
 
     def kill(self) -> None:
         """End the process and its whole group at once; whoever waits for an answer then learns of its death."""

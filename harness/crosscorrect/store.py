@@ -124,8 +124,8 @@ class _Recent:
 class Segment:
     """What one process writes into a run folder: a log of its own. Safe to use from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self._log = log.Log(folder)
+    def __init__(self, folder: Path, number: int | None = None) -> None:
+        self._log = log.Log(folder, number)
         self._arrays, self._problems = _Recent(), _Recent()
         self._kept = 0
         self._lock = threading.Lock()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.errors import IncompleteError
-from crosscorrect.process import Worker
+from crosscorrect.process import NeverGreeted, Worker
 
 if TYPE_CHECKING:
     import threading
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a worker is started again after a second loss in a row, doubled for each further one; the most."""
-STARTS = 3
-"""How many workers in a row may die before their hello; then the framework is missing."""
+STARTS, OUTSIDE_STARTS = 3, 12
+"""How many workers in a row may die before their hello, by themselves and killed from outside; then it is missing."""
 REMEMBERED = 1000
 """How many of the units that a worker was asked before are remembered, for what depends on the order."""
 
 
 @dataclass(slots=True)
 class Supply:
-    """The live worker of one framework and, while some problem to come wants a worker of its own, a spare one.
+    """The live worker of one framework and, when the next problem wants a worker of its own, a spare one.
 
-    ``wanted`` is how many such problems are still to come, ``missing`` says why there can be no worker, ``losses``
-    counts those in a row without an answer between them. ``before`` are the last units that the present worker was
+    ``missing`` says why there can be no worker, ``losses`` counts those in a row without an answer between them.
+    ``before`` are the last units that the present worker was
     asked, ``asked`` how many there were. It belongs to the thread that asks; ``stop`` ends its pauses.
     """
 
@@ -38,7 +38,6 @@ class Supply:
     options: dict[str, Any] = field(default_factory=dict)
     worker: Worker | None = None
     spare: Worker | None = None
-    wanted: int = 0
     missing: str = ""
     losses: int = 0
     asked: int = 0
@@ -51,7 +50,7 @@ class Supply:
         if self.spare is not None and not self.spare.alive:
             self.spare.close()
             self.spare = None
-        failures = 0
+        failures, killed = 0, 0
         while self.worker is None and not self.missing:
             self._pause()
             try:
@@ -59,18 +58,19 @@ class Supply:
                 self.worker, self.spare = self.spare or self.start(), None
                 if not self.worker.hello:
                     self.worker.greet()
-            except IncompleteError as error:
+            except NeverGreeted as error:
                 self.worker = None
-                failures += 1
                 self.losses += 1
-                if getattr(error, "final", True) or failures == STARTS or self.stop.is_set():
+                failures, killed = failures + (not error.outside), killed + error.outside
+                if failures == STARTS or killed == OUTSIDE_STARTS or self.stop.is_set():
                     self.missing = str(error)
-        self.warm_up()
+            except IncompleteError as error:
+                self.worker, self.missing = None, str(error)
         return None if self.missing else self.worker
 
     def warm_up(self) -> None:
-        """Start the worker of the next problem that wants one of its own, while the present one is busy."""
-        if self.wanted > 0 and self.spare is None and not self.missing and not self.stop.is_set():
+        """Start the worker that will be wanted next, while the present one is busy."""
+        if self.spare is None and not self.missing and not self.stop.is_set():
             with contextlib.suppress(IncompleteError):
                 self.spare = self.start()
 
