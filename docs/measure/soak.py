@@ -1,7 +1,7 @@
 """Kill workers at random for a while, and compare every run with a quiet one: ``python docs/measure/soak.py MINUTES``.
 
-Further arguments are those of ``crosscorrect run``: suites, ``-f NAME``, ``--python NAME=PATH``, ``-j 2``… One quiet run
-is made first. Then the same run is made again and again until the time is over, while workers are killed (SIGKILL) at
+Further arguments are those of ``crosscorrect run``: suites, ``-f NAME``, ``--python NAME=PATH``… One quiet run is made
+first. Then the same run is made again and again until the time is over, while workers are killed (SIGKILL) at
 random moments, two seconds apart on average, and now and then the controller too, after which the run is resumed. At
 the end of each run its verdicts must be those of the quiet one: problem, framework, mode, device, direction, outcome,
 reason and input digest. Prints a line per run; exit code 1 at the first difference.
@@ -44,10 +44,8 @@ def main(minutes: float, *arguments: str) -> int:
             before = sum(kills.values())
             harass([*command, "--results", str(results)], results, chance, kills)
             found = verdicts(results)
-            print(
-                f"run {turn}: {sum(kills.values()) - before} kills, {'same' if found == quiet else 'OTHER'} verdicts",
-                flush=True,
-            )
+            said = "the verdicts of the quiet run" if found == quiet else "OTHER VERDICTS"
+            print(f"run {turn}: {sum(kills.values()) - before} kills, {said}", flush=True)
             if found != quiet:
                 for row, count in ((found - quiet) + (quiet - found)).items():
                     print(count, *row)

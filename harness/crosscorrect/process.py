@@ -71,7 +71,7 @@ class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not 
         self.kind, self.message, self.stderr, self.outside = kind, message, stderr, outside
 
 
-class NeverGreeted(IncompleteError):
+class NeverGreeted(IncompleteError):  # noqa: N818  it names a state of the worker, as above
     """A worker died before its hello; ``outside`` as for ``WorkerLost``. Another start may go better."""
 
     def __init__(self, message: str, *, outside: bool) -> None:
