@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,11 @@ class WrongAlways(Counting):
     def changed(self, output: Any) -> Any:
         times()
         return output + 1
+
+
+class Slow(NumpyAdapter):
+    """Right, and slow enough to be met at work."""
+
+    def corr2d(self, x: Any, k: Any) -> Any:
+        time.sleep(0.7)
+        return super().corr2d(x, k)
