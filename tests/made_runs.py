@@ -28,7 +28,14 @@ def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Ou
 def problem_row(problem: str) -> dict[str, Any]:
     suite, _, case = problem.partition("/")
     plain = dict.fromkeys(store.COLUMNS["problems"], "")
-    return {**plain, "problem": problem, "suite": suite, "case": case, "show": False, "invalid": False}
+    return {
+        **plain,
+        "problem": problem,
+        "suite": suite,
+        "case": case.partition("@")[0],
+        "show": False,
+        "invalid": False,
+    }
 
 
 def finished(
