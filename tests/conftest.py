@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -15,6 +16,7 @@ from crosscorrect.plan import Plan
 from crosscorrect.registry import Framework, locate
 from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
+from crosscorrect.supply import Supply
 from crosscorrect.worker.loop import Server
 
 if TYPE_CHECKING:
@@ -50,12 +52,38 @@ class InProcess:
     def printed(self) -> str:
         return ""
 
+    def suspicion(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 
 
-class Lanes(Lane):
-    """A lane whose worker, when a problem or a call asks for a fresh one, stays the one it has."""
+class Unforked(InProcess):
+    """The same in the place of ``process.Worker``, with the NumPy adapter."""
+
+    def __init__(self, framework: Framework, **_: Any) -> None:
+        from crosscorrect_adapters.numpy import NumpyAdapter
+
+        super().__init__(NumpyAdapter)
+        identity = NumpyAdapter.identity()
+        names = {name: list(getattr(identity, name)) for name in ("dtypes", "spellings", "notes")}
+        versions = {"versions": dict(identity.versions), "python": "3", "numpy": "2", "import_seconds": 0.0}
+        self.framework = framework
+        self.hello = {**self.hello, **names, **versions}
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.fixture
+def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers without processes, for what is done often and is about the controller."""
+    monkeypatch.setattr("crosscorrect.supply.Worker", Unforked)
+
+
+class OneWorker(Supply):
+    """A supply whose worker, when a problem or a call asks for a fresh one, stays the one it has."""
 
     def close(self) -> None:
         pass
@@ -75,7 +103,8 @@ def solve(tmp_path: Path) -> Callable[..., list[Check]]:
         framework = Framework("numpy", "in process", Path(sys.executable), "current")
         folder = store.create(tmp_path, store.new_run_id(), {"frameworks": ["numpy"]})
         segment = store.Segment(folder)
-        lane = Lanes(Plan(problems, [framework]), framework, segment, worker=InProcess(adapter_class))
+        supply = OneWorker(framework, Event(), worker=InProcess(adapter_class))
+        lane = Lane(Plan(problems, [framework], confirm=False), framework, segment, supply=supply)
         lane.modes = ("eager",)
         rows = [r for p in problems for d, m in lane.places(p) for r in lane.solve(p, m, d)]
         segment.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import store
+from crosscorrect import store, tables
 from crosscorrect.model import Check, Direction, Outcome
 
 if TYPE_CHECKING:
@@ -26,16 +26,9 @@ def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Ou
 
 
 def problem_row(problem: str) -> dict[str, Any]:
-    suite, _, case = problem.partition("/")
-    plain = dict.fromkeys(store.COLUMNS["problems"], "")
-    return {
-        **plain,
-        "problem": problem,
-        "suite": suite,
-        "case": case.partition("@")[0],
-        "show": False,
-        "invalid": False,
-    }
+    suite, _, case = problem.partition("@")[0].partition("/")
+    plain = dict.fromkeys(tables.COLUMNS["problems"], "")
+    return {**plain, "problem": problem, "suite": suite, "case": case, "show": False, "invalid": False}
 
 
 def finished(
@@ -45,11 +38,14 @@ def finished(
     arrays: Iterable[np.ndarray[Any, Any]] = (),
     env: Iterable[Mapping[str, str]] = (),
     about: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    sealed: bool = True,
     **info: Any,
 ) -> Path:
     """A finished run folder of these checks, arrays and rows of ``env``; ``info`` changes what ``run.json`` says.
 
-    ``versions`` maps frameworks to theirs, and ``about`` problems to what the table ``problems`` says of them.
+    ``versions`` maps frameworks to theirs, and ``about`` problems to what the table ``problems`` says of them. One that
+    is not ``sealed`` was broken off.
     """
     rows = list(checks)
     frameworks = list(dict.fromkeys(row.framework for row in rows))
@@ -68,9 +64,10 @@ def finished(
     for problem in dict.fromkeys(row.problem for row in rows):
         segment.write("problems", {**problem_row(problem), **(about or {}).get(problem, {})})
     for row in rows:
-        segment.write("checks", store.check_record(row))
+        segment.write("checks", tables.check_record(row))
     for array in arrays:
         segment.keep(array)
     segment.close()
-    store.seal(made, {"totals": {}})
+    if sealed:
+        store.seal(made, {"totals": {}})
     return made

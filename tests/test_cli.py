@@ -346,7 +346,8 @@ def test_an_interrupted_run_ends_with_130_and_one_sentence_that_says_where_it_is
         rest = process.stderr.read()
     assert process.returncode == INTERRUPTED
     folder = (tmp_path / "latest").resolve()
-    assert rest.splitlines()[-1] == f"crosscorrect: interrupted; what was judged so far is in {folder}"
+    said = f"interrupted; what was judged so far is in {folder}: the same command with --resume goes on"
+    assert rest.splitlines()[-1] == f"crosscorrect: {said}"
     assert "Traceback" not in rest
     assert "Aborted" not in rest
     assert not store.load(folder).info["finished"]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import crosscorrect_reports
-from crosscorrect import gate, oracle, store
+from crosscorrect import gate, oracle, store, tables
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
 from crosscorrect.trajectory import trajectory
@@ -95,7 +95,7 @@ class Builder:
     def add(self, row: Check, tensors: dict[str, Any] | None = None, **about: Any) -> None:
         kept = {name: self.segment.keep(np.ascontiguousarray(array)) for name, array in (tensors or {}).items()}
         digest = kept.get("output", row.output_digest)
-        self.segment.write("checks", store.check_record(replace(row, arrays=kept, output_digest=digest)))
+        self.segment.write("checks", tables.check_record(replace(row, arrays=kept, output_digest=digest)))
         self.segment.write("problems", problem(row, **about))
 
     def done(self) -> store.Run:

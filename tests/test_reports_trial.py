@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import crosscorrect_reports
-from crosscorrect import gate, store
+from crosscorrect import gate, store, tables
 from crosscorrect.model import Check, Exit, Outcome
 from crosscorrect_reports import causes, frames, markdown, page, refusals, terminal
 from made_runs import check, finished, problem_row
@@ -31,7 +31,7 @@ def broken_off(results: Path, checks: list[Check], **info: Any) -> Path:
     segment = store.Segment(folder)
     for row in checks:
         segment.write("problems", problem_row(row.problem))
-        segment.write("checks", store.check_record(row))
+        segment.write("checks", tables.check_record(row))
     segment.close()
     return folder
 
@@ -199,7 +199,7 @@ def drawn(folder: Path) -> str:
     made = store.create(folder, "run", {"frameworks": ["fw"]}, latest=False)
     segment = store.Segment(made)
     keys = {name: segment.keep(array) for name, array in tensors.items()}
-    row = store.check_record(check(output_digest=keys["output"]))
+    row = tables.check_record(check(output_digest=keys["output"]))
     segment.write("checks", {**row, "arrays": json.dumps(keys)})
     segment.write("problems", {**problem_row("s/first"), "operation": "corr2d", "show": True})
     segment.close()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crosscorrect import __version__, store
-from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
+from crosscorrect import __version__, store, tables
+from crosscorrect.errors import CrosscorrectError, DamagedError, IncompleteError, UsageError
 from crosscorrect.model import Outcome
 from crosscorrect.shards import merge
 from crosscorrect.suite import load_suite, shipped_suites
@@ -79,9 +79,9 @@ def with_another_suite(two: Path) -> None:
 
 
 def with_other_inputs(two: Path) -> None:
-    tables = {name: getattr(store.load(two), name) for name in store.TABLES}
-    tables["checks"].loc[tables["checks"]["problem"] == "s/second", "input_digest"] = "others"
-    store.write_tables(two, tables, {})
+    frames = {name: getattr(store.load(two), name) for name in tables.TABLES}
+    frames["checks"].loc[frames["checks"]["problem"] == "s/second", "input_digest"] = "others"
+    store.write_tables(two, frames, {})
 
 
 def without_a_table(two: Path) -> None:
@@ -109,7 +109,7 @@ def of_a_newer_schema(two: Path) -> None:
         (lambda two: tell(two, devices=["cuda:0"]), IncompleteError, "do not belong together: other devices"),
         (with_other_inputs, IncompleteError, "do not belong together: other inputs for s/second"),
         (lambda two: tell(two, frameworks=["one"]), IncompleteError, "framework 'one' is in more than one shard"),
-        (without_a_table, IncompleteError, "missing or damaged"),
+        (without_a_table, DamagedError, "missing or damaged"),
         (without_run_json, UsageError, "is not a run folder"),
         (of_a_newer_schema, UsageError, "has schema 99"),
     ],

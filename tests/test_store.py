@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crosscorrect import __version__, dtypes, store
-from crosscorrect.errors import CrosscorrectError, IncompleteError, UsageError
+from crosscorrect import __version__, dtypes, log, store, tables
+from crosscorrect.errors import CrosscorrectError, DamagedError, UsageError
 from crosscorrect.model import SCHEMA_VERSION, Check, Direction, Outcome, TrainingStep
+from made_runs import problem_row
 
 INFO = {"frameworks": ["numpy"]}
 
@@ -37,7 +39,7 @@ def begun(results: Path) -> tuple[Path, store.Segment]:
 
 def write(segment: store.Segment, *checks: Check) -> None:
     for row in checks:
-        segment.write("checks", store.check_record(row))
+        segment.write("checks", tables.check_record(row))
 
 
 def names(run: store.Run) -> list[str]:
@@ -58,10 +60,10 @@ def test_an_unfinished_run_is_read_as_far_as_it_came(tmp_path: Path) -> None:
 
 def test_a_run_that_has_just_begun_is_read_and_is_empty(tmp_path: Path) -> None:
     run = store.load(store.create(tmp_path, "run", INFO))
-    for table in store.TABLES:
+    for table in tables.TABLES:
         frame = getattr(run, table)
         assert len(frame) == 0
-        assert list(frame.columns) == store.COLUMNS[table]
+        assert list(frame.columns) == tables.COLUMNS[table]
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -69,16 +71,16 @@ def test_a_last_line_torn_at_any_byte_is_dropped_and_what_came_before_is_kept(tm
     folder, segment = begun(tmp_path / "whole")
     write(segment, check("first"), check("second"), check("third", title="sum × ∑ 𝒙"))
     segment.close()
-    log = next(folder.glob("segment-*.jsonl"))
-    content = log.read_bytes()
+    written = log.logs(folder)[0]
+    content = written.read_bytes()
     last = content[:-1].rindex(b"\n") + 1
     cuts = [last, last + 1, content.index("×".encode(), last) + 1, content.rindex("𝒙".encode()) + 2, len(content) - 2]
     for cut in cuts:
         copy = tmp_path / str(cut)
         shutil.copytree(folder, copy)
-        (copy / log.name).write_bytes(content[:cut])
+        (copy / written.name).write_bytes(content[:cut])
         if sealed:
-            store.seal(copy, {})
+            store.seal(copy)
         assert names(store.load(copy)) == ["first", "second"]
 
 
@@ -91,38 +93,33 @@ def test_no_character_of_a_message_breaks_its_record(tmp_path: Path, text: str) 
     write(segment, check(message=said), check("second"))
     segment.close()
     assert list(store.load(folder).checks["message"]) == [said, ""]
-    store.seal(folder, {})
+    store.seal(folder)
     assert list(store.load(folder).checks["message"]) == [said, ""]
 
 
-def test_a_segment_whose_writer_died_before_its_data_file_is_read(tmp_path: Path) -> None:
-    folder, segment = begun(tmp_path)
-    write(segment, check())
-    segment.close()
-    (folder / "segment-1-1.jsonl").write_bytes(b"")
-    assert names(store.load(folder)) == ["first"]
-
-
-def test_a_sealed_run_has_every_table_its_totals_and_no_segment(tmp_path: Path) -> None:
+def test_a_sealed_run_has_every_table_its_totals_its_seal_and_no_log(tmp_path: Path) -> None:
     folder, segment = begun(tmp_path)
     write(segment, check(), check("second", error=None, ratio=None))
     step = TrainingStep("s/t", "numpy", "eager", "cpu", 0, 1.5, 1.25, 0.5, [1.0, 2.0], [1.0, 2.0], [0.0, 0.0], "1.5")
-    segment.write("training", {name: getattr(step, name) for name in store.COLUMNS["training"]})
+    segment.write("training", {name: getattr(step, name) for name in tables.COLUMNS["training"]})
     segment.write("env", {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"})
     segment.close()
     before = store.load(folder)
-    store.seal(folder, {"totals": {"pass": 2}})
+    unsealed = {
+        table: getattr(before, table).astype(object).fillna("").to_dict("records") for table in ("checks", "env")
+    }
+    store.seal(folder)
     after = store.load(folder)
     assert after.info["finished"] is True
     assert after.info["totals"] == {"pass": 2}
     assert after.info["schema"] == SCHEMA_VERSION
     assert after.info["crosscorrect"] == __version__
-    for table in ("checks", "env"):
-        assert getattr(after, table).astype(object).fillna("").to_dict("records") == getattr(before, table).astype(
-            object
-        ).fillna("").to_dict("records")
+    for table, records in unsealed.items():
+        assert getattr(after, table).astype(object).fillna("").to_dict("records") == records
     assert list(after.training["weight"].iloc[0]) == [1.0, 2.0]
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*(f"{t}.parquet" for t in store.TABLES), "run.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [*(f"{t}.parquet" for t in tables.TABLES), "run.json", "seal.json"]
+    )
 
 
 def test_a_check_keeps_every_field_through_the_segment_and_the_parquet(tmp_path: Path) -> None:
@@ -130,9 +127,9 @@ def test_a_check_keeps_every_field_through_the_segment_and_the_parquet(tmp_path:
     row = check(error=2.0**-30, expected=0.1, got=-0.0, seconds=1e-9, stderr="tail", input_digest="d")
     write(segment, row)
     segment.close()
-    store.seal(folder, {})
+    store.seal(folder)
     record = store.load(folder).checks.to_dict("records")[0]
-    for name, value in store.check_record(row).items():
+    for name, value in tables.check_record(row).items():
         assert record[name] == value or (value is None and record[name] != record[name]) or record[name] is value, name
     assert json.loads(record["arrays"]) == {"x": "abc"}
 
@@ -155,7 +152,7 @@ def test_kept_arrays_come_back_bit_for_bit_before_and_after_the_seal(
     segment.close()
     for sealed in (False, True):
         if sealed:
-            store.seal(folder, {})
+            store.seal(folder)
         run = store.load(folder)
         for key, array in zip(keys, arrays, strict=True):
             kept = run.array(key)
@@ -171,10 +168,10 @@ def test_an_array_is_kept_once_however_often_and_from_wherever_it_is_given(tmp_p
     assert segment.keep(np.asfortranarray(array)) == first
     segment.keep(array.reshape(3, 2))
     segment.close()
-    log = next(folder.glob("segment-*.jsonl"))
-    shutil.copy(log, folder / "segment-0-0.jsonl")  # another process that kept the same
-    shutil.copy(log.with_suffix(".bin"), folder / "segment-0-0.bin")
-    store.seal(folder, {})
+    another = store.Segment(folder)  # another process that kept the same
+    another.keep(array)
+    another.close()
+    store.seal(folder)
     run = store.load(folder)
     assert len(run.arrays) == 2
     assert run.array(first) is not None
@@ -224,9 +221,9 @@ def damage(folder: Path, how: str) -> None:
         ("a list", UsageError, "is not what 'crosscorrect run' writes"),
         ("no state", UsageError, "is not what 'crosscorrect run' writes"),
         ("newer schema", UsageError, f"has schema {SCHEMA_VERSION + 1}; this crosscorrect reads {SCHEMA_VERSION}"),
-        ("no table", IncompleteError, "missing or damaged"),
-        ("table cut short", IncompleteError, "missing or damaged"),
-        ("table overwritten", IncompleteError, "missing or damaged"),
+        ("no table", DamagedError, "missing or damaged"),
+        ("table cut short", DamagedError, "missing or damaged"),
+        ("table overwritten", DamagedError, "missing or damaged"),
     ],
 )
 def test_a_folder_that_is_no_whole_run_is_refused_by_its_name(
@@ -235,7 +232,7 @@ def test_a_folder_that_is_no_whole_run_is_refused_by_its_name(
     folder, segment = begun(tmp_path)
     write(segment, check())
     segment.close()
-    store.seal(folder, {})
+    store.seal(folder)
     damage(folder, how)
     with pytest.raises(kind) as told:
         store.load(folder)
@@ -256,7 +253,7 @@ def test_a_csv_cell_that_a_spreadsheet_would_run_is_made_inert(tmp_path: Path, c
     write(segment, check(message=cell, title="plain = 1", got=-1.5))
     segment.close()
     written = store.write_csv(store.load(folder))
-    assert [path.name for path in written] == ["checks.csv", "problems.csv", "training.csv", "env.csv"]
+    assert [path.name for path in written] == ["checks.csv", "problems.csv", "training.csv", "env.csv", "events.csv"]
     with written[0].open(newline="", encoding="utf-8") as stream:
         row = next(csv.DictReader(stream))
     assert row["message"] == f"'{cell}"
@@ -348,8 +345,8 @@ def test_a_table_that_was_tampered_with_is_told_by_its_name_and_column(
     folder = sealed_run(tmp_path)
     assert store.load(folder).info["finished"]
     tampered(folder, table, column, value)
-    with pytest.raises(IncompleteError) as told:
-        store.load(folder)
+    with pytest.raises(DamagedError) as told:
+        read_all(folder)
     said = str(told.value)
     assert str(folder) in said
     assert f"table {table}" in said
@@ -367,7 +364,7 @@ def test_a_kept_array_that_is_none_is_told_by_its_table_when_it_is_asked_for(
     folder = sealed_run(tmp_path)
     tampered(folder, "arrays", column, value)
     run = store.load(folder)
-    with pytest.raises(IncompleteError, match=r"damaged: the table arrays, digest"):
+    with pytest.raises(DamagedError, match=r"damaged: the table arrays, digest"):
         run.array(run.arrays["digest"].iloc[0])
 
 
@@ -391,19 +388,27 @@ def test_a_wrong_type_in_run_json_is_told_by_its_key(tmp_path: Path, key: str, v
     info = json.loads((folder / "run.json").read_text())
     info = {k: v for k, v in info.items() if k != key} if value is ... else {**info, key: value}
     (folder / "run.json").write_text(json.dumps(info))
-    with pytest.raises(IncompleteError, match=rf"damaged: run\.json: .*{key.removesuffix('s')}") as told:
+    with pytest.raises(DamagedError, match=rf"damaged: run\.json: .*{key.removesuffix('s')}") as told:
         store.load(folder)
     assert str(folder) in str(told.value)
 
 
-@pytest.mark.parametrize("line", ["[]", "3", '{"no": "kind"}', '{"kind": "arrays"}', '{"kind": ["env"]}'])
+@pytest.mark.parametrize("line", ["[]", "3", '{"no": "kind"}', '{"kind": "arrays"}', '{"kind": ["env"]}', "{"])
 def test_a_line_of_an_unfinished_run_that_is_no_record_is_told_by_its_file(tmp_path: Path, line: str) -> None:
     folder, segment = begun(tmp_path)
     segment.close()
-    log = next(folder.glob("*.jsonl"))
-    log.write_text(line + "\n")
-    with pytest.raises(IncompleteError, match=log.name):
-        store.load(folder)
+    path = log.logs(folder)[0]
+    head = path.read_bytes()
+    chain = zlib.crc32(line.encode(), int(head[:8], 16))
+    path.write_bytes(head + b"%08x %b\n" % (chain, line.encode()))
+    with pytest.raises(DamagedError, match=path.name):
+        read_all(folder)
+
+
+def read_all(folder: Path) -> None:
+    run = store.load(folder)
+    for table in tables.TABLES:
+        getattr(run, table)
 
 
 def sealed_run(results: Path) -> Path:
@@ -411,10 +416,10 @@ def sealed_run(results: Path) -> Path:
     folder, segment = begun(results)
     write(segment, check(ratio=0.5))
     segment.keep(np.arange(3.0))
-    segment.write("problems", {**dict.fromkeys(store.COLUMNS["problems"], ""), "problem": "s/first", "show": False})
+    segment.write("problems", problem_row("s/first"))
     segment.write("env", {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"})
     segment.close()
-    store.seal(folder, {})
+    store.seal(folder)
     return folder
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from crosscorrect import store
-from crosscorrect.engine import execute
-from crosscorrect.errors import IncompleteError
-from crosscorrect.model import Check
-from crosscorrect.plan import Greeting, Plan, describe
+from crosscorrect import __version__, lock, log, store
+from crosscorrect.engine import Execution
+from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.ledger import read as read_ledger
+from crosscorrect.plan import Plan, describe
+from crosscorrect.process import MEMORY_LIMIT
 from crosscorrect.registry import available, known, locate
 from crosscorrect.selection import Selection
 from crosscorrect.spans import Shard
@@ -19,7 +19,12 @@ from crosscorrect.suite import find_suites, load_suite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from crosscorrect.model import Check
+    from crosscorrect.plan import Greeting
     from crosscorrect.registry import Framework
+
+DRAIN = 10.0
+"""Seconds that a run which is interrupted takes to finish the problems at hand."""
 
 
 def run(
@@ -36,7 +41,9 @@ def run(
     level: str = "ci",
     seed: int = 0,
     shard: tuple[int, int] | None = None,
+    memory: int | None = MEMORY_LIMIT,
     results: Path | str = "results",
+    resume: Path | str | None = None,
     on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
 ) -> store.Run:
     """Run suites through frameworks and return the finished run.
@@ -48,12 +55,17 @@ def run(
     ``Selection`` finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own.
     ``level`` takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every
     fill other data of the same kind. ``shard`` (i, n) takes part i of n of the problems: each is in one part, whatever
-    the frameworks, and ``merge`` joins the runs of all parts. ``on_event`` hears None once at the start, then every
-    greeting and check as it happens.
+    the frameworks, and ``merge`` joins the runs of all parts. ``memory`` is how many bytes a worker may take, None for
+    no limit. ``on_event`` hears None once at the start, then every greeting and check as it happens.
+
+    ``resume`` is the folder of an unfinished run of the same request, which is finished instead of a new one: what has
+    a verdict there is not asked again. Nothing that is carried out is taken from that folder.
 
     Raises UsageError and CaseError for a request that cannot be meant, before anything is started or written; an array
     too large to be built beforehand, or a problem of a sweep too large to be looked at whole, may still raise CaseError
-    when its turn comes, and what was judged until then stays in the unfinished run folder.
+    when its turn comes, and what was judged until then stays in the unfinished run folder. Raises LockedError where
+    another process has the folder, LogError where it can no longer be written, DamagedError where one to be resumed is
+    not as it was written.
     """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     for suite in loaded:
@@ -68,22 +80,55 @@ def run(
         arithmetic=arithmetic,
         limit=limit,
         seed=seed,
+        memory=memory,
     )
-    folder = store.create(Path(results), store.new_run_id(), describe(plan))
+    said = describe(plan)
+    folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
+    with lock.held(folder):
+        if resume is None or _to_be_resumed(folder, said):
+            _carry_out(folder, plan, on_event)
+            store.seal(folder)
+    return store.load(folder)
+
+
+def _to_be_resumed(folder: Path, said: Mapping[str, Any]) -> bool:
+    """Whether an earlier run is still to be finished. Raises UsageError where it was asked for something else."""
+    info = store.load(folder).info
+    if info["crosscorrect"] != __version__:
+        raise UsageError(f"{folder} was begun by crosscorrect {info['crosscorrect']}, this is {__version__}; run anew")
+    for key, value in said.items():
+        before, now = (_named(v) if key == "suites" else v for v in (info.get(key), value))
+        if before != now:
+            raise UsageError(
+                f"{folder} is another run: its {key} was {before!r}, and here it is {now!r}; "
+                "--resume goes with the command that began the run"
+            )
+    return not info["finished"] or bool(log.logs(folder))  # with logs, it ended while it was sealed
+
+
+def _named(suites: Any) -> dict[str, str]:
+    return {suite["name"]: suite["digest"] for suite in suites or ()}
+
+
+def _carry_out(folder: Path, plan: Plan, on_event: Callable[[Plan, Check | Greeting | None], None] | None) -> None:
+    """Run what of a plan has no verdict in the folder yet."""
+    ledger = read_ledger(log.logs(folder))
     segment = store.Segment(folder)
-    outcomes: Counter[str] = Counter()
-    if on_event is not None:
-        on_event(plan, None)
     try:
-        for event in execute(plan, segment):
-            if isinstance(event, Check):
-                outcomes[event.outcome] += 1
-            if on_event is not None:
-                on_event(plan, event)
+        if on_event is not None:
+            on_event(plan, None)
+        execution = Execution(plan, segment, ledger)
+        try:
+            for event in execution:
+                if on_event is not None:
+                    on_event(plan, event)
+        except KeyboardInterrupt:
+            execution.drain(DRAIN)
+            raise
+        finally:
+            execution.close()
     finally:
         segment.close()
-    store.seal(folder, {"totals": dict(outcomes)})
-    return store.load(folder)
 
 
 def find_frameworks(

@@ -42,6 +42,10 @@ class Question:
     calls: tuple[Call, ...]
     directions: tuple[Direction, ...]
 
+    def up_to(self, count: int) -> Question:
+        """The question with its first calls only, those that were answered."""
+        return self if count == len(self.calls) else Question(self.calls[:count], self.directions)
+
 
 def conv2d_call(problem: Problem, inputs: dict[str, Array], geometry: Geometry | None = None, **where: Any) -> Call:
     """The forward call of a problem, on other arrays or another geometry where given."""

@@ -6,69 +6,86 @@ import contextlib
 import queue
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import rows, verdicts
-from crosscorrect.adapter import SWITCHES
-from crosscorrect.errors import CrosscorrectError, IncompleteError
-from crosscorrect.model import Check, Direction, Outcome, Reason, Verdict
+from crosscorrect import hearing, rows, tables, verdicts
+from crosscorrect.errors import CrosscorrectError, UsageError
+from crosscorrect.hearing import Judged
+from crosscorrect.inquiry import Inquiry
+from crosscorrect.ledger import Ledger
+from crosscorrect.model import Check, Direction, Event, Outcome, Reason, Verdict
 from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
-from crosscorrect.process import Worker, WorkerLost
-from crosscorrect.store import KEEP_ALWAYS, KEEP_ON_FAILURE, Segment, check_record, problem_record, row_record
-from crosscorrect.worker.wire import digest
+from crosscorrect.selection import ordered
+from crosscorrect.store import Segment, Unit
+from crosscorrect.supply import Supply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
 
-    from crosscorrect.ask import Call, Question
+    from crosscorrect.ask import Question
+    from crosscorrect.hearing import Answer, Hearing, Ruling
     from crosscorrect.problem import Problem
     from crosscorrect.registry import Framework
 
     Array = np.ndarray[Any, Any]
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-"""The environment variables by which a worker is told how many threads it may use."""
 
+class Execution:
+    """A plan at work, one lane (a thread and a worker) per framework; iterating gives its events as they happen.
 
-def execute(plan: Plan, segment: Segment, make: Callable[..., Lane] | None = None) -> Iterator[Check | Greeting]:
-    """Run a plan, one lane (a thread and a worker) per framework; yields events as they happen.
-
-    ``make`` makes another kind of lane from the same arguments. Every row is in the segment before it is yielded.
-    Closing the iterator stops the lanes and their workers.
+    Every row is in the segment before it is given. ``make`` makes another kind of lane from the same arguments.
     """
-    events: queue.SimpleQueue[Check | Greeting | BaseException | None] = queue.SimpleQueue()
-    preparation, stop = Preparation(plan.seed), threading.Event()
-    lanes = [(make or Lane)(plan, framework, segment, preparation, events.put, stop) for framework in plan.frameworks]
-    threads = [threading.Thread(target=lane.run, name=lane.framework.name, daemon=True) for lane in lanes]
-    for thread in threads:
-        thread.start()
-    running = len(threads)
-    try:
+
+    def __init__(
+        self, plan: Plan, segment: Segment, ledger: Ledger | None = None, make: Callable[..., Lane] | None = None
+    ) -> None:
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        shared = (segment, Preparation(plan.seed), self._events.put, self._stop, ledger or Ledger())
+        self.lanes = [(make or Lane)(plan, framework, *shared) for framework in plan.frameworks]
+        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self.lanes]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Every greeting and check (what else lanes emit, too). Raises what went wrong in a lane."""
+        running = len(self._threads)
         while running:
-            event = events.get()
+            event = self._events.get()
             if event is None:
                 running -= 1
             elif isinstance(event, BaseException):
                 raise event
             else:
                 yield event
-    finally:
-        stop.set()
-        for lane in lanes:
+
+    def drain(self, seconds: float) -> None:
+        """Let each lane finish the unit at hand and begin no other, for so many seconds at most."""
+        self._stop.set()
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def close(self) -> None:
+        """Give the run up: whatever is still being asked is not written down; every worker ends."""
+        self._stop.set()
+        for lane in self.lanes:
             lane.abandon()
-        for thread in threads:
+        for thread in self._threads:
             thread.join()
 
 
 @dataclass(slots=True)
 class Lane:
-    """One framework's way through a plan: its worker, restarted whenever it is lost.
+    """One framework's way through a plan.
 
-    ``spare`` is a worker that starts ahead of need, ``starts`` the number of problems still to come that want a worker
-    of their own, ``upcoming`` the next problem, ``refused`` and ``absent`` say why of modes and devices.
+    ``upcoming`` is the next problem, ``waiting`` the hearing that is judged while the worker has the next question,
+    ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice.
 
     Every row is in the segment before ``emit`` is called with it. A lane belongs to the thread that greets.
     """
@@ -79,60 +96,50 @@ class Lane:
     preparation: Preparation = field(default_factory=Preparation)
     emit: Callable[[Any], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
-    worker: Worker | None = None
-    spare: Worker | None = None
-    starts: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+    supply: Supply = None  # type: ignore[assignment]  # made from the others
+    inquiry: Inquiry = field(init=False)
     upcoming: Problem | None = None
+    waiting: Hearing | None = None
+    ruled: Ruling | None = None
     modes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     spellings: tuple[str, ...] = ("native",)
     refused: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    missing: str = ""
-    diagnosed: set[tuple[str, str, str]] = field(default_factory=set)
+    diagnosed: set[tuple[str, ...]] = field(default_factory=set)
+    confirmed: set[tuple[str, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.supply is None:
+            self.supply = Supply(self.framework, self.stop, {"memory": self.plan.memory})
+        self.inquiry = Inquiry(self.plan, self.supply, self._tell, self._meanwhile)
 
     def run(self) -> None:
         """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
         try:
             self.greet()
-            # a problem of its own process costs the next one a start, so those come last
-            ordered = sorted(self.plan.problems, key=lambda p: p.isolate)
-            self.starts = sum(len(self.places(problem)) for problem in ordered if problem.isolate)
-            self._warm_up()
-            for problem, self.upcoming in zip(ordered, [*ordered[1:], None], strict=True):
-                for device, mode in self.places(problem):
-                    if self.stop.is_set():
-                        return
-                    self.solve(problem, mode, device)
+            self.work(ordered(self.plan.problems))
         except BaseException as error:  # noqa: BLE001  the main thread raises it
             if not self.stop.is_set():
                 self.emit(error)
         finally:
-            self.close()
-            if self.spare is not None:
-                self.spare.close()
+            self.supply.close_all()
             self.emit(None)
-
-    def close(self) -> None:
-        """End the worker, if there is one."""
-        if self.worker is not None:
-            self.worker.close()
-            self.worker = None
 
     def abandon(self) -> None:
         """Called from outside when the run is given up: the worker's death ends whatever this lane waits for."""
-        for worker in (self.worker, self.spare):
-            if worker is not None:
-                worker.kill()
+        self.supply.abandon()
 
     def greet(self) -> None:
         """Start the worker, write down its environment, and find the modes to run in."""
-        worker = self._ready()
+        worker = self.supply.ready()
         if worker is None:
             self.modes = self.plan.modes or ("eager",)
-            self.emit(Greeting(self.framework.name, None, self.missing))
+            self.emit(Greeting(self.framework.name, None, self.supply.missing))
             return
         hello = worker.hello
+        self._check_versions(hello["versions"])
         self.modes = self.plan.modes or tuple(hello["modes"])
         self.dtypes = tuple(hello["dtypes"])
         self.spellings = tuple(hello["spellings"])
@@ -147,6 +154,15 @@ class Lane:
             self.segment.write("env", record)
         self.emit(Greeting(self.framework.name, hello, "; ".join(self.absent.values())))
 
+    def _check_versions(self, versions: Mapping[str, str]) -> None:
+        """Raise UsageError where other versions answered in the part of the run that is there already."""
+        for part, before in self.ledger.versions.get(self.framework.name, {}).items():
+            if versions.get(part) != before:
+                raise UsageError(
+                    f"the run began with {part} {before} for {self.framework.name!r}, and here it is "
+                    f"{versions.get(part)}: verdicts of the two do not belong into one run; begin a new one"
+                )
+
     def places(self, problem: Problem) -> list[tuple[str, str]]:
         """The (device, mode) pairs in which a problem is to run.
 
@@ -159,109 +175,152 @@ class Lane:
         return [(d, m) for d in self.plan.devices for m in self.modes if not problem.modes or m in problem.modes]
 
     def solve(self, problem: Problem, mode: str, device: str) -> list[Check]:
-        """Every call of one problem in one mode on one device, judged and written down."""
-        prepared = self.preparation.get(problem)
-        if self.segment.first(problem.id):
-            self.segment.write("problems", problem_record(problem))
-        if problem.isolate:
-            self.close()
-            self.starts -= 1
-        checks = [c for index in range(len(prepared.questions)) for c in self._answer(prepared, index, mode, device)]
-        if problem.isolate:
-            self.close()
-        return checks
+        """Every question of one problem in one mode on one device, judged and written down."""
+        heard = self._begin(problem, mode, device)
+        return [] if heard is None else self._conclude(heard, self._judge(heard))
 
-    def _ready(self) -> Worker | None:
-        """The live worker, started again if it was lost; None, with ``missing`` set, where it cannot be."""
-        if self.worker is not None and not self.worker.alive:
-            self.close()
-        if self.spare is not None and not self.spare.alive:
-            self.spare.close()
-            self.spare = None
-        if self.worker is None and not self.missing:
-            try:
-                # known to the lane before its hello, so that a run that is given up need not wait for an import
-                self.worker, self.spare = self.spare or Worker(self.framework, greet=False), None
-                if not self.worker.hello:
-                    self.worker.greet()
-            except IncompleteError as error:
-                self.missing, self.worker = str(error), None
-            self._warm_up()
-        return None if self.missing else self.worker
+    def work(self, problems: Iterable[Problem]) -> None:
+        """Solve problems in this order, as far as they have no verdict yet, until the run is stopped.
 
-    def _warm_up(self) -> None:
-        """Start the worker of the next problem that wants one of its own, while the present one is busy."""
-        if self.starts > 0 and self.spare is None and not self.missing and not self.stop.is_set():
-            with contextlib.suppress(IncompleteError):
-                self.spare = Worker(self.framework, greet=False)
-
-    def _answer(self, prepared: Prepared, index: int, mode: str, device: str) -> list[Check]:
-        """One question in one mode on one device: its rows."""
-        problem, question, sent = prepared.problem, prepared.questions[index], prepared.sent[index]
-        where = rows.place(problem, self.framework.name, mode, device, self.plan.arithmetic, sent)
-        worker = self._ready()
-        standing = self._standing(problem, mode, device)
-        if worker is None or standing is not None:
-            standing = standing or Verdict(Outcome.MISSING, message=self.missing)
-            return self._record([rows.judged(where, d, standing) for d in question.directions])
-        header = {name: where[name] for name in ("problem", "framework", "mode", "device", "arithmetic")}
-        self.segment.write("start", {**header, "verb": question.calls[0].verb})
-        begin = time.perf_counter()
-        try:
-            replies = self._ask_all(question, header, self.plan.limit or problem.limit)
-        except WorkerLost as lost:
+        The answer to one is judged while the worker has the next.
+        """
+        for problem, self.upcoming in pairwise(chain(problems, (None,))):
+            assert problem is not None  # noqa: S101  None comes last
+            if self.upcoming is not None and self.upcoming.isolate:
+                self.supply.warm_up()
+            for device, mode in self.places(problem):
+                if self.stop.is_set():
+                    break
+                if not self.ledger.has(problem.id, self.framework.name, mode, device):
+                    heard = self._begin(problem, mode, device)
+                    self._conclude_waiting()
+                    self.waiting = heard
             if self.stop.is_set():
-                return []  # the run is given up, and the worker was killed for that
-            verdict = Verdict(Outcome(lost.kind), message=lost.message)
-            rest: dict[str, Any] = {"total_seconds": time.perf_counter() - begin, "stderr": lost.stderr}
-            inputs = {d: self._keep(prepared, index, None, None, d, verdict) for d in question.directions}
-            return self._record([rows.judged(where, d, verdict, **rest, **inputs[d]) for d in question.directions])
-        answered = replace(question, calls=question.calls[: len(replies)])
-        found, trained = verdicts.of(prepared, answered, sent, replies, self.plan.arithmetic)
-        rest = rows.costs([reply for reply, _ in replies], time.perf_counter() - begin)
-        if "traceback" in replies[-1][0]:
-            rest["stderr"] = replies[-1][0]["traceback"] + (self.worker.printed() if self.worker else "")
-        results = replies[0][1]
-        if trained is not None:
-            for step in rows.training_steps(where, problem, results, trained):
-                self.segment.write("training", row_record(step))
-        checks = []
+                break
+        self._conclude_waiting()
+
+    def _conclude_waiting(self) -> None:
+        if self.waiting is not None:
+            heard, ruling = self.waiting, self.ruled or self._judge(self.waiting)
+            self.waiting = self.ruled = None
+            self._conclude(heard, ruling)
+
+    def _begin(self, problem: Problem, mode: str, device: str) -> Hearing | None:
+        """Write down that a unit begins, and ask it; None where the run is given up meanwhile."""
+        if problem.isolate:
+            self.supply.close()
+        prepared = self.preparation.get(problem)
+        self.segment.write("start", Unit(problem, self.framework.name, mode, device).key)
+        heard = self.inquiry.hear(prepared, mode, device, self._standing(problem, mode, device))
+        if problem.isolate:
+            self.supply.close()
+        return heard
+
+    def _meanwhile(self) -> None:
+        """While the framework works: judge what it answered before, then make the next problem ready."""
+        if self.waiting is not None and self.ruled is None:
+            self.ruled = self._judge(self.waiting)
+        if self.upcoming is not None:
+            with contextlib.suppress(CrosscorrectError):  # what is wrong with it, its own turn tells
+                self.preparation.get(self.upcoming)
+
+    def _judge(self, heard: Hearing) -> Ruling:
+        """The verdict on every direction of a unit."""
+        ruling: Ruling = {}
+        prepared = heard.prepared
+        for answer in heard.answers:
+            question = prepared.questions[answer.index]
+            if answer.standing is not None:
+                ruling.update({d: Judged(answer, answer.standing) for d in question.directions})
+            elif answer.lost is not None:
+                verdict = Verdict(Outcome(answer.lost.kind), message=answer.lost.message)
+                ruling.update({d: Judged(answer, verdict) for d in question.directions})
+            else:
+                ruling.update(self._judge_replies(heard, answer, question))
+        return ruling
+
+    def _judge_replies(self, heard: Hearing, answer: Answer, question: Question) -> Ruling:
+        prepared, sent = heard.prepared, heard.prepared.sent[answer.index]
+        answered = question.up_to(len(answer.replies))
+        found, trained = verdicts.of(prepared, answered, sent, answer.replies, self.plan.arithmetic)
+        results = answer.replies[0][1]
         names = {direction: name for name, direction in question.calls[0].answers.items()}
+        ruling = {}
         for direction in question.directions:
             output = results.get(names.get(direction, "output"))
-            verdict = self._diagnosed(prepared, direction, output, found[direction], mode)
-            kept = self._keep(prepared, index, output, results.get("weights"), direction, verdict)
-            checks.append(rows.judged(where, direction, verdict, **rest, **kept))
-        return self._record(checks)
+            verdict = hearing.after_loss(found[direction], answer, heard.asked)
+            verdict = self._diagnosed(prepared, direction, output, verdict, heard.mode)
+            ruling[direction] = Judged(answer, verdict, output, trained)
+        return ruling
 
-    def _ask_all(self, question: Question, header: dict[str, Any], limit: float) -> list[verdicts.Reply]:
-        """The replies to the calls of a question, up to the first that is no answer. Raises WorkerLost."""
-        replies: list[verdicts.Reply] = []
-        for call in question.calls:
-            replies.append(self._ask(call, header, limit))
-            if replies[-1][0]["outcome"] != "answer":
-                break
-        return replies
+    def _conclude(self, heard: Hearing, ruling: Ruling) -> list[Check]:
+        """Ask a failing unit once more, alone, before the framework is blamed; write the unit down; its rows."""
+        unit = Unit(heard.prepared.problem, self.framework.name, heard.mode, heard.device)
+        if self._doubts(heard, ruling):
+            ruling = self._confirm(heard, ruling, unit)
+        for direction, judged in ruling.items():
+            limit = self.keeps(heard.prepared.problem, judged.verdict)
+            rows.add(unit, heard.prepared, direction, judged, self.plan.arithmetic, partial(self._kept, unit, limit))
+        self.segment.commit(unit)
+        for check in unit.checks:
+            self.emit(check)
+        self._suspect(unit, ruling)
+        return unit.checks
 
-    def _ask(self, call: Call, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Send one call to this lane's worker, or to one started for it. Raises WorkerLost; a lost worker is gone."""
-        asked = {**header, "arithmetic": SWITCHES[header["arithmetic"]], "verb": call.verb, "settings": call.settings}
-        if call.fresh:
-            threads = {} if call.threads is None else dict.fromkeys(THREADS, str(call.threads))
-            with self.start(more=threads) as worker:
-                return worker.ask(asked, call.arrays, limit)
-        ready = self._ready()
-        if ready is None:
-            raise WorkerLost("crash", self.missing, "")
-        try:
-            return ready.ask(asked, call.arrays, limit, self._look_ahead)
-        except WorkerLost:
-            self.close()
-            raise
+    def keeps(self, problem: Problem, verdict: Verdict) -> int:
+        """Up to how many bytes each array is kept that goes with a verdict."""
+        return self.segment.limit(show=problem.show or verdict.outcome is not Outcome.PASS)
 
-    def start(self, **options: Any) -> Worker:
-        """A new worker of this lane's framework."""
-        return Worker(self.framework, greet=False, **options)
+    def _kept(self, unit: Unit, limit: int, array: Array, known: str) -> str:
+        """The digest of an array that is kept; empty for one that is too large."""
+        return self.segment.keep(array, known, unit) if array.nbytes <= limit else ""
+
+    def _doubts(self, heard: Hearing, ruling: Ruling) -> bool:
+        """Whether a unit failed in a worker that had been asked others, in a way that was not confirmed before."""
+        if not self.plan.confirm or not heard.asked or self.stop.is_set() or not hearing.is_suspicious(ruling):
+            return False
+        keys = self._failures(heard, ruling)
+        is_new = not keys <= self.confirmed
+        self.confirmed |= keys
+        return is_new
+
+    @staticmethod
+    def _failures(heard: Hearing, ruling: Ruling) -> set[tuple[str, ...]]:
+        """What failed, by case: its problems fail alike, and one is asked twice for all of them."""
+        problem = heard.prepared.problem
+        failed = [(d, j.verdict) for d, j in ruling.items() if j.verdict.outcome in hearing.SUSPICIOUS]
+        return {(problem.suite, problem.case, heard.mode, heard.device, d, v.outcome, v.reason) for d, v in failed}
+
+    def _confirm(self, heard: Hearing, ruling: Ruling, unit: Unit) -> Ruling:
+        heard_alone = self.inquiry.hear_alone(heard)
+        if heard_alone is None:
+            return ruling
+        alone, again = self._judge(heard_alone), None
+        if not hearing.differs(ruling, alone):
+            return ruling
+        if self.supply.worker is not None and self.supply.asked > 1:
+            heard_again = self.inquiry.hear(heard.prepared, heard.mode, heard.device, None)
+            again = None if heard_again is None else self._judge(heard_again)
+        settled = hearing.settled(ruling, alone, again, heard.asked)
+        self.confirmed -= self._failures(heard, ruling)  # the next one of this case is asked twice as well
+        place = {"problem": unit.problem.id, "mode": unit.mode, "device": unit.device}
+        message = "; ".join(dict.fromkeys(j.verdict.message for j in settled.values() if j.verdict.message))
+        unit.events.append(Event("asked again", self.framework.name, **place, message=message, detail=heard.told()))
+        return settled
+
+    def _suspect(self, unit: Unit, ruling: Ruling) -> None:
+        """End a worker that may not be what it was; the next question starts another."""
+        worker = self.supply.worker
+        if worker is None or not worker.alive:
+            return
+        reason = "one unit got two answers" if hearing.changed(ruling) else worker.suspicion()
+        if reason:
+            self._tell("recycled", reason, problem=unit.problem.id, mode=unit.mode, device=unit.device)
+            self.supply.close()
+
+    def _tell(self, what: str, message: str, **place: str) -> None:
+        """Write down what happened beside the verdicts."""
+        self.segment.write("events", tables.row_record(Event(what, self.framework.name, message=message, **place)))
 
     def _diagnosed(
         self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict, mode: str
@@ -286,40 +345,3 @@ class Lane:
                 Outcome.UNSUPPORTED, message=f"{problem.dtype} is not among the dtypes that the adapter offers"
             )
         return None
-
-    def _look_ahead(self) -> None:
-        """Make the next problem ready while the framework works; what is wrong with it, its own turn tells."""
-        if self.upcoming is not None:
-            with contextlib.suppress(CrosscorrectError):
-                self.preparation.get(self.upcoming)
-
-    def _keep(
-        self,
-        prepared: Prepared,
-        index: int,
-        output: Array | None,
-        weights: Array | None,
-        direction: Direction,
-        verdict: Verdict,
-    ) -> dict[str, Any]:
-        """Keep the arrays that go with a row, as far as they are small or tell of a failure; their columns."""
-        show = prepared.problem.show or verdict.outcome is not Outcome.PASS
-        limit = KEEP_ON_FAILURE if show else KEEP_ALWAYS
-        digests = dict(prepared.sent[index][0])
-        arrays = {**prepared.questions[index].calls[0].arrays, "output": output, "weights": weights}
-        if output is not None:
-            digests["output"] = digest(output)
-        reference = prepared.references.get(direction)
-        arrays["reference"] = None if reference is None else reference.value
-        kept = {
-            key: self.segment.keep(array, digests.get(key))
-            for key, array in arrays.items()
-            if array is not None and array.nbytes <= limit
-        }
-        return {"arrays": kept, "output_digest": digests.get("output", "")}
-
-    def _record(self, checks: list[Check]) -> list[Check]:
-        for check in checks:
-            self.segment.write("checks", check_record(check))
-            self.emit(check)
-        return checks

@@ -3,7 +3,10 @@
 CrosscorrectError
 ├── UsageError          exit 2   a request that cannot be meant: option, framework, folder
 │   └── CaseError       exit 2   a case file, with file, line, key, value and remedy
-└── IncompleteError     exit 3   something asked for is not there: interpreter, worker, shard
+├── IncompleteError     exit 3   something asked for is not there: interpreter, worker, shard
+├── DamagedError        exit 65  what a run folder holds is not what was written there
+├── LogError            exit 74  a run's log cannot be written: what was judged until then is kept
+└── LockedError         exit 75  another process has the run folder
 """
 
 from __future__ import annotations
@@ -50,6 +53,24 @@ class IncompleteError(CrosscorrectError):
     """Something the run needs is missing or could not be started."""
 
     exit_code = Exit.INCOMPLETE
+
+
+class DamagedError(CrosscorrectError):
+    """A run folder holds what crosscorrect did not write, or not so."""
+
+    exit_code = Exit.DAMAGED
+
+
+class LogError(CrosscorrectError):
+    """The log of a run cannot be written; the run can be resumed once it can."""
+
+    exit_code = Exit.LOG
+
+
+class LockedError(CrosscorrectError):
+    """Another process has the run folder."""
+
+    exit_code = Exit.LOCKED
 
 
 def _short(value: object, limit: int = 80) -> str:

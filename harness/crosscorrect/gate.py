@@ -79,7 +79,7 @@ def rule(run: Run, folder: Path | None = None) -> Ruling:
     is incomplete, and what it holds so far is judged.
     """
     known = expectations.versions(run.env.to_dict("records"))
-    checks = run.checks[list(READ)]
+    checks = run.columns("checks", READ)
     ruling = Ruling(total=len(checks), finished=run.info["finished"])
     if not ruling.finished:
         ruling.missing.append(UNFINISHED)

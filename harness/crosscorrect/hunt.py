@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from crosscorrect import api, store, yamlfile
 from crosscorrect.casefile import case_file
 from crosscorrect.drafts import SUITE, Draft, draw, spelt
-from crosscorrect.engine import execute
+from crosscorrect.engine import Execution
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Exit, Outcome, Reason
 from crosscorrect.plan import Greeting, Plan, describe
@@ -29,7 +29,7 @@ from crosscorrect.specify import specify
 from crosscorrect.sweep import Point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from crosscorrect.problem import Problem
 
@@ -305,8 +305,9 @@ def hunt(
             on_event(plan, hunted, event)
 
     tell(None)
+    execution = Execution(plan, segment, make=partial(Hunter, search=search))
     try:
-        for event in cast("Iterator[Check | Greeting | Find]", execute(plan, segment, partial(Hunter, search=search))):
+        for event in execution:
             if isinstance(event, Check) and event.suite == SUITE:
                 hunted.outcomes.setdefault(event.framework, Counter())[event.outcome] += 1
                 if event.outcome is Outcome.MISSING:
@@ -315,6 +316,7 @@ def hunt(
                 hunted.missing[event.framework] = event.message
             tell(event)
     finally:
+        execution.close()
         hunted.finds = search.finds
         segment.close()
     totals = sum(hunted.outcomes.values(), Counter[str]())

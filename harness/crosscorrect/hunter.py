@@ -21,9 +21,8 @@ from crosscorrect.model import Check, Outcome
 from crosscorrect.plan import Preparation
 from crosscorrect.shrink import shrink
 from crosscorrect.specify import specify
-from crosscorrect.store import Segment
+from crosscorrect.store import Segment, Unit
 from crosscorrect.sweep import Point
-from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
     from crosscorrect.expectations import Expectations
@@ -49,11 +48,11 @@ class _Nowhere(Segment):
     def write(self, kind: str, record: Any) -> None:
         pass
 
-    def first(self, key: str) -> bool:  # noqa: ARG002
-        return False
+    def commit(self, unit: Unit) -> None:
+        pass
 
-    def keep(self, array: Array, known: str | None = None) -> str:  # noqa: ARG002
-        return ""
+    def limit(self, *, show: bool) -> int:  # noqa: ARG002
+        return -1
 
     def close(self) -> None:
         pass
@@ -61,35 +60,29 @@ class _Nowhere(Segment):
 
 @dataclass(kw_only=True)
 class Hunter(Lane):
-    """A lane that looks at each of its checks; ``aside`` is a lane whose problems are only tried: it is ``trying``."""
+    """A lane that looks at each of its checks; one that is ``trying`` only tries, and keeps nothing."""
 
     search: Search
     expected: Expectations | None = None
     trying: bool = False
-    aside: Hunter | None = None
 
     def run(self) -> None:
         """The thread's body: every problem until the time is over, then the end mark."""
         try:
             self.greet()
-            if not self.missing and len(self.absent) < len(self.plan.devices):
+            if not self.supply.missing and len(self.absent) < len(self.plan.devices):
                 self._hunt()
         except BaseException as error:  # noqa: BLE001  the main thread raises it
             if not self.stop.is_set():
                 self.emit(error)
         finally:
-            self.close()
+            self.supply.close_all()
             self.emit(None)
-
-    def abandon(self) -> None:
-        """End the worker of what is tried, too."""
-        super().abandon()
-        if self.aside is not None:
-            self.aside.abandon()
 
     def _hunt(self) -> None:
         name, search = self.framework.name, self.search
-        versions = self.worker.hello["versions"] if self.worker is not None else {}
+        worker = self.supply.worker
+        versions = worker.hello["versions"] if worker is not None else {}
         self.expected = expectations.load(name, versions.get(name, ""), search.expectations)
         problems = search.problems
         self.upcoming = problems[0]
@@ -149,9 +142,9 @@ class Hunter(Lane):
             "emit": lambda _: None,
             "trying": True,
             "upcoming": None,
-            "aside": None,
+            "plan": replace(self.plan, confirm=False),
         }
-        self.aside = aside = replace(self, **quiet)
+        aside = replace(self, **quiet)  # it asks the same worker
 
         def fails(draft: Draft) -> bool:
             return self._fails(aside, find, self._case(replace(find, draft=draft)))
@@ -174,12 +167,10 @@ class Hunter(Lane):
             return False
         try:
             problem = self._problem(case)
-            aside.worker, aside.preparation = self.worker, Preparation(self.plan.seed)
+            aside.preparation = Preparation(self.plan.seed)
             checks = aside.solve(problem, find.kind.mode, find.kind.device)
         except CaseError:  # no problem at all
             return False
-        finally:
-            self.worker, self.missing = aside.worker, aside.missing
         return any(Kind.of(check) == find.kind for check in checks)
 
     def _run_again(self, find: Find) -> None:
@@ -204,19 +195,9 @@ class Hunter(Lane):
         np.savez(self.search.folder / name, **arrays)
         return self._case(find) | {key: {"npz": name, "key": key} for key in arrays}
 
-    def _keep(
-        self,
-        prepared: Prepared,
-        index: int,
-        output: Array | None,
-        weights: Array | None,
-        direction: Direction,
-        verdict: Verdict,
-    ) -> dict[str, Any]:
+    def keeps(self, problem: Problem, verdict: Verdict) -> int:
         """Of what passes no arrays are kept: there are many problems, and each can be made again from its id."""
-        if verdict.outcome is Outcome.PASS and prepared.problem.suite == SUITE:
-            return {"output_digest": "" if output is None else digest(output)}
-        return super()._keep(prepared, index, output, weights, direction, verdict)
+        return -1 if verdict.outcome is Outcome.PASS and problem.suite == SUITE else super().keeps(problem, verdict)
 
     def _diagnosed(
         self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict, mode: str

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.errors import IncompleteError
-from crosscorrect.model import Check, Direction, Outcome, Reason, TrainingStep
+from crosscorrect import tables
+from crosscorrect.errors import DamagedError
+from crosscorrect.model import Direction, Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
-
-TABLES = ("checks", "problems", "training", "env", "arrays")
-COLUMNS = {
-    "checks": [f.name for f in fields(Check)],
-    "problems": [
-        "problem",
-        "suite",
-        "case",
-        "source",
-        "title",
-        "note",
-        "operation",
-        "dtype",
-        "show",
-        "level",
-        "spelling",
-        "url",
-        "invalid",
-        "geometry",
-        "settings",
-        "arrays",
-        "expect",
-    ],
-    "training": [f.name for f in fields(TrainingStep)],
-    "env": ["framework", "section", "key", "value"],
-    "arrays": ["digest", "dtype", "shape", "data"],
-}
 
 _SETS = {"outcome": Outcome, "reason": Reason, "direction": Direction}
 _NUMBERS = {
@@ -54,7 +27,11 @@ _OTHERS = {
 }
 """The columns that hold neither text nor a number."""
 
-_NESTED = {"checks": ("arrays",), "problems": ("geometry", "settings", "arrays", "expect")}
+_NESTED = {
+    "checks": ("arrays",),
+    "problems": ("geometry", "settings", "arrays", "expect"),
+    "events": ("detail",),
+}
 """The columns whose text is a JSON object, null or empty."""
 
 _INFO: dict[str, type | tuple[type, type]] = {
@@ -70,15 +47,17 @@ _INFO: dict[str, type | tuple[type, type]] = {
     "level": str,
     "seed": int,
     "problems": int,
+    "shard": str,
     "totals": dict,
     "sources": dict,
+    "asked": dict,
 }
 _NEEDED = ("crosscorrect", "run", "finished", "frameworks")
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "a mapping"}
 
 
 def check_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Check the keys of ``run.json`` and the types of their values. Raises IncompleteError for the first wrong one."""
+    """Check the keys of ``run.json`` and the types of their values. Raises DamagedError for the first wrong one."""
     for key, kind in _INFO.items():
         if key not in info and key not in _NEEDED:
             continue
@@ -94,17 +73,28 @@ def check_info(folder: Path, info: Mapping[str, Any]) -> None:
                 raise _damaged(folder, f"run.json: a suite's {key!r} is not text")
 
 
-def check_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Check that every table has its columns, each with values of its type, and only words that crosscorrect knows.
+def check_files(folder: Path) -> None:
+    """Check that a finished run has every table, as Parquet. Raises DamagedError for the first that it has not."""
+    from pyarrow import ArrowException, parquet  # noqa: PLC0415  only those who read a run wait for it
 
-    Raises IncompleteError for the first column that is off, with its table. Each distinct value is looked at once.
+    for name in tables.TABLES:
+        path = folder / f"{name}.parquet"
+        try:
+            parquet.read_metadata(path)
+        except (OSError, ArrowException) as error:
+            raise _damaged(folder, f"the table {path.name} is missing or damaged: {error}") from None
+
+
+def check_table(folder: Path, name: str, table: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    """Check that a table has its columns (or those asked for), each with values of its type and words that are known.
+
+    Raises DamagedError for the first column that is off, with its table. Each distinct value is looked at once.
     """
-    for name, table in tables.items():
-        for column in COLUMNS[name]:
-            if column not in table.columns:
-                raise _damaged(folder, f"the table {name} has no column {column}")
-            if len(table):
-                _check_column(folder, name, table[column])
+    for column in columns or tables.COLUMNS[name]:
+        if column not in table.columns:
+            raise _damaged(folder, f"the table {name} has no column {column}")
+        if len(table):
+            _check_column(folder, name, table[column])
 
 
 def _check_column(folder: Path, name: str, column: pd.Series[Any]) -> None:
@@ -137,5 +127,5 @@ def _check_nested(folder: Path, place: str, text: str) -> None:
         raise _damaged(folder, f"{place}: a digest is not text")
 
 
-def _damaged(folder: Path, what: str) -> IncompleteError:
-    return IncompleteError(f"the run {folder} is damaged: {what}; run it again")
+def _damaged(folder: Path, what: str) -> DamagedError:
+    return DamagedError(f"the run {folder} is damaged: {what}; run it again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the run folder's tables and of ``run.json``."""
 
 
@@ -41,6 +41,7 @@ class Reason(StrEnum):
     EXACTNESS = "exactness"
     RELATION = "relation"
     DETERMINISM = "determinism"
+    ORDER = "order-dependent"
     TRAJECTORY = "trajectory"
 
 
@@ -55,7 +56,7 @@ class Direction(StrEnum):
 
 
 class Exit(IntEnum):
-    """Exit codes of every command (DESIGN 6)."""
+    """Exit codes of every command (DESIGN 6); the last three are those that sysexits.h has for them."""
 
     OK = 0
     NOT_CONFORMANT = 1
@@ -64,6 +65,9 @@ class Exit(IntEnum):
     NOTHING_RAN = 4
     SLOWER = 5
     UNFIT = 6
+    DAMAGED = 65
+    LOG = 74
+    LOCKED = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +158,22 @@ class TrainingStep:
     weight_reference: list[float]
     weight_bound: list[float]
     printed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the ``events`` table: what happened beside the verdicts, so that nothing of it is silent.
+
+    ``what`` is ``lost`` (a worker died or was killed at its limit), ``asked again`` (alone, in a fresh process),
+    ``recycled`` (a worker was ended on suspicion), ``strays`` (processes that a worker left behind were ended),
+    ``resumed`` or ``interrupted``. ``problem``, ``mode`` and ``device`` are empty where it is not about one.
+    ``detail`` is JSON: for what depends on the order, the problems asked before in the same worker.
+    """
+
+    what: str
+    framework: str = ""
+    problem: str = ""
+    mode: str = ""
+    device: str = ""
+    message: str = ""
+    detail: str = ""

@@ -43,6 +43,8 @@ class Plan:
 
     ``problems`` is iterated by every lane, and again for those that want a worker of their own.
     ``limit`` in seconds replaces every problem's own when given. ``seed`` other than 0 gives every fill other data.
+    ``memory`` is how many bytes a worker may take, None without a limit. Without ``confirm`` a failure is not asked
+    once more in a fresh process.
     """
 
     problems: Iterable[Problem]
@@ -52,6 +54,8 @@ class Plan:
     arithmetic: str = "strict"
     limit: float | None = None
     seed: int = 0
+    memory: int | None = None
+    confirm: bool = True
 
 
 def describe(plan: Plan) -> dict[str, Any]:

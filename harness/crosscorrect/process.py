@@ -32,6 +32,10 @@ STACK_GRACE = 0.5
 """Seconds a hung worker gets to print its stacks before it is killed."""
 
 STDERR_TAIL = 16 * 1024
+MEMORY_LIMIT: int | None = None
+
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""The signals by which others end a process: a person, a batch system, the kernel that is short of memory."""
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 SWITCHES = (
@@ -62,9 +66,17 @@ COMPILERS = ("CC", "CXX")
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
     """The worker did not answer: ``crash`` (it died) or ``timeout`` (it was killed at its limit)."""
 
-    def __init__(self, kind: str, message: str, stderr: str) -> None:
+    def __init__(self, kind: str, message: str, stderr: str, *, outside: bool = False) -> None:
         super().__init__(message)
-        self.kind, self.message, self.stderr = kind, message, stderr
+        self.kind, self.message, self.stderr, self.outside = kind, message, stderr, outside
+
+
+class NeverGreeted(IncompleteError):  # noqa: N818  it names a state of the worker, as above
+    """A worker died before its hello; ``outside`` as for ``WorkerLost``. Another start may go better."""
+
+    def __init__(self, message: str, *, outside: bool) -> None:
+        super().__init__(message)
+        self.outside = outside
 
 
 def switches() -> dict[str, str]:
@@ -113,7 +125,14 @@ class _Tail:
 class Worker:
     """A live worker of one framework. ``hello`` holds what it said of itself. Close it, or use it as a context."""
 
-    def __init__(self, framework: Framework, *, greet: bool = True, more: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        framework: Framework,
+        *,
+        greet: bool = True,
+        more: Mapping[str, str] | None = None,
+        memory: int | None = None,
+    ) -> None:
         """Start the framework's interpreter and, unless told not to, ``greet`` it.
 
         Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
@@ -178,10 +197,14 @@ class Worker:
         try:
             hello, _ = self._channel.receive(time.monotonic() + BOOT_LIMIT)
         except (EOFError, TimeoutError, ProtocolError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.5 if isinstance(error, EOFError) else 0)
+            died = self._process.poll()
             self.kill()
             printed = self._tail.text(wait=1)[-500:]
-            raise IncompleteError(
-                f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}"
+            raise NeverGreeted(
+                f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}",
+                outside=died is not None and -died in OUTSIDE,
             ) from None
         if hello.get("type") == "failed":
             raise IncompleteError(
@@ -232,6 +255,10 @@ class Worker:
             raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
         return reply, results
 
+    def suspicion(self) -> str:
+        """Why this worker may not be what it was; empty where nothing speaks against it."""
+        return ""
+
     def printed(self) -> str:
         """The tail of what the worker printed since the last call began."""
         return self._tail.text()
@@ -254,10 +281,8 @@ class Worker:
             self.kill()
             return WorkerLost("crash", "the worker closed its channel and went on running", self._tail.text(wait=1))
         self.kill()
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        return WorkerLost(
-            "crash", f"the worker was {how}" if code < 0 else f"the worker {how}", self._tail.text(wait=1)
-        )
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        return WorkerLost("crash", f"the worker {how}", self._tail.text(wait=1), outside=-code in OUTSIDE)
 
     def kill(self) -> None:
         """End the process and its whole group at once; whoever waits for an answer then learns of its death."""

@@ -160,7 +160,7 @@ class _State:
         from crosscorrect import expectations
 
         if self._expected is None:
-            worker = self.lane().worker
+            worker = self.lane().supply.worker
             version = worker.hello["versions"].get(self.name, "") if worker is not None else ""
             self._expected = expectations.load(self.name, version, self.expectations_folder)
         return self._expected
@@ -170,7 +170,7 @@ class _State:
         from crosscorrect import store
 
         if self._lane is not None:
-            self._lane.close()
+            self._lane.supply.close_all()
         if self._segment is not None:
             self._segment.close()
         if hasattr(self, "_scratch"):
@@ -178,7 +178,7 @@ class _State:
         if self.shard is not None and not self.begun_elsewhere:
             ran = store.load(self.shard)
             store.write_info(self.shard, {**ran.info, **self._describe(session.config.args, ran)})
-            store.seal(self.shard, {"totals": ran.checks["outcome"].value_counts().to_dict()})
+            store.seal(self.shard)
 
     def _describe(self, arguments: list[str], ran: Run) -> dict[str, Any]:
         """What ``run.json`` says. Under xdist this process collects nothing, so it reads the suites again."""
@@ -235,12 +235,12 @@ class Item(pytest.Item):
     def runtest(self) -> None:
         """Solve the problem and compare each check with what is expected of it."""
         from crosscorrect.gate import as_expected
-        from crosscorrect.store import check_record
+        from crosscorrect.tables import check_record
 
         state = self.config.stash[STATE]
         lane = state.lane()
-        if lane.missing:
-            pytest.exit(_remedied(lane.missing), returncode=3)
+        if lane.supply.missing:
+            pytest.exit(_remedied(lane.supply.missing), returncode=3)
         if self.mode not in lane.modes:
             pytest.skip(f"{state.name} does not offer mode {self.mode} here")
         if self.problem.spelling not in lane.spellings:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Check, TrainingStep
 from crosscorrect.process import switches
+from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
 
+    from crosscorrect.hearing import Judged
     from crosscorrect.model import Direction, Verdict
+    from crosscorrect.plan import Prepared
     from crosscorrect.problem import Problem
     from crosscorrect.registry import Framework
+    from crosscorrect.store import Unit
     from crosscorrect.trajectory import Trajectory
 
     Array = np.ndarray[Any, Any]
@@ -78,7 +82,48 @@ def costs(replies: Sequence[dict[str, Any]], total: float) -> dict[str, Any]:
     return {**summed, "total_seconds": total}
 
 
-def judged(where: Place, direction: Direction, verdict: Verdict, **rest: Any) -> Check:
+def add(
+    unit: Unit,
+    prepared: Prepared,
+    direction: Direction,
+    judged: Judged,
+    arithmetic: str,
+    keep: Callable[[Array, str], str],
+) -> None:
+    """Put the row of one direction into its unit, with the steps of its training and the arrays that ``keep`` keeps.
+
+    ``keep`` is given an array and its digest, empty where that is not known, and returns the digest or, of one that is
+    not kept, nothing.
+    """
+    answer, sent = judged.answer, prepared.sent[judged.answer.index]
+    where = place(prepared.problem, unit.framework, unit.mode, unit.device, arithmetic, sent)
+    if answer.standing is not None:
+        unit.checks.append(row(where, direction, judged.verdict))
+        return
+    rest: dict[str, Any] = {"total_seconds": answer.seconds}
+    results: dict[str, Array] = {}
+    if answer.lost is not None:
+        rest["stderr"] = answer.lost.stderr
+    else:
+        results = answer.replies[0][1]
+        rest = costs([reply for reply, _ in answer.replies], answer.seconds)
+        if "traceback" in answer.replies[-1][0]:
+            rest["stderr"] = answer.replies[-1][0]["traceback"] + answer.printed
+    if judged.trained is not None:
+        unit.training += training_steps(where, prepared.problem, results, judged.trained)
+    known = dict(sent[0])
+    arrays = {**prepared.questions[answer.index].calls[0].arrays, "weights": results.get("weights")}
+    if judged.output is not None:
+        known["output"] = digest(judged.output)
+        arrays["output"] = judged.output
+    if direction in prepared.references:
+        arrays["reference"] = prepared.references[direction].value
+    kept = {name: keep(array, known.get(name, "")) for name, array in arrays.items() if array is not None}
+    rest.update(arrays={name: key for name, key in kept.items() if key}, output_digest=known.get("output", ""))
+    unit.checks.append(row(where, direction, judged.verdict, **rest))
+
+
+def row(where: Place, direction: Direction, verdict: Verdict, **rest: Any) -> Check:
     """The row of one direction; ``rest`` are the columns that are neither place nor verdict (times, arrays, stderr)."""
     return Check(
         **where,

@@ -74,15 +74,23 @@ class Selection:
 
     def __iter__(self) -> Iterator[Problem]:
         """Each problem. Raises CaseError at one that makes no sense."""
-        return self._stream(0, self.size)
+        return self.between(0, self.size)
 
-    def isolated(self, isolate: bool) -> Iterator[Problem]:
+    def isolated(self, isolate: bool) -> Part:
         """The problems that want a worker of their own, or those that do not."""
-        return self._stream(0, self.size, isolate=isolate)
+        return Part(self, 0, self.size, isolate)
 
-    def of(self, span: Span) -> Iterator[Problem]:
+    def of(self, span: Span) -> Part:
         """The problems of a span, without a look at those before it."""
-        return self._stream(span.start, span.stop)
+        return Part(self, span.start, span.stop)
+
+    def between(self, start: int, stop: int, isolate: bool | None = None) -> Iterator[Problem]:
+        """The problems between two places of the stream; ``isolate`` None: whatever worker they want."""
+        for case, first, last in self._parts(start, stop):
+            if isolate is None or isolate == case.keys.get("isolate", False):
+                sweep, name = self._sweep(case), case.suite.name
+                for place in self._filter.places(name, case.keys, sweep, first, last):
+                    yield specify(name, sweep.point(place))
 
     def spans(self, seconds: float, most: int = 10**6) -> Iterator[Span]:
         """Consecutive slices that by estimate cost so many seconds, and are of at most so many problems.
@@ -184,13 +192,6 @@ class Selection:
             return [Span(0, self.size)]
         return deal(replace(self, shard=None)._costs, self.shard)  # noqa: SLF001  another of the same class
 
-    def _stream(self, start: int, stop: int, *, isolate: bool | None = None) -> Iterator[Problem]:
-        for case, first, last in self._parts(start, stop):
-            if isolate is None or isolate == case.keys.get("isolate", False):
-                sweep, name = self._sweep(case), case.suite.name
-                for place in self._filter.places(name, case.keys, sweep, first, last):
-                    yield specify(name, sweep.point(place))
-
     def _parts(self, start: int, stop: int) -> Iterator[tuple[_Case, int, int]]:
         """The cases between two places of the stream that may have a problem, with the places in the sweep of each."""
         for span in self._dealt:
@@ -221,12 +222,12 @@ class Selection:
         for case, start, stop in self._parts(0, self.size):
             sweep = self._sweep(case)
             if stop - start <= CHECKED_POINTS:
-                yield from self._stream(case.start + start, case.start + stop)
+                yield from self.between(case.start + start, case.start + stop)
                 continue
             longest = max(map(len, sweep.names))
             for turn in range(min(longest, CHECKED_POINTS)):
                 place = sweep.at([turn % len(own) for own in sweep.names])
-                yield from self._stream(case.start + place, case.start + place + 1)
+                yield from self.between(case.start + place, case.start + place + 1)
 
     def _sweep(self, case: _Case) -> Sweep:
         if case.number not in self._sweeps:
@@ -240,11 +241,31 @@ class Selection:
         return self._outlines[case.number]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The problems between two places of a selection; like it, a part can be iterated again and again."""
+
+    selection: Selection
+    start: int
+    stop: int
+    isolate: bool | None = None
+
+    def __iter__(self) -> Iterator[Problem]:
+        """Each problem. Raises CaseError at one that makes no sense."""
+        return self.selection.between(self.start, self.stop, self.isolate)
+
+    def isolated(self, isolate: bool) -> Part:
+        """Those that want a worker of their own, or those that do not."""
+        return replace(self, isolate=isolate)
+
+
 def ordered(problems: Iterable[Problem]) -> Iterator[Problem]:
     """Problems in the order in which a lane solves them: those that want a worker of their own come last.
 
-    Each of those costs the next problem the start of a worker. ``problems`` is iterated twice.
+    Each of those costs the next problem the start of a worker.
     """
-    for isolate in (False, True):
-        found = problems.isolated(isolate) if isinstance(problems, Selection) else problems
-        yield from (problem for problem in found if problem.isolate is isolate)
+    if isinstance(problems, (Selection, Part)):
+        yield from problems.isolated(False)
+        yield from problems.isolated(True)
+    else:
+        yield from sorted(problems, key=lambda problem: problem.isolate)

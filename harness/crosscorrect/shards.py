@@ -16,6 +16,7 @@ from crosscorrect.registry import adapters, locate
 from crosscorrect.sources import fingerprint
 from crosscorrect.spans import Shard
 from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +58,7 @@ def _check_whole(run: store.Run) -> None:
     if not run.info["finished"]:
         raise IncompleteError(f"the shard {run.folder} is not finished; run its environment again")
     # a part may have no problem, or none that is about its framework, which then has started all the same
-    if run.checks.empty and not (_part(run) and (run.info.get("share") == 0 or len(run.env))):
+    if run.columns("checks", ["problem"]).empty and not (_part(run) and (run.info.get("share") == 0 or len(run.env))):
         names = ", ".join(run.info["frameworks"])
         raise IncompleteError(f"the shard {run.folder} holds no check of {names}; run its environment again")
 
@@ -150,7 +151,8 @@ def _check_disjoint(name: str, runs: Sequence[store.Run]) -> None:
     """No problem may be in two parts, and all parts together must have as many as the whole."""
     import pandas as pd  # noqa: PLC0415  only a merge needs it
 
-    own = [run.checks["problem"][run.checks["framework"] == name].drop_duplicates() for run in runs]
+    checks = [run.columns("checks", ["framework", "problem"]) for run in runs]
+    own = [rows["problem"][rows["framework"] == name].drop_duplicates() for rows in checks]
     together = pd.concat(own, keys=range(len(runs)))
     twice = together[together.duplicated()]
     if len(twice):
@@ -169,7 +171,7 @@ def _check_inputs(runs: Sequence[store.Run]) -> None:
     import pandas as pd  # noqa: PLC0415  only a merge needs it
 
     columns = ["problem", "direction", "input_digest"]
-    own = [run.checks[columns].drop_duplicates() for run in runs]
+    own = [run.columns("checks", columns).drop_duplicates() for run in runs]
     rows = pd.concat(own, keys=range(len(runs)))
     rows = rows[~rows.duplicated()]
     other = rows[rows.duplicated(["problem", "direction"])]
@@ -188,7 +190,7 @@ def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.R
     said = {"frameworks": names, **info, "shard": "", "sources": sources}
     folder = store.create(results, store.new_run_id(), said)
     tables = {}
-    for table in store.TABLES:
+    for table in TABLES:
         frames = [frame for run in runs if len(frame := getattr(run, table))]
         joined = pd.concat(frames, ignore_index=True) if frames else getattr(runs[0], table)
         unique = {"problems": "problem", "arrays": "digest"}.get(table)

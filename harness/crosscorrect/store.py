@@ -1,4 +1,4 @@
-"""A run folder: append-only segments while a run goes on, Parquet tables and ``run.json`` when it is finished."""
+"""A run folder: append-only logs while a run goes on, Parquet tables and ``run.json``, sealed, when it is finished."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import json
 import os
 import shutil
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import __version__, dtypes, intact
-from crosscorrect.errors import IncompleteError, UsageError
-from crosscorrect.model import SCHEMA_VERSION, Check, TrainingStep
+from crosscorrect import __version__, dtypes, intact, log, sealed, tables
+from crosscorrect.errors import DamagedError, UsageError
+from crosscorrect.model import SCHEMA_VERSION
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
@@ -23,18 +25,20 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from crosscorrect.model import Check, Event, TrainingStep
     from crosscorrect.problem import Problem
 
     Array = np.ndarray[Any, Any]
 
-TABLES, COLUMNS = intact.TABLES, intact.COLUMNS
 KEEP_ALWAYS = 4 * 1024
-"""Arrays up to this many bytes are kept with every check."""
+"""Arrays up to this many bytes are kept with every check, until ``KEEP_IN_ALL``."""
+KEEP_IN_ALL = 32 * 1024 * 1024
+"""So many bytes are kept of checks that pass and that no case asks to show: a long run must not grow with them."""
 KEEP_ON_FAILURE = 4 * 1024 * 1024
 """Arrays up to this many bytes are kept with a check that did not pass, or whose case asks to be shown."""
-
-
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+REMEMBERED = 2**15
+"""How many problems and arrays a segment remembers to have written; what it writes again is dropped when read."""
+LARGEST_INFO = 16 * 2**20
 
 
 def new_run_id() -> str:
@@ -78,148 +82,128 @@ def _check_latest(place: Path) -> None:
 
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole or not at all."""
-    part = folder / ".run.json.part"
     text = json.dumps(info, indent=1, ensure_ascii=False) + "\n"
-    part.write_text(text, encoding="utf-8", errors="replace")  # a lone surrogate, from an argument that is not UTF-8
-    part.replace(folder / "run.json")
+    sealed.replace(folder / "run.json", text.encode("utf-8", "replace"))  # an argument may be no UTF-8
+
+
+@dataclass(slots=True)
+class Unit:
+    """The rows of one problem in one mode on one device of one framework, gathered to be one record of the log."""
+
+    problem: Problem
+    framework: str
+    mode: str
+    device: str
+    checks: list[Check] = field(default_factory=list)
+    training: list[TrainingStep] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    arrays: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns that name the unit."""
+        return {"problem": self.problem.id, "framework": self.framework, "mode": self.mode, "device": self.device}
+
+
+class _Recent:
+    """Whether something was met before, of the last ``REMEMBERED`` things."""
+
+    def __init__(self) -> None:
+        self._met: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, key: str) -> bool:
+        if key in self._met:
+            self._met.move_to_end(key)
+            return False
+        self._met[key] = None
+        if len(self._met) > REMEMBERED:
+            self._met.popitem(last=False)
+        return True
 
 
 class Segment:
-    """One process's append-only log in a run folder: a line of JSON a record, array bytes in a file beside it.
+    """What one process writes into a run folder: a log of its own. Safe to use from several threads."""
 
-    Every record is handed to the operating system before ``write`` returns, so the death of this process loses
-    nothing. Safe to use from several threads.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        stem = folder / f"segment-{os.getpid()}-{threading.get_native_id()}"
-        self._log = os.open(stem.with_suffix(".jsonl"), flags, 0o644)
-        self._data = os.open(stem.with_suffix(".bin"), flags, 0o644)
-        self._kept: set[str] = set()
-        self._seen: set[str] = set()
-        self._offset = 0
+    def __init__(self, folder: Path, number: int | None = None) -> None:
+        self._log = log.Log(folder, number)
+        self._arrays, self._problems = _Recent(), _Recent()
+        self._kept = 0
         self._lock = threading.Lock()
 
     def write(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Append one record of a kind: ``start``, ``checks``, ``training``, ``env``, ``arrays``."""
-        line = _encode({"kind": kind, **record}) + "\n"
-        with self._lock:
-            # a lone surrogate, from some framework's message, has no UTF-8: it becomes a question mark
-            os.write(self._log, line.encode("utf-8", "replace"))
+        """Append one record: ``start``, or a row of the table ``kind``. Raises LogError."""
+        self._log.append(kind, record)
 
-    def first(self, key: str) -> bool:
-        """Whether this is the first time that this key is asked about."""
+    def commit(self, unit: Unit) -> None:
+        """Append a unit, all of it or nothing. Raises LogError."""
         with self._lock:
-            known = key in self._seen
-            self._seen.add(key)
-            return not known
+            is_new = self._problems.is_new(unit.problem.id)
+        rows: dict[str, list[Any]] = {
+            "problems": [tables.problem_record(unit.problem)] if is_new else [],
+            "checks": [tables.short_record(check) for check in unit.checks],
+            "training": [tables.row_record(step) for step in unit.training],
+            "events": [tables.row_record(event) for event in unit.events],
+            "arrays": unit.arrays,
+        }
+        said = {name: found for name, found in rows.items() if found or name == "checks"}
+        self._log.append("unit", {**unit.key, **said})
 
-    def keep(self, array: Array, known: str | None = None) -> str:
-        """Append an array unless it is there already; return its digest, which may be ``known``."""
+    def keep(self, array: Array, known: str | None = None, unit: Unit | None = None) -> str:
+        """Put an array into a unit, or else into the log, unless it is there; return its digest, maybe ``known``."""
         name = known or digest(array)
         with self._lock:
-            if name in self._kept:
+            if not self._arrays.is_new(name):
                 return name
-            self._kept.add(name)
-            data = np.ascontiguousarray(array).tobytes()
-            os.write(self._data, data)
-            offset, self._offset = self._offset, self._offset + len(data)
-        described = {
-            "dtype": dtypes.name_of(array.dtype),
-            "shape": list(array.shape),
-            "offset": offset,
-            "size": len(data),
-        }
-        self.write("arrays", {"digest": name, **described})
+            self._kept += array.nbytes
+        record = tables.array_record(array, name)
+        if unit is None:
+            self.write("arrays", record)
+        else:
+            unit.arrays.append(record)
         return name
 
+    def limit(self, *, show: bool) -> int:
+        """Up to how many bytes an array is kept now, of a check that is to be shown or of another."""
+        return KEEP_ON_FAILURE if show else KEEP_ALWAYS if self._kept < KEEP_IN_ALL else -1
+
     def close(self) -> None:
-        """Flush to the disk and close."""
-        for fd in (self._data, self._log):
-            os.fsync(fd)
-            os.close(fd)
+        """Send everything to the disk and close. Raises LogError."""
+        self._log.close()
 
 
-def row_record(row: TrainingStep) -> dict[str, Any]:
-    """A training step as a mapping of JSON values."""
-    return {name: getattr(row, name) for name in COLUMNS["training"]}
+def seal(folder: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Turn the logs of a folder into Parquet tables, mark the run finished and seal it; the logs then go.
+
+    ``more`` goes into ``run.json``, beside the ``totals`` of each outcome. Raises DamagedError where a log is not as it
+    was written. Done again after an interruption it does the same.
+    """
+    paths = log.logs(folder)
+    totals = tables.export(folder, tables.rows(paths))
+    finish(folder, {"totals": totals, **(more or {})})
+    for path in paths:
+        path.unlink()
 
 
-def check_record(check: Check) -> dict[str, Any]:
-    """A check as a mapping of JSON values."""
-    record = {name: getattr(check, name) for name in COLUMNS["checks"]}
-    return {**record, "arrays": json.dumps(check.arrays, sort_keys=True)}
+def finish(folder: Path, more: Mapping[str, Any]) -> None:
+    """Mark a run whose tables are written as finished, and seal it."""
+    write_info(folder, {**read_info(folder), **more, "finished": True})
+    sealed.write(folder, [folder / "run.json", *(folder / f"{name}.parquet" for name in tables.TABLES)])
 
 
-def problem_record(problem: Problem) -> dict[str, Any]:
-    """A problem as a mapping of JSON values: all that a reader of the run needs to know about it."""
-    geometry = None if problem.geometry is None else problem.geometry.to_json()
-    nested = {"geometry": geometry, "settings": problem.settings, "arrays": problem.arrays, "expect": problem.expect}
-    return {
-        "problem": problem.id,
-        **{name: getattr(problem, name) for name in COLUMNS["problems"] if name not in ("problem", *nested)},
-        **{name: json.dumps(value, ensure_ascii=False) for name, value in nested.items()},
-    }
-
-
-def seal(folder: Path, totals: Mapping[str, Any]) -> None:
-    """Turn the segments of a folder into Parquet tables and mark the run finished; the segments then go."""
-    import pandas as pd  # noqa: PLC0415  half a second that only the end of a run needs
-
-    segments = sorted(folder.glob("segment-*.jsonl"))
-    tables = {name: pd.DataFrame(rows, columns=COLUMNS[name]) for name, rows in _fold(segments).items()}
-    write_tables(folder, tables, totals)
-    for segment in segments:
-        segment.with_suffix(".bin").unlink(missing_ok=True)
-        segment.unlink()
-
-
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], totals: Mapping[str, Any]) -> None:
-    """Write every table as Parquet, each whole or not at all, and then mark the run finished."""
-    for name in TABLES:
-        part = folder / f".{name}.parquet.part"
-        tables[name].to_parquet(part, index=False)
-        part.replace(folder / f"{name}.parquet")
-    write_info(folder, {**read_info(folder), **totals, "finished": True})
-
-
-def _fold(segments: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
-    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    seen: set[str | bytes] = set()  # what several lanes or processes write alike: problems, environments, arrays
-    for segment in segments:
-        beside = segment.with_suffix(".bin")
-        data = beside.read_bytes() if beside.exists() else b""  # its writer may have died between the two
-        for line in segment.read_bytes().split(b"\n"):  # not splitlines: a message may hold U+2028 and its like
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue  # a line torn by the death of its writer: the record was never complete
-            try:
-                _take(record, line, data, seen, tables)
-            except (AttributeError, KeyError, TypeError):
-                raise IncompleteError(f"{segment} holds a line that crosscorrect did not write; run it again") from None
-    return tables
-
-
-def _take(record: Any, line: bytes, data: bytes, seen: set[str | bytes], tables: dict[str, list[Any]]) -> None:
-    kind = record.pop("kind")
-    if kind in ("problems", "env", "arrays"):
-        key = record["digest"] if kind == "arrays" else line
-        if key in seen:
-            return
-        seen.add(key)
-    if kind == "arrays":
-        start = record.pop("offset")
-        record["data"] = data[start : start + record.pop("size")]
-    if kind in tables:
-        tables[kind].append(record)
+def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], more: Mapping[str, Any]) -> None:
+    """Write every table as Parquet, each whole or not at all, mark the run finished and seal it."""
+    parts = {name: folder / f".{name}.parquet.part" for name in tables.TABLES}
+    for name, part in parts.items():
+        frames[name].to_parquet(part, index=False, schema=tables.schema(name))
+    tables.replace_tables(folder, parts)
+    finish(folder, more)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder. Raises UsageError when the folder is no run, or of a newer schema."""
     try:
-        info: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        with (folder / "run.json").open("rb") as stream:
+            info: dict[str, Any] = json.loads(stream.read(LARGEST_INFO))
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -231,63 +215,107 @@ def read_info(folder: Path) -> dict[str, Any]:
     return info
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
-    """A run that was read back: its ``run.json`` and its tables as pandas frames; ``array`` gives a kept array."""
+    """A run that was read back: its ``run.json`` and its tables as pandas frames, each read when it is asked for.
+
+    Raises DamagedError for a table that is damaged.
+    """
 
     folder: Path
     info: dict[str, Any]
-    checks: pd.DataFrame
-    problems: pd.DataFrame
-    training: pd.DataFrame
-    env: pd.DataFrame
-    arrays: pd.DataFrame
-    _index: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def checks(self) -> pd.DataFrame:
+        """One row per check: problem × direction × framework × mode × device and its verdict."""
+        return self._table("checks")
+
+    @cached_property
+    def problems(self) -> pd.DataFrame:
+        """One row per problem."""
+        return self._table("problems")
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """One row per step of a training run."""
+        return self._table("training")
+
+    @cached_property
+    def env(self) -> pd.DataFrame:
+        """What each framework said of itself."""
+        return self._table("env")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """What happened beside the verdicts."""
+        return self._table("events")
+
+    @cached_property
+    def arrays(self) -> pd.DataFrame:
+        """The kept arrays; ``array`` gives one."""
+        return self._table("arrays")
 
     def array(self, name: str) -> Array | None:
         """The kept array with this digest, or None where it was too large to keep.
 
-        Raises IncompleteError where what was kept is no array.
+        Raises DamagedError where what was kept is no array.
         """
-        if not self._index:
-            self._index = {d: i for i, d in enumerate(self.arrays["digest"])}
         if name not in self._index:
             return None
         row = self.arrays.iloc[self._index[name]]
         try:
             return np.frombuffer(row["data"], dtypes.of(row["dtype"])).reshape(tuple(row["shape"]))
         except (TypeError, ValueError) as error:
-            raise IncompleteError(
+            raise DamagedError(
                 f"the run {self.folder} is damaged: the table arrays, digest {name}: {error}; run it again"
             ) from None
 
+    def columns(self, table: str, names: Iterable[str]) -> pd.DataFrame:
+        """Some columns of a table: a large one is then read in little memory."""
+        return self._table(table, list(names))
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {digest: place for place, digest in enumerate(self.arrays["digest"])}
+
+    @cached_property
+    def _logged(self) -> dict[str, Any]:
+        return tables.frames(log.logs(self.folder))
+
+    def _table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415  half a second that only those who read a run need
+
+        if self.info["finished"]:
+            try:
+                frame = pd.read_parquet(self.folder / f"{name}.parquet", columns=columns)
+            except (OSError, ValueError) as error:
+                raise DamagedError(
+                    f"a table of the finished run {self.folder} is missing or damaged: {error}"
+                ) from None
+        else:
+            frame = self._logged[name].to_pandas()
+            frame = frame if columns is None else frame[columns]
+        intact.check_table(self.folder, name, frame, columns)
+        return frame
+
 
 def load(folder: Path | str) -> Run:
-    """Read a run folder. An unfinished run is read from its segments, as far as it came.
+    """Read a run folder. An unfinished run is read from its logs, as far as it came.
 
-    Raises UsageError for a folder that is no run, IncompleteError for one whose tables are missing or damaged.
+    Raises UsageError for a folder that is no run, DamagedError for one whose ``run.json`` or tables are damaged.
     """
-    import pandas as pd  # noqa: PLC0415  as in seal
-
     path = Path(folder)
     info = read_info(path)
     intact.check_info(path, info)
     if info["finished"]:
-        try:
-            frames = {name: pd.read_parquet(path / f"{name}.parquet") for name in TABLES}
-        except (OSError, ValueError) as error:
-            raise IncompleteError(f"a table of the finished run {path} is missing or damaged: {error}") from None
-    else:
-        tables = _fold(sorted(path.glob("segment-*.jsonl")))
-        frames = {name: pd.DataFrame(tables[name], columns=COLUMNS[name]) for name in TABLES}
-    intact.check_tables(path, frames)
-    return Run(path, info, **frames)
+        intact.check_files(path)
+    return Run(path, info)
 
 
 def write_csv(run: Run) -> list[Path]:
     """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted."""
     written = []
-    for name in TABLES[:-1]:
+    for name in tables.TABLES[:-1]:
         frame = getattr(run, name).map(_inert)
         target = run.folder / f"{name}.csv"
         # RFC 4180's line ends, which also make a lone carriage return inside a cell quoted instead of a new row

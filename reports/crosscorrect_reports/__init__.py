@@ -21,7 +21,7 @@ def write(run: Run, expectations: Path | None = None) -> list[Path]:
     of the first three is replaced whole or not at all, and the same run gives the same bytes. Raises UsageError where
     one cannot be written.
     """
-    from crosscorrect import gate, store  # noqa: PLC0415  pandas, and all that follows, is for those who write
+    from crosscorrect import gate, sealed, store  # noqa: PLC0415  pandas, and all that follows, is for those who write
     from crosscorrect_reports import frames, junit, markdown, page  # noqa: PLC0415
 
     ruling = gate.rule(run, expectations)
@@ -32,10 +32,14 @@ def write(run: Run, expectations: Path | None = None) -> list[Path]:
         "junit.xml": junit.render(run, ruling, judged),
     }
     try:
-        return [*(_replace(run.folder / name, content) for name, content in documents.items()), *store.write_csv(run)]
+        written = [_replace(run.folder / name, content) for name, content in documents.items()]
+        written += store.write_csv(run)
+        if run.info["finished"]:
+            sealed.write(run.folder, written)
     except OSError as error:
         place = error.filename2 or error.filename or run.folder
         raise UsageError(f"the report cannot be written: {place}: {error.strerror or error}") from None
+    return written
 
 
 def _replace(target: Path, content: bytes) -> Path:

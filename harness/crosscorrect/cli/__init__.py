@@ -12,8 +12,9 @@ from crosscorrect import __version__
 from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
-from crosscorrect.cli.judge import gate, merge, report, run
+from crosscorrect.cli.judge import gate, merge, report, run, verify
 from crosscorrect.cli.selftest import selftest
+from crosscorrect.cli.signals import Stopped
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.model import Exit
 
@@ -35,7 +36,7 @@ class _Commands(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as interrupt:
             click.echo(f"\ncrosscorrect: {str(interrupt) or 'interrupted'}", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(interrupt.code if isinstance(interrupt, Stopped) else INTERRUPTED)
         except BrokenPipeError:
             # the reader of the output has gone, as with head: nothing is left to say, and it is no verdict
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,14 +51,14 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 as expected, 1 not conformant, 2 usage or bad case file, 3 incomplete, 4 nothing ran, "
-    "130 interrupted.",
+    "65 damaged, 74 the log cannot be written, 75 in use by another process, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="crosscorrect")
 def main() -> None:
     """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
 
 
-for command in (run, hunt, report, gate, merge, explain, cases, frameworks, selftest):
+for command in (run, hunt, report, gate, merge, verify, explain, cases, frameworks, selftest):
     main.add_command(command)
 
 if __name__ == "__main__":

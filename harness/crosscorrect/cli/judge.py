@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli.options import asking, finite, part
+from crosscorrect.cli.signals import Stopped, heard
+from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 RESULTS = click.Path(file_okay=False, path_type=Path)
 RUN_FOLDER = click.Path(path_type=Path)
+STOPPING = "stopping: the problems at hand are finished first, for 10 s at most; once more to stop at once"
 
 
 @click.command()
@@ -46,6 +49,20 @@ RUN_FOLDER = click.Path(path_type=Path)
 @click.option(
     "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
 )
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=Path("results/latest"),
+    type=RUN_FOLDER,
+    metavar="[RUN]",
+    help="Finish this unfinished run (default: the latest) of the same command.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, max=2**20),
+    metavar="GIB",
+    help="How much memory a worker may take; 0: any. Default: a share of what there is.",
+)
 @click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
@@ -64,6 +81,8 @@ def run(
     shard: tuple[int, int] | None,
     results: Path,
     expectations: Path | None,
+    resume: Path | None,
+    memory: float | None,
     with_report: bool,
     quiet: bool,
     as_json: bool,
@@ -76,6 +95,7 @@ def run(
     crosscorrect run                                    everything, in every framework there is here
     crosscorrect run chapter -f torch                   one suite, one framework
     crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
+    crosscorrect run chapter -f torch --resume          go on with a run of this command that was cut short
     crosscorrect run -f torch --shard 2/8               the second of eight parts that cost about the same
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api
@@ -85,8 +105,9 @@ def run(
 
     check_folder(expectations)  # a defect there is told before anything runs
     progress = Progress(expectations, silent=quiet or as_json)
+    limits = {} if memory is None else {"memory": int(memory * 2**30) or None}
     try:
-        with progress:
+        with progress, heard(STOPPING):
             finished = api.run(
                 suites,
                 names or None,
@@ -101,12 +122,17 @@ def run(
                 seed=seed,
                 shard=shard,
                 results=results,
+                resume=resume,
+                **limits,
                 on_event=progress.hear,
             )
-    except KeyboardInterrupt:
-        folder = (results / "latest").resolve()
-        said = f"; what was judged so far is in {folder}" if progress.begun else ""
-        raise KeyboardInterrupt(f"interrupted{said}") from None
+    except Stopped as stopped:
+        if progress.begun:
+            folder = (resume or results / "latest").resolve()
+            stopped.args = (
+                f"interrupted; what was judged so far is in {folder}: the same command with --resume goes on",
+            )
+        raise
     ruling = rule(finished, expectations)
     _tell(finished, ruling, quiet=quiet, as_json=as_json)
     if with_report:  # after the verdict is on the screen: drawing takes a few seconds
@@ -139,10 +165,11 @@ def report(folder: Path, expectations: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_json: bool) -> None:
     """Judge a run against the committed expectations, strictly both ways; the exit code is the answer."""
-    from crosscorrect import store
+    from crosscorrect import sealed, store
     from crosscorrect.gate import rule
 
     finished = store.load(folder)
+    sealed.verify(folder, finished=finished.info["finished"])
     ruling = rule(finished, expectations)
     for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
         ruling.missing.append(name)
@@ -164,6 +191,25 @@ def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
 
     merged = join(shards, [n.strip() for n in require.split(",") if n.strip()], results)
     click.echo(str(merged.folder))
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+def verify(folder: Path) -> None:
+    """Check every byte of a run folder: that of a finished run against its seal, of another against its checksums.
+
+    Exit codes: 0 as it was sealed, 3 not finished and as it was written, 65 damaged.
+    """
+    from crosscorrect import sealed, store
+    from crosscorrect.tables import TABLES
+
+    run = store.load(folder)
+    finished = run.info["finished"]
+    said = sealed.verify(folder, finished=finished)
+    for table in TABLES:
+        getattr(run, table)  # which looks at its columns and values
+    click.echo(said)
+    sys.exit(Exit.OK if finished else Exit.INCOMPLETE)
 
 
 def _write_report(finished: Run, expectations: Path | None) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from crosscorrect import expectations, gate
 from crosscorrect.model import Check, Outcome
 from crosscorrect.selection import Selection
-from crosscorrect.store import check_record
+from crosscorrect.tables import check_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

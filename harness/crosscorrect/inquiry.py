@@ -1,0 +1,153 @@
+"""Asking a unit's questions: in the lane's worker, again where it was lost, and alone in a fresh process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect.adapter import SWITCHES
+from crosscorrect.errors import IncompleteError
+from crosscorrect.hearing import Answer, Hearing
+from crosscorrect.model import Outcome, Verdict
+from crosscorrect.process import Worker, WorkerLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crosscorrect.ask import Call, Question
+    from crosscorrect.plan import Plan, Prepared
+    from crosscorrect.problem import Problem
+    from crosscorrect.supply import Supply
+    from crosscorrect.verdicts import Reply
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""The environment variables by which a worker is told how many threads it may use."""
+OUTSIDE_LOSSES = 5
+"""A worker that is killed from outside is no fault of its problem, until this happens so often on one problem."""
+
+
+@dataclass(slots=True)
+class Inquiry:
+    """How one framework is asked. ``tell`` writes down that a worker was lost, ``meanwhile`` is done while it works."""
+
+    plan: Plan
+    supply: Supply
+    tell: Callable[..., None]
+    meanwhile: Callable[[], None] | None = None
+
+    def hear(self, prepared: Prepared, mode: str, device: str, standing: Verdict | None) -> Hearing | None:
+        """The answers to a unit's questions, or to each its ``standing`` verdict; None where the run is given up."""
+        asked, prefix = self.supply.asked, tuple(self.supply.before)
+        answers = []
+        for index in range(len(prepared.questions)):
+            answer = Answer(index, standing=standing) if standing else self._answer(prepared, index, mode, device)
+            if answer is None:
+                return None
+            answers.append(answer)
+        self.supply.note(f"{prepared.problem.id} {mode} {device}")
+        return Hearing(prepared, mode, device, answers, asked, prefix)
+
+    def hear_alone(self, heard: Hearing) -> Hearing | None:
+        """The answers of fresh processes that are asked nothing else; None where the run is given up."""
+        prepared = heard.prepared
+        header = self._header(prepared.problem, heard.mode, heard.device)
+        answers = []
+        for index in range(len(prepared.questions)):
+            try:
+                replies = self._outlast(self._ask_alone, prepared.questions[index], header)
+                answers.append(Answer(index, replies=replies))
+            except WorkerLost as lost:
+                if self.supply.stop.is_set():
+                    return None
+                answers.append(Answer(index, lost=lost))
+        return Hearing(prepared, heard.mode, heard.device, answers)
+
+    def _answer(self, prepared: Prepared, index: int, mode: str, device: str) -> Answer | None:
+        """One question's answer; after the loss of its worker it is asked once more, alone."""
+        question, header = prepared.questions[index], self._header(prepared.problem, mode, device)
+        if self.supply.ready() is None:
+            return Answer(index, standing=Verdict(Outcome.MISSING, message=self.supply.missing))
+        begin = time.perf_counter()
+        losses: list[WorkerLost] = []
+        for ask in (self._ask_here, self._ask_alone):
+            try:
+                replies = self._outlast(ask, question, header)
+            except WorkerLost as lost:
+                if self.supply.stop.is_set():
+                    return None  # the run is given up, and the worker was killed for that
+                losses.append(lost)
+                if lost.outside:  # so often that it is the problem's fault: not asked again
+                    break
+                continue
+            printed = ""
+            if "traceback" in replies[-1][0] and self.supply.worker is not None:
+                printed = self.supply.worker.printed()
+            return Answer(index, time.perf_counter() - begin, replies, before=next(iter(losses), None), printed=printed)
+        return Answer(index, time.perf_counter() - begin, lost=losses[-1])
+
+    def _header(self, problem: Problem, mode: str, device: str) -> dict[str, Any]:
+        return {
+            "problem": problem.id,
+            "framework": self.supply.framework.name,
+            "mode": mode,
+            "device": device,
+            "arithmetic": SWITCHES[self.plan.arithmetic],
+            "limit": self.plan.limit or problem.limit,
+        }
+
+    def _outlast(
+        self, ask: Callable[[Question, dict[str, Any]], list[Reply]], question: Question, header: dict[str, Any]
+    ) -> list[Reply]:
+        """The replies to a question, asked again where the worker was killed from outside. Raises WorkerLost."""
+        for left in reversed(range(OUTSIDE_LOSSES)):
+            try:
+                return ask(question, header)
+            except WorkerLost as lost:
+                unit = {name: header[name] for name in ("problem", "mode", "device")}
+                self.tell("lost", lost.message, **unit)
+                if not lost.outside or not left or self.supply.stop.is_set():
+                    raise
+        raise AssertionError  # the last turn returns or raises
+
+    def _ask_here(self, question: Question, header: dict[str, Any]) -> list[Reply]:
+        """Ask the lane's worker. Raises WorkerLost; a lost worker is gone."""
+        ready = self.supply.ready()
+        if ready is None:
+            raise WorkerLost("crash", self.supply.missing, "")
+        try:
+            replies = self._ask_all(ready, question, header, self.meanwhile)
+        except WorkerLost:
+            self.supply.lost()
+            raise
+        self.supply.answered()
+        return replies
+
+    def _ask_alone(self, question: Question, header: dict[str, Any]) -> list[Reply]:
+        """Ask a worker that is started for it. Raises WorkerLost."""
+        try:
+            with self.supply.start() as worker:
+                return self._ask_all(worker, question, header, None)
+        except IncompleteError as error:
+            raise WorkerLost("crash", str(error), "") from None
+
+    def _ask_all(
+        self, worker: Worker, question: Question, header: dict[str, Any], meanwhile: Callable[[], object] | None
+    ) -> list[Reply]:
+        """The replies to the calls of a question, up to the first that is no answer. Raises WorkerLost."""
+        replies: list[Reply] = []
+        for call in question.calls:
+            if call.fresh:
+                threads = {} if call.threads is None else dict.fromkeys(THREADS, str(call.threads))
+                with self.supply.start(more=threads) as other:
+                    replies.append(self._ask(other, call, header, None))
+            else:
+                replies.append(self._ask(worker, call, header, meanwhile))
+            if replies[-1][0]["outcome"] != "answer":
+                break
+        return replies
+
+    @staticmethod
+    def _ask(worker: Worker, call: Call, header: dict[str, Any], meanwhile: Callable[[], object] | None) -> Reply:
+        asked = {**header, "verb": call.verb, "settings": call.settings}
+        return worker.ask(asked, call.arrays, asked.pop("limit"), meanwhile)

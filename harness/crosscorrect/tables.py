@@ -1,0 +1,244 @@
+"""The tables of a run: which columns each has, and the way from the records of a log to Parquet, a batch at a time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect import dtypes, ledger, log
+from crosscorrect.errors import DamagedError
+from crosscorrect.model import Check, Event, TrainingStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from crosscorrect.problem import Problem
+
+    Array = np.ndarray[Any, Any]
+    Row = dict[str, Any]
+
+TABLES = ("checks", "problems", "training", "env", "events", "arrays")
+COLUMNS = {
+    "checks": [f.name for f in fields(Check)],
+    "problems": [
+        "problem",
+        "suite",
+        "case",
+        "source",
+        "title",
+        "note",
+        "operation",
+        "dtype",
+        "show",
+        "level",
+        "spelling",
+        "url",
+        "invalid",
+        "geometry",
+        "settings",
+        "arrays",
+        "expect",
+    ],
+    "training": [f.name for f in fields(TrainingStep)],
+    "env": ["framework", "section", "key", "value"],
+    "events": [f.name for f in fields(Event)],
+    "arrays": ["digest", "dtype", "shape", "data"],
+}
+_TYPES = {
+    **dict.fromkeys(("error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"), "float64"),
+    **dict.fromkeys(("loss", "loss_reference", "loss_bound"), "float64"),
+    **dict.fromkeys(("weight", "weight_reference", "weight_bound"), "list of float64"),
+    "show": "bool",
+    "invalid": "bool",
+    "step": "int64",
+    "shape": "list of int64",
+    "data": "binary",
+}
+"""The type of each column, by its name, where it is not text."""
+_ONCE = {"problems": ("problem",), "env": ("framework", "section", "key"), "arrays": ("digest",)}
+"""The tables that several lanes and processes write alike, and the columns that tell their rows apart."""
+BATCH = 4096
+"""How many rows of a table are in memory at a time."""
+_UNSAID = {f.name: f.default for f in fields(Check) if f.default is not MISSING}
+"""What a record of a check leaves out: the columns that have their default."""
+
+
+def check_record(check: Check) -> Row:
+    """A check as a row: a mapping of JSON values, all columns."""
+    record = {name: getattr(check, name) for name in COLUMNS["checks"]}
+    return {**record, "arrays": json.dumps(check.arrays, sort_keys=True)}
+
+
+def short_record(check: Check) -> Row:
+    """The same without the columns that say nothing, which are most, for the log."""
+    return {k: v for k, v in check_record(check).items() if k not in _UNSAID or v != _UNSAID[k]}
+
+
+def row_record(row: TrainingStep | Event) -> Row:
+    """A training step or an event as a row."""
+    return {f.name: getattr(row, f.name) for f in fields(row)}
+
+
+def problem_record(problem: Problem) -> Row:
+    """A problem as a row: all that a reader of the run needs to know about it."""
+    geometry = None if problem.geometry is None else problem.geometry.to_json()
+    nested = {"geometry": geometry, "settings": problem.settings, "arrays": problem.arrays, "expect": problem.expect}
+    return {
+        "problem": problem.id,
+        **{name: getattr(problem, name) for name in COLUMNS["problems"] if name not in ("problem", *nested)},
+        **{name: json.dumps(value, ensure_ascii=False) for name, value in nested.items()},
+    }
+
+
+def array_record(array: Array, digest: str) -> Row:
+    """An array as a record of a log, its bytes in base64."""
+    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+    return {"digest": digest, "dtype": dtypes.name_of(array.dtype), "shape": list(array.shape), "data": data}
+
+
+def rows(paths: Iterable[Path]) -> Iterator[tuple[str, Row]]:
+    """Each row of these logs with its table's name, in the order in which they were written, the first of alike ones.
+
+    Raises DamagedError for a record that crosscorrect did not write, and for two that contradict each other.
+    """
+    seen: set[bytes] = set()
+    units: dict[bytes, bytes] = {}
+    for path in paths:
+        for record in log.read(path):
+            kind = record["kind"]
+            try:
+                if kind == "unit" and not _is_first(record, units):
+                    continue
+                for table, row in _rows_of(record):
+                    if table not in _ONCE or _is_new(table, row, seen):
+                        yield table, _whole(table, row)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise DamagedError(
+                    f"{path} holds a {kind} record that crosscorrect did not write ({error!r}); run it again"
+                ) from None
+
+
+def _is_first(record: Row, units: dict[bytes, bytes]) -> bool:
+    """Whether this is the first record of a unit; a second one, of a lease that was carried out twice, must agree."""
+    said = ledger.verdicts_key(record)
+    before = units.setdefault(ledger.unit_key(record), said)
+    if before is said:
+        return True
+    if before != said:
+        unit = ", ".join(ledger.unit_of(record).values())
+        raise DamagedError(f"the run holds two verdicts that contradict each other on {unit}; run it again")
+    return False
+
+
+def _rows_of(record: Row) -> Iterator[tuple[str, Row]]:
+    """The rows of one record: a row of one table, or a unit with the rows of several."""
+    kind = record.pop("kind")
+    if kind in TABLES:
+        yield kind, record
+    elif kind == "unit":
+        for table in TABLES:
+            for row in record.get(table, ()):
+                yield table, row
+
+
+def _is_new(table: str, row: Row, seen: set[bytes]) -> bool:
+    named = "|".join([table, *(row[column] for column in _ONCE[table])])
+    key = hashlib.blake2b(named.encode("utf-8", "replace"), digest_size=12).digest()
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
+
+
+def _whole(table: str, row: Row) -> Row:
+    """The row with every column of its table and no other."""
+    if table == "arrays":
+        return {**row, "data": base64.b64decode(row["data"], validate=True)}
+    if table == "checks":
+        return {**_UNSAID, "arrays": "{}", **row}
+    return row
+
+
+def frames(paths: Iterable[Path]) -> dict[str, pa.Table]:
+    """Every table of these logs in memory. Raises DamagedError."""
+    import pyarrow as pa  # noqa: PLC0415  as below
+
+    gathered: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for table, row in rows(paths):
+        gathered[table].append(row)
+    return {name: _table(name, found, pa) for name, found in gathered.items()}
+
+
+def export(folder: Path, found: Iterable[tuple[str, Row]]) -> dict[str, int]:
+    """Write rows, as ``rows`` gives them, as the Parquet files of a run folder, each whole or not at all.
+
+    Returns how many checks have each outcome.
+    """
+    import pyarrow as pa  # noqa: PLC0415  a third of a second that only the end of a run needs
+    from pyarrow import parquet  # noqa: PLC0415
+
+    parts = {name: folder / f".{name}.parquet.part" for name in TABLES}
+    writers = {name: parquet.ParquetWriter(part, schema(name)) for name, part in parts.items()}
+    outcomes: Counter[str] = Counter()
+    try:
+        waiting: dict[str, list[Row]] = {name: [] for name in TABLES}
+        for table, row in found:
+            waiting[table].append(row)
+            if table == "checks":
+                outcomes[row["outcome"]] += 1
+            if len(waiting[table]) >= BATCH:
+                writers[table].write_table(_table(table, waiting[table], pa))
+                waiting[table] = []
+        for table, left in waiting.items():
+            writers[table].write_table(_table(table, left, pa))
+    finally:
+        for writer in writers.values():
+            writer.close()
+    replace_tables(folder, parts)
+    return dict(outcomes)
+
+
+def replace_tables(folder: Path, parts: Mapping[str, Path]) -> None:
+    """Put finished files in the place of the tables, on the disk before under their names."""
+    for name, part in parts.items():
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(folder / f"{name}.parquet")
+    log.sync_folder(folder)
+
+
+def schema(table: str) -> pa.Schema:
+    """The Arrow schema of a table."""
+    import pyarrow as pa  # noqa: PLC0415  as above
+
+    types = {
+        "text": pa.string(),
+        "float64": pa.float64(),
+        "int64": pa.int64(),
+        "bool": pa.bool_(),
+        "binary": pa.binary(),
+        "list of float64": pa.list_(pa.float64()),
+        "list of int64": pa.list_(pa.int64()),
+    }
+    return pa.schema([(name, types[_TYPES.get(name, "text")]) for name in COLUMNS[table]])
+
+
+def _table(name: str, found: list[Row], pa: Any) -> pa.Table:
+    for row in found:
+        absent = next((column for column in COLUMNS[name] if column not in row), None)
+        if absent is not None:
+            raise DamagedError(f"a row of the table {name} has no {absent}: the run is damaged; run it again")
+    try:
+        return pa.Table.from_pylist(found, schema=schema(name))
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise DamagedError(f"a row of the table {name} is no such row ({error}); run it again") from None
