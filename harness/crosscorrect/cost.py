@@ -16,25 +16,26 @@ from crosscorrect.model import Direction
 if TYPE_CHECKING:
     from crosscorrect.problem import Problem
 
-CALL = 4e-3
+CALL = 1.5e-3
 """A question to a worker and its verdict, whatever it is about."""
 
-START = 3.0
+START = 1.5
 """A worker process with a framework in it."""
 
-ELEMENT, OUTPUT = 1e-7, 2e-7
-"""A number of an input: made, sealed and moved; one of an answer: moved and judged."""
+ELEMENT, OUTPUT, REAL = 4e-8, 5e-8, 2e-7
+"""A number of an input: made, sealed and moved; one of an answer: moved and judged; and judged by what chance allows,
+where the data are no whole numbers."""
 
-PLAIN, EXACT, WHOLE = 1e-10, 4e-9, 3e-9
+PLAIN, EXACT, WHOLE = 5.5e-11, 4e-9, 4e-9
 """A multiplication, by framework and oracle together: up to float32, in float64, in integers and complex numbers."""
 
-UNROLLED, UNROLLED_EXACT = 5e-9, 1.5e-8
+UNROLLED, UNROLLED_EXACT = 2.5e-9, 1.4e-8
 """A number that the oracle copies to bring windows side by side."""
 
-LOOP = 1e-4
+LOOP = 4e-5
 """One pass of the double loop in Python over the framework's tensors, which makes one element."""
 
-STEP = 3e-3
+STEP = 1.5e-3
 """One step of a training by the built-in layer."""
 
 
@@ -69,12 +70,17 @@ def _train(problem: Problem, output: int) -> float:
     return (STEP + (_differentiate(problem, output) if custom else 0.0)) * steps
 
 
+def _judged(problem: Problem) -> float:
+    fills = [spec.get("fill") for spec in problem.arrays.values() if isinstance(spec, dict)]
+    return OUTPUT + (REAL if set(fills) & {"normal", "uniform", "wide"} else 0.0)
+
+
 def _conv2d(problem: Problem, output: int) -> float:
     gradients = sum(d is not Direction.FORWARD for d in problem.directions)
     forward = Direction.FORWARD in problem.directions
     # the oracle takes both gradients when one is asked for
     taken = forward + 2 * (gradients > 0)
-    judged = OUTPUT * (output * forward + gradients * math.prod(problem.shapes["x"]))
+    judged = _judged(problem) * (output * forward + gradients * math.prod(problem.shapes["x"]))
     return CALL * (forward + gradients) + judged + taken * _pass(problem)
 
 
