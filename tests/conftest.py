@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from hypothesis import settings
 
-from crosscorrect import api, store
+from crosscorrect import store
 from crosscorrect.engine import Lane
 from crosscorrect.plan import Plan
 from crosscorrect.registry import Framework, locate
+from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
 from crosscorrect.supply import Supply
 from crosscorrect.worker.loop import Server
@@ -98,7 +99,7 @@ def solve(tmp_path: Path) -> Callable[..., list[Check]]:
     def solved(
         adapter_class: Any, suites: Iterable[str | Path] = ("chapter",), only: tuple[str, ...] = ()
     ) -> list[Check]:
-        problems = api.select([load_suite(path) for path in find_suites([str(s) for s in suites])], only)
+        problems = list(Selection([load_suite(path) for path in find_suites([str(s) for s in suites])], only))
         framework = Framework("numpy", "in process", Path(sys.executable), "current")
         folder = store.create(tmp_path, store.new_run_id(), {"frameworks": ["numpy"]})
         segment = store.Segment(folder)

@@ -26,7 +26,7 @@ def check(problem: str = "s/first", framework: str = "fw", outcome: Outcome = Ou
 
 
 def problem_row(problem: str) -> dict[str, Any]:
-    suite, _, case = problem.partition("/")
+    suite, _, case = problem.partition("@")[0].partition("/")
     plain = dict.fromkeys(tables.COLUMNS["problems"], "")
     return {**plain, "problem": problem, "suite": suite, "case": case, "show": False, "invalid": False}
 
@@ -38,11 +38,14 @@ def finished(
     arrays: Iterable[np.ndarray[Any, Any]] = (),
     env: Iterable[Mapping[str, str]] = (),
     about: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    sealed: bool = True,
     **info: Any,
 ) -> Path:
     """A finished run folder of these checks, arrays and rows of ``env``; ``info`` changes what ``run.json`` says.
 
-    ``versions`` maps frameworks to theirs, and ``about`` problems to what the table ``problems`` says of them.
+    ``versions`` maps frameworks to theirs, and ``about`` problems to what the table ``problems`` says of them. One that
+    is not ``sealed`` was broken off.
     """
     rows = list(checks)
     frameworks = list(dict.fromkeys(row.framework for row in rows))
@@ -65,5 +68,6 @@ def finished(
     for array in arrays:
         segment.keep(array)
     segment.close()
-    store.seal(made, {"totals": {}})
+    if sealed:
+        store.seal(made, {"totals": {}})
     return made

@@ -11,6 +11,7 @@ import pytest
 
 from commandline import invoke
 from crosscorrect import api
+from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_an_encoding_without_the_glyphs_ends_in_no_traceback(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("pattern", ["edge-detection", "chapter/edge-detection"])
 def test_a_case_is_found_by_its_name_without_the_sweep(pattern: str) -> None:
-    chosen = api.select([load_suite(path) for path in find_suites(["chapter"])], [pattern])
+    chosen = list(Selection([load_suite(path) for path in find_suites(["chapter"])], [pattern]))
     assert len(chosen) > 1
     assert {problem.case for problem in chosen} == {"edge-detection"}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from crosscorrect import gate, store
 from crosscorrect.gate import Ruling
@@ -115,6 +118,13 @@ def test_a_run_of_some_problems_is_not_asked_for_stale_entries_or_counts(tmp_pat
     assert ruling.exit is Exit.OK
 
 
+def test_a_shard_is_not_asked_for_stale_entries_or_counts_and_for_all_that_it_holds(tmp_path: Path) -> None:
+    rows = [check("s/first"), check("s/second", outcome=FAIL)]
+    ruling = ruled(tmp_path, rows, entry("s/gone*"), "{s: {eager: 9}}", shard="2/8", frameworks=["fw", "elsewhere"])
+    assert only(ruling) == "fw eager s/second forward: unexpected fail"
+    assert not ruling.missing
+
+
 def test_a_run_of_some_problems_is_still_asked_for_failures_and_fixes(tmp_path: Path) -> None:
     rows = [check("s/first"), check("s/second", outcome=FAIL)]
     assert len(ruled(tmp_path, rows, entry(), filter=["s/*"]).findings) == 2
@@ -182,8 +192,7 @@ def unfinished(tmp_path: Path, checks: list[Check], expect: str = "[]", executed
     folder.mkdir()
     text = f'crosscorrect: 1\nframework: fw\nversions: "<2"\nexpect: {expect}\nexecuted: {executed}\n'
     (folder / "fw.yaml").write_text(text, encoding="utf-8")
-    run = store.load(finished(tmp_path / "run", checks, frameworks=["fw", "later"]))
-    run.info["finished"] = False
+    run = store.load(finished(tmp_path / "run", checks, frameworks=["fw", "later"], sealed=False))
     return gate.rule(run, folder)
 
 
@@ -211,3 +220,53 @@ def test_checks_that_differ_in_the_problem_only_have_one_cause_and_keep_their_se
     ]
     assert [s for c in ruling.causes if c.missing for s in c.sentences] == ruling.missing
     assert [s for c in ruling.causes if not c.missing for s in c.sentences] == ruling.findings
+
+
+def test_of_what_passes_and_is_spoken_of_by_no_entry_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [check(f"s/sweep@x.seed={n}") for n in range(500)]
+    rows += [check("s/known", outcome=UNSUPPORTED), check("s/known@x=1"), check("s/wrong", outcome=FAIL)]
+    looked: list[str] = []
+    real = gate._rule_row
+    monkeypatch.setattr(gate, "_rule_row", lambda row, *rest: (looked.append(row["problem"]), real(row, *rest)))
+    ruling = ruled(tmp_path, rows, entry("s/known*"), "{s: {eager: 503}}")
+    assert looked == ["s/known", "s/known@x=1", "s/wrong"]
+    assert (ruling.passed, ruling.expected, ruling.total) == (500, 1, 503)
+    assert [finding.partition(":")[0] for finding in ruling.findings] == [
+        "fw eager s/known@x=1 forward",
+        "fw eager s/wrong forward",
+        "fw eager",
+    ]
+
+
+PATTERNS = ["s/a", "s/a@*", "s/*", "s/?*", "s/b@x=[12]*", "t/*", "s/a@x=1", "s/?@x=3", "s/b@y=3"]
+PROBLEMS = ["s/a", "s/a@x=1", "s/b@x=2", "s/b@x=3", "t/a"]
+
+
+@given(
+    patterns=st.lists(st.sampled_from(PATTERNS), max_size=4),
+    checks=st.lists(
+        st.tuples(st.sampled_from(PROBLEMS), st.sampled_from([PASS, FAIL, MISSING])),
+        min_size=1,
+        max_size=12,
+    ),
+)
+@settings(max_examples=25)
+def test_a_ruling_is_what_a_look_at_each_row_and_each_entry_gives(
+    tmp_path_factory: pytest.TempPathFactory, patterns: list[str], checks: list[tuple[str, Outcome]]
+) -> None:
+    folder = tmp_path_factory.mktemp("ruled")
+    rows = [check(problem, outcome=outcome) for problem, outcome in checks]
+    ruling = ruled(folder, rows, yaml_entries(patterns), filter=["chosen"])
+    covered = [any(fnmatchcase(row.problem, pattern) for pattern in patterns) for row in rows]
+    missing = [row.outcome is MISSING for row in rows]
+    right = [row.outcome is (FAIL if known else PASS) for row, known in zip(rows, covered, strict=True)]
+    assert len(ruling.missing) == sum(missing)
+    assert len(ruling.findings) == sum(not ok and not gone for ok, gone in zip(right, missing, strict=True))
+    assert ruling.passed == sum(ok and not known for ok, known in zip(right, covered, strict=True))
+    assert ruling.expected == sum(ok and known for ok, known in zip(right, covered, strict=True))
+
+
+def yaml_entries(patterns: list[str]) -> str:
+    return json.dumps([{"problems": pattern, "outcome": "fail", "reason": "known"} for pattern in patterns])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from crosscorrect import api, selftest
+from crosscorrect import selftest
 from crosscorrect.cli import main
+from crosscorrect.selection import Selection
 from crosscorrect.selftest import Score, minimal
 from crosscorrect.suite import load_suite
 from crosscorrect_adapters.numpy import NumpyAdapter
@@ -38,7 +39,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def scores(suite: Path, *names: str, base: type[Any] = NumpyAdapter) -> dict[str, Score]:
-    problems = api.select([load_suite(suite)], (), "smoke")
+    problems = list(Selection([load_suite(suite)], level="smoke"))
     return {s.name: s for s in selftest.selftest(base, problems, names)}
 
 

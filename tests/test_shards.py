@@ -181,3 +181,137 @@ def test_a_shard_of_another_harness_or_adapter_is_stale(tmp_path: Path) -> None:
     tell(good, sources={"numpy": "0" * 64})
     with pytest.raises(IncompleteError, match=r"stale: the harness or the adapter of 'numpy' has changed"):
         merge([good], ["numpy"], tmp_path / "results")
+
+
+# ---------------------------------------------------------------- parts of one framework
+
+
+def part(tmp_path: Path, framework: str, number: int, count: int, held: list[str], **info: Any) -> Path:
+    """Part ``number`` of ``count`` of a framework's run of six problems."""
+    rows = [check(problem, framework) for problem in held]
+    said = {"problems": 6, "share": len(held), "shard": f"{number}/{count}", "frameworks": [framework], **info}
+    return finished(tmp_path / "shards" / f"{framework}-{number}", rows, **said)
+
+
+SIX = [f"s/c{number}" for number in range(6)]
+
+
+def three(tmp_path: Path, framework: str = "one", **info: Any) -> list[Path]:
+    return [part(tmp_path, framework, number, 3, SIX[number - 1 :: 3], **info) for number in (1, 2, 3)]
+
+
+def test_all_parts_of_a_framework_become_one_whole_run_with_every_row(tmp_path: Path) -> None:
+    other = finished(tmp_path / "shards" / "two", [check(p, "two") for p in SIX], problems=6)
+    merged = merge([*three(tmp_path)[::-1], other], ["one", "two"], tmp_path / "results")
+    assert merged.info["shard"] == ""
+    assert merged.info["frameworks"] == ["one", "two"]
+    assert merged.info["totals"] == {"pass": 12}
+    assert sorted(merged.checks["problem"]) == sorted(SIX * 2)
+    assert list(merged.problems["problem"]) == SIX  # in the order of the shard that is whole
+    assert len(merged.env[merged.env["framework"] == "one"]) == 1
+
+
+def test_a_merged_run_is_judged_as_a_whole_one(tmp_path: Path) -> None:
+    from crosscorrect import gate
+
+    folder = tmp_path / "expectations"
+    folder.mkdir()
+    text = 'crosscorrect: 1\nframework: one\nversions: ""\nexecuted: {s: {eager: 7}}\n'
+    text += "expect: [{problems: s/gone, outcome: fail, reason: known}]\n"
+    (folder / "one.yaml").write_text(text, encoding="utf-8")
+    shards = three(tmp_path)
+    assert not gate.rule(store.load(shards[0]), folder).findings
+    found = gate.rule(merge(shards, [], tmp_path / "results"), folder).findings
+    assert [words in finding for words, finding in zip(("stale", "7"), found, strict=True)] == [True, True]
+
+
+def test_what_the_parts_say_of_themselves_is_kept_where_it_differs(tmp_path: Path) -> None:
+    seconds = [[{"framework": "one", "section": "start", "key": "import_seconds", "value": v}] for v in "123"]
+    shards = [part(tmp_path, "one", n, 3, SIX[n - 1 :: 3], env=seconds[n - 1]) for n in (1, 2, 3)]
+    merged = merge(shards, [], tmp_path / "results")
+    assert list(merged.env[merged.env["key"] == "import_seconds"]["value"]) == ["1; 2; 3"]
+
+
+def test_problems_of_one_case_stay_together_in_whatever_parts_they_were(tmp_path: Path) -> None:
+    stream = [f"{suite}/{case}@x={n}" for suite in "ts" for case in "ba" for n in range(6)]
+    suites = [{"name": name, "title": name, "file": f"{name}.yaml", "digest": "d"} for name in "ts"]
+    shards = [part(tmp_path, "one", n, 2, stream[n - 1 :: 2], problems=24, suites=suites) for n in (1, 2)]
+    assert list(merge(shards, [], tmp_path / "results").problems["problem"]) == stream
+
+
+def test_an_empty_part_is_a_part(tmp_path: Path) -> None:
+    shards = [part(tmp_path, "one", 1, 3, SIX), part(tmp_path, "one", 2, 3, []), part(tmp_path, "one", 3, 3, [])]
+    assert len(merge(shards, [], tmp_path / "results").checks) == 6
+
+
+def missing_one(_: Path, shards: list[Path]) -> list[Path]:
+    return shards[:1] + shards[2:]
+
+
+def with_a_problem_twice(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, ["s/c2", "s/c1"])]
+
+
+def with_one_twice(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards, part(tmp_path / "again", "one", 3, 3, SIX[2::3])]
+
+
+def with_another_count(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 4, SIX[2::3])]
+
+
+def with_a_whole_one(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards, finished(tmp_path / "again" / "one", [check(p, "one") for p in SIX], problems=6)]
+
+
+def with_another_version(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, SIX[2::3], versions={"one": "9.9"})]
+
+
+def with_other_modes(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    offer = [{"framework": "one", "section": "offer", "key": "modes", "value": "eager"}]
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, SIX[2::3], env=offer)]
+
+
+def with_a_problem_less(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, SIX[2:3])]
+
+
+def with_another_seed(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, SIX[2::3], seed=1)]
+
+
+def with_a_part_that_is_none(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, SIX[2::3], shard="5/3")]
+
+
+def with_one_that_never_started(tmp_path: Path, shards: list[Path]) -> list[Path]:
+    return [*shards[:2], part(tmp_path / "again", "one", 3, 3, [], share=2)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (missing_one, "framework 'one' lacks 2/3 of its shards; run them first"),
+        (lambda _, shards: shards[1:2], "framework 'one' lacks 1/3, 3/3 of its shards; run them first"),
+        (with_one_twice, "of framework 'one' are both 3/3; give one of them"),
+        (with_a_problem_twice, "of framework 'one' both hold s/c1"),
+        (with_another_count, "of framework 'one' do not belong together: parts 1/3 and 3/4"),
+        (with_a_whole_one, "framework 'one' is in more than one shard; give one shard of it, or all its parts"),
+        (with_another_version, "of framework 'one' do not belong together: version one 1.2.3 and 9.9"),
+        (with_other_modes, "of framework 'one' do not belong together: offer modes none and eager"),
+        (with_a_problem_less, "the shards of framework 'one' hold 5 of 6 problems; run them again"),
+        (with_another_seed, "do not belong together: other seed"),
+        (with_a_part_that_is_none, "is damaged: run.json: 'shard' is '5/3'; run it again"),
+        (with_one_that_never_started, "holds no check of one; run its environment again"),
+    ],
+)
+def test_parts_that_do_not_make_a_whole_are_refused_in_one_sentence_and_nothing_is_written(
+    tmp_path: Path, spoil: Callable[[Path, list[Path]], list[Path]], words: str
+) -> None:
+    shards = spoil(tmp_path, three(tmp_path))
+    with pytest.raises(IncompleteError) as told:
+        merge(shards, [], tmp_path / "results")
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "results").exists()

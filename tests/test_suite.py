@@ -287,19 +287,40 @@ def test_an_unknown_problem_id_suggests_the_nearest(write: Any) -> None:
 
 
 def test_problems_are_streamed_and_a_sweep_is_counted_before_it_is_expanded(write: Any) -> None:
-    seeds = list(range(1000))
-    path = write(f"""
-        - id: c
-          operation: corr2d
-          x: {{fill: normal, shape: [2, 2]}}
-          w: {{fill: normal, shape: [1, 1]}}
-          sweep: {{x.seed: {seeds}, w.seed: {seeds}}}
+    def sweep(last: str) -> Path:
+        return write(f"""
+            - id: c
+              operation: corr2d
+              x: {{fill: normal, shape: [2, 2]}}
+              w: {{fill: normal, shape: [1, 1]}}
+              sweep: {{x.seed: {list(range(1000))}, w.seed: {list(range(1000))}, x.scale: {last}}}
+        """)
+
+    suite = load_suite(sweep("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"))
+    assert next(suite.problems()).id == "s/c@x.seed=0,w.seed=0,x.scale=1"
+    with pytest.raises(CaseError, match="more than 10000000 problems"):
+        load_suite(sweep("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"))
+
+
+def test_a_point_is_found_by_its_place_and_its_place_by_what_it_adds_to_the_id(write: Any) -> None:
+    suite = load_suite(
+        write("""
+        - {id: c, operation: corr2d, x: {fill: normal, shape: [4, 4]}, w: [[1]],
+           sweep: {x.seed: [3, 1, 2], dtype: [float32, float64], w: [{kernel: edge}, {fill: normal, shape: [2, 2]}]}}
+        - {id: d, operation: corr2d, x: [[1]], w: [[1]]}
     """)
-    suite = load_suite(path)
-    assert next(suite.problems()).id == "s/c@x.seed=0,w.seed=0"
-    path.write_text(path.read_text(encoding="utf-8").replace("999]}", "999, 1000]}"), encoding="utf-8")
-    with pytest.raises(CaseError, match="more than 1000000 problems"):
-        load_suite(path)
+    )
+    sweep, plain = suite.sweep(0), suite.sweep(1)
+    assert [sweep.suffix(place) for place in range(len(sweep))] == [
+        p.id.removeprefix("s/c") for p in suite.problems() if p.case == "c"
+    ]
+    assert [sweep.place(sweep.suffix(place)) for place in range(len(sweep))] == list(range(12))
+    assert [sweep.at(sweep.digits(place)) for place in range(len(sweep))] == list(range(12))
+    assert (len(plain), plain.suffix(0), plain.place("")) == (1, "", 0)
+    wrong = ["", "@", "@x.seed=3", "@x.seed=3,dtype=float32,w=none", "x.seed=3,dtype=float32,w=edge"]
+    wrong += ["@dtype=float32,x.seed=3,w=edge", "@x.seed=3,dtype=float32,w=edge,", "@x.seed=03,dtype=float32,w=edge"]
+    assert [sweep.place(suffix) for suffix in wrong] == [None] * len(wrong)
+    assert plain.place("@x.seed=3") is None
 
 
 def test_the_digest_is_of_the_content(write: Any) -> None:

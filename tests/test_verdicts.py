@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crosscorrect import api, plan
-from crosscorrect.errors import UsageError
+from crosscorrect import plan
 from crosscorrect.model import Outcome, Reason
 from crosscorrect.plan import Preparation
 from crosscorrect.suite import load_suite
@@ -121,22 +120,6 @@ def test_a_failure_is_diagnosed_once_for_each_case_and_direction(solve: Solve, t
     first, second = solve(flipped, [suite(tmp_path, keys)])
     assert "flipped" in first.diagnosis
     assert (second.outcome, second.diagnosis) == (Outcome.FAIL, "")
-
-
-def test_a_level_takes_the_cases_of_the_levels_below(tmp_path: Path) -> None:
-    loaded = [load_suite(suite(tmp_path, f"{PLAIN}, level: smoke", PLAIN, f"{PLAIN}, level: nightly"))]
-    found = {level: [p.case for p in api.select(loaded, (), level)] for level in ("smoke", "ci", "nightly")}
-    assert found == {"smoke": ["case0"], "ci": ["case0", "case1"], "nightly": ["case0", "case1", "case2"]}
-
-
-def test_a_problem_asked_for_by_name_runs_at_any_level(tmp_path: Path) -> None:
-    loaded = [load_suite(suite(tmp_path, f"{PLAIN}, level: nightly"))]
-    assert [p.id for p in api.select(loaded, ("made/case0",), "smoke")] == ["made/case0"]
-
-
-def test_a_level_without_a_case_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no case of level smoke"):
-        api.select([load_suite(suite(tmp_path, PLAIN))], (), "smoke")
 
 
 def test_another_seed_gives_other_data_and_the_same_seed_the_same(tmp_path: Path) -> None:

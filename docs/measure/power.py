@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from crosscorrect import api, registry
+from crosscorrect import registry
+from crosscorrect.selection import Selection
 from crosscorrect.selftest import selftest
 from crosscorrect.suite import find_suites, load_suite
 
@@ -28,7 +29,7 @@ def main(seeds: int) -> None:
     """Print one line for each mutant."""
     numpy = registry.known("numpy").load()
     loaded = [load_suite(path) for path in find_suites(["smoke"])]
-    problems = api.select(loaded, (), "smoke")
+    problems = list(Selection(loaded, level="smoke"))
     asked = [(MUTANTS, problems), (("one-lost-tap",), [p for p in problems if p.id == LONG])]
     for names, chosen in asked:
         killed: dict[str, list[int]] = {name: [] for name in names}

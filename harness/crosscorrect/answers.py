@@ -106,9 +106,9 @@ def _padded(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -
     operands = [o for o in (a, b, bias) if o is not None]
     exactly = dtype in EXACTLY  # an error-free product has no use for infinities
     if not exactly or all(np.isfinite(o).all() for o in operands):
-        plain = _reference(summed(bilinear, a, b, bias, dtype), bilinear, a, b, bias)
-        if exactly or plain.scale.max(initial=0) < np.inf or all(np.isfinite(o).all() for o in operands):
-            return [replace(plain, single=_single(bilinear, a, b, bias, dtype, plain))]
+        found = summed(bilinear, a, b, bias, dtype)
+        if exactly or found.scale.max(initial=0) < np.inf or all(np.isfinite(o).all() for o in operands):
+            return [_reference(found, bilinear, a, b, bias, _single(bilinear, a, b, bias, dtype, found))]
     near = [special.finite(o) for o in operands]
     plain = _reference(
         summed(bilinear, near[0], near[1], near[2] if bias is not None else None, dtype), bilinear, a, b, bias
@@ -128,9 +128,11 @@ def _padded(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str) -
     ]
 
 
-def _reference(found: Sum, bilinear: Map, a: Array, b: Array, bias: Array | None) -> Reference:
+def _reference(
+    found: Sum, bilinear: Map, a: Array, b: Array, bias: Array | None, single: Bools | None = None
+) -> Reference:
     terms = np.broadcast_to(bilinear.terms(a, b) + (bias is not None), found.value.shape)
-    return Reference(found.value, found.scale, terms, found.low, found.own)
+    return Reference(found.value, found.scale, terms, found.low, found.own, single=single)
 
 
 def _determined(plain: Reference, where: Array, value: Array) -> Reference:
@@ -179,7 +181,7 @@ def _integers(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str)
     return replace(wrapped, property=whole.WRAPS, others=(saturated,))
 
 
-def _single(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str, plain: Reference) -> Bools | None:
+def _single(bilinear: Map, a: Array, b: Array, bias: Array | None, dtype: str, plain: Sum) -> Bools | None:
     """Elements with at most one nonzero product, exact in the dtype; None unless an operand is mostly zeros."""
     sparse = [o for o in (a, b) if _sparse(o)]
     if np.iscomplexobj(plain.value) or not sparse:

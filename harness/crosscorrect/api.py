@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +9,22 @@ from crosscorrect import __version__, lock, log, store
 from crosscorrect.engine import Execution
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.ledger import read as read_ledger
-from crosscorrect.plan import Plan
-from crosscorrect.problem import LEVELS
+from crosscorrect.plan import Plan, describe
 from crosscorrect.process import MEMORY_LIMIT
 from crosscorrect.registry import available, known, locate
-from crosscorrect.sources import fingerprint
-from crosscorrect.suite import Suite, find_suites, load_suite
+from crosscorrect.selection import Selection
+from crosscorrect.spans import Shard
+from crosscorrect.suite import find_suites, load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from crosscorrect.model import Check
     from crosscorrect.plan import Greeting
-    from crosscorrect.problem import Problem
     from crosscorrect.registry import Framework
 
 DRAIN = 10.0
 """Seconds that a run which is interrupted takes to finish the problems at hand."""
-CHECKED_ELEMENTS = 2**16
-"""Problems of up to this many array elements have their written values checked before a run starts."""
 
 
 def run(
@@ -45,6 +40,7 @@ def run(
     limit: float | None = None,
     level: str = "ci",
     seed: int = 0,
+    shard: tuple[int, int] | None = None,
     memory: int | None = MEMORY_LIMIT,
     results: Path | str = "results",
     resume: Path | str | None = None,
@@ -55,26 +51,29 @@ def run(
     Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths;
     none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework
     to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed
-    as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems that ``select``
-    finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own. ``level``
-    takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every fill
-    other data of the same kind. ``memory`` is how many bytes a worker may take, None for no limit. ``on_event`` hears
-    None once at the start, then every greeting and check as it happens.
+    as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems that a
+    ``Selection`` finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own.
+    ``level`` takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every
+    fill other data of the same kind. ``shard`` (i, n) takes part i of n of the problems: each is in one part, whatever
+    the frameworks, and ``merge`` joins the runs of all parts. ``memory`` is how many bytes a worker may take, None for
+    no limit. ``on_event`` hears None once at the start, then every greeting and check as it happens.
 
     ``resume`` is the folder of an unfinished run of the same request, which is finished instead of a new one: what has
     a verdict there is not asked again. Nothing that is carried out is taken from that folder.
 
     Raises UsageError and CaseError for a request that cannot be meant, before anything is started or written; an array
-    too large to be built beforehand may still raise CaseError when its turn comes, and what was judged until then
-    stays in the unfinished run folder. Raises LockedError where another process has the folder, LogError where it can
-    no longer be written, DamagedError where one to be resumed is not as it was written.
+    too large to be built beforehand, or a problem of a sweep too large to be looked at whole, may still raise CaseError
+    when its turn comes, and what was judged until then stays in the unfinished run folder. Raises LockedError where
+    another process has the folder, LogError where it can no longer be written, DamagedError where one to be resumed is
+    not as it was written.
     """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     for suite in loaded:
         suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
-    problems = select(loaded, only, level)
+    selection = Selection(loaded, tuple(only), level, None if shard is None else Shard.of(*shard))
+    selection.check()
     plan = Plan(
-        problems=problems,
+        problems=selection,
         frameworks=find_frameworks(frameworks, pythons or {}, adapters or {}),
         modes=tuple(modes),
         devices=tuple(devices),
@@ -83,8 +82,7 @@ def run(
         seed=seed,
         memory=memory,
     )
-    _check_values(problems)
-    said = describe(plan, loaded, only, level)
+    said = describe(plan)
     folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
     with lock.held(folder):
         if resume is None or _to_be_resumed(folder, said):
@@ -131,53 +129,6 @@ def _carry_out(folder: Path, plan: Plan, on_event: Callable[[Plan, Check | Greet
             execution.close()
     finally:
         segment.close()
-
-
-def select(suites: Iterable[Suite], only: Sequence[str], level: str = "ci") -> list[Problem]:
-    """The problems of these suites up to a level, in order; with patterns, those of any level that one matches.
-
-    A pattern is a problem id, a shell pattern over ids, or a case: ``chapter/edge-detection`` or ``edge-detection``.
-    Raises UsageError where none is left.
-    """
-    problems = [problem for suite in suites for problem in suite.problems()]
-    if not only:
-        chosen = [p for p in problems if LEVELS.index(p.level) <= LEVELS.index(level)]
-        if not chosen and problems:
-            raise UsageError(f"these suites have no case of level {level}; ask for a higher --level")
-        return chosen
-    chosen = [
-        p
-        for p in problems
-        if any(pattern in (p.id, p.case, f"{p.suite}/{p.case}") or fnmatchcase(p.id, pattern) for pattern in only)
-    ]
-    if not chosen:
-        raise UsageError(f"no problem is called {', '.join(only)}; 'crosscorrect cases list' lists them")
-    return chosen
-
-
-def _check_values(problems: Iterable[Problem]) -> None:
-    """Build the small arrays that are written out in a case file once, so that a wrong one is told before the run."""
-    for problem in problems:
-        written = any(not (isinstance(spec, dict) and "fill" in spec) for spec in problem.arrays.values())
-        if written and sum(map(math.prod, problem.shapes.values())) <= CHECKED_ELEMENTS:
-            problem.inputs()
-
-
-def describe(plan: Plan, suites: Iterable[Suite], only: Sequence[str] = (), level: str = "ci") -> dict[str, Any]:
-    """What ``run.json`` says of a plan."""
-    names = [framework.name for framework in plan.frameworks]
-    return {
-        "frameworks": names,
-        "suites": [{"name": s.name, "title": s.title, "file": s.path.name, "digest": s.digest} for s in suites],
-        "problems": len(plan.problems),
-        "modes": list(plan.modes),
-        "devices": list(plan.devices),
-        "arithmetic": plan.arithmetic,
-        "filter": list(only),
-        "level": level,
-        "seed": plan.seed,
-        "sources": {framework.name: fingerprint(framework.packages) for framework in plan.frameworks},
-    }
 
 
 def find_frameworks(

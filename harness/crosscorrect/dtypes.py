@@ -7,6 +7,7 @@ dtype that nothing can mistake for integers. (MXNet names its own bfloat16 so.)
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ NAMES = (*REAL, *COMPLEX, *INTEGER)
 """Every dtype a problem may have."""
 
 
+@lru_cache(maxsize=256)  # NumPy makes the name anew each time
 def name_of(dtype: Any) -> str:
     """The name of a NumPy dtype: ``bfloat16`` for the structured one, NumPy's own for the others."""
     found: np.dtype[Any] = np.dtype(dtype)

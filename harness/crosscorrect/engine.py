@@ -18,6 +18,7 @@ from crosscorrect.inquiry import Inquiry
 from crosscorrect.ledger import Ledger
 from crosscorrect.model import Check, Direction, Event, Outcome, Reason, Verdict
 from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
+from crosscorrect.selection import ordered
 from crosscorrect.store import Segment, Unit
 from crosscorrect.supply import Supply
 
@@ -118,7 +119,7 @@ class Lane:
         """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
         try:
             self.greet()
-            self.work(sorted(self.plan.problems, key=lambda p: p.isolate))
+            self.work(ordered(self.plan.problems))
         except BaseException as error:  # noqa: BLE001  the main thread raises it
             if not self.stop.is_set():
                 self.emit(error)

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError
+from crosscorrect.filters import reaches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,10 +61,18 @@ class Expectations:
     framework: str
     entries: tuple[Entry, ...] = ()
     executed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    _by_case: dict[str, tuple[Entry, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, problem: str, direction: str, mode: str, device: str) -> Entry | None:
         """The first entry that speaks of a check, if any."""
-        return next((e for e in self.entries if e.covers(problem, direction, mode, device)), None)
+        entries = self.about(problem.partition("@")[0])
+        return next((e for e in entries if e.covers(problem, direction, mode, device)), None)
+
+    def about(self, case: str) -> tuple[Entry, ...]:
+        """The entries that may speak of problems of a case, ``suite/case``; a sweep has many, and they are few."""
+        if case not in self._by_case:
+            self._by_case[case] = tuple(e for e in self.entries if reaches(e.problems, case))
+        return self._by_case[case]
 
 
 def shipped_folder() -> Path:

@@ -23,7 +23,7 @@ from crosscorrect.drafts import SUITE, Draft, draw, spelt
 from crosscorrect.engine import Execution
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Exit, Outcome, Reason
-from crosscorrect.plan import Greeting, Plan
+from crosscorrect.plan import Greeting, Plan, describe
 from crosscorrect.problem import DTYPES, SPELLINGS
 from crosscorrect.specify import specify
 from crosscorrect.sweep import Point
@@ -331,4 +331,5 @@ def _describe(plan: Plan, problems: Problems) -> dict[str, Any]:
         {"name": SUITE, "title": "Random correct problems", "file": SUITE, "digest": ""},
         {"name": FOUND, "title": TITLE, "file": f"{FOUND}.yaml", "digest": ""},
     ]
-    return {**api.describe(plan, []), "suites": suites, "filter": [SUITE], "hunt": drawn}
+    said = {"suites": suites, "problems": len(problems), "filter": [SUITE], "level": "ci", "hunt": drawn}
+    return {**describe(plan), **said}

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import judge, operations
+from crosscorrect.selection import Selection
+from crosscorrect.sources import fingerprint
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
 
@@ -39,12 +41,13 @@ Measured with tracemalloc on CPython 3.11: 7.5 KiB for the smallest ``conv2d``, 
 class Plan:
     """What a run is asked to do. ``modes`` empty means every mode that each framework offers.
 
+    ``problems`` is iterated by every lane, and again for those that want a worker of their own.
     ``limit`` in seconds replaces every problem's own when given. ``seed`` other than 0 gives every fill other data.
     ``memory`` is how many bytes a worker may take, None without a limit. Without ``confirm`` a failure is not asked
     once more in a fresh process.
     """
 
-    problems: Sequence[Problem]
+    problems: Iterable[Problem]
     frameworks: Sequence[Framework]
     modes: tuple[str, ...] = ("eager",)
     devices: tuple[str, ...] = ("cpu",)
@@ -53,6 +56,19 @@ class Plan:
     seed: int = 0
     memory: int | None = None
     confirm: bool = True
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """What ``run.json`` says of a plan; of problems that are no ``Selection``, whoever plans says the rest."""
+    return {
+        "frameworks": [framework.name for framework in plan.frameworks],
+        **(plan.problems.describe() if isinstance(plan.problems, Selection) else {}),
+        "modes": list(plan.modes),
+        "devices": list(plan.devices),
+        "arithmetic": plan.arithmetic,
+        "seed": plan.seed,
+        "sources": {framework.name: fingerprint(framework.packages) for framework in plan.frameworks},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crosscorrect.engine import Lane
     from crosscorrect.expectations import Expectations
     from crosscorrect.problem import Problem
+    from crosscorrect.selection import Selection
     from crosscorrect.store import Run, Segment
     from crosscorrect.suite import Suite
 
@@ -39,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--crosscorrect-level", choices=["smoke", "ci", "nightly"], default="ci", help="default: ci")
     group.addoption("--crosscorrect-device", default="cpu", metavar="DEVICE", help="default: cpu")
     group.addoption("--crosscorrect-shard", metavar="FOLDER", help="keep the rows in this run folder (replaced)")
+    group.addoption("--crosscorrect-part", metavar="I/N", help="only part I of N of each suite, as run --shard I/N")
     group.addoption("--crosscorrect-expectations", metavar="FOLDER", help="expectations of your own")
 
 
@@ -93,6 +95,7 @@ class _State:
 
     def __init__(self, config: pytest.Config) -> None:
         from crosscorrect.registry import locate
+        from crosscorrect.spans import Shard
 
         self.name: str = config.getoption("--crosscorrect")
         python = config.getoption("--crosscorrect-python")
@@ -102,6 +105,8 @@ class _State:
         self.plan_modes = () if mode == "all" else self.modes
         self.device: str = config.getoption("--crosscorrect-device")
         self.level: str = config.getoption("--crosscorrect-level")
+        part = config.getoption("--crosscorrect-part")
+        self.part = Shard.read(part) if part is not None else None
         folder = config.getoption("--crosscorrect-expectations")
         self.expectations_folder = Path(folder) if folder else None
         self._lane: Lane | None = None
@@ -110,6 +115,8 @@ class _State:
         told = getattr(config, "workerinput", None)  # what an xdist worker hears from where the session began
         self.begun_elsewhere = told is not None
         given = config.getoption("--crosscorrect-shard") if told is None else told["crosscorrect_shard"]
+        if given and not self.begun_elsewhere:
+            _check_folder(given)
         self.shard = Path(given).absolute() if given else None
         if self.shard is not None and not self.begun_elsewhere:
             self._begin(self.shard)
@@ -121,6 +128,12 @@ class _State:
             store.read_info(shard)  # only a run folder is ever replaced
             shutil.rmtree(shard)
         store.create(shard.parent, shard.name, {"frameworks": [self.name]}, latest=False)
+
+    def selection(self, suites: list[Suite]) -> Selection:
+        """What this session is about in these suites; each is dealt into parts by itself, as it is collected."""
+        from crosscorrect.selection import Selection
+
+        return Selection(suites, (), self.level, self.part)
 
     def lane(self) -> Lane:
         """The lane of this process, started when the first item needs it."""
@@ -169,22 +182,21 @@ class _State:
 
     def _describe(self, arguments: list[str], ran: Run) -> dict[str, Any]:
         """What ``run.json`` says. Under xdist this process collects nothing, so it reads the suites again."""
-        from crosscorrect import api
-        from crosscorrect.plan import Plan
+        from crosscorrect.plan import Plan, describe
 
         done = set(zip(ran.checks["problem"], ran.checks["mode"], strict=True))
         names = set(ran.checks["suite"])
-        suites = [s for s in _readable(_suite_files(arguments)) if s.name in names]
-        problems = api.select(suites, (), self.level) if suites else []
+        # a small suite may have nothing in this part, and belongs to the whole all the same
+        suites = [s for s in _readable(_suite_files(arguments)) if self.part is not None or s.name in names]
+        problems = [problem for suite in suites for problem in self.selection([suite])]
         offered = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "modes")]["value"]
         modes = set(self.plan_modes) or {mode for value in offered for mode in value.split(", ")}
         spelt = ran.env[(ran.env["section"] == "offer") & (ran.env["key"] == "spellings")]["value"]
         spellings = {spelling for value in spelt for spelling in value.split(", ")}
         about = [p for p in problems if (not p.only or self.name in p.only) and p.spelling in spellings]
         whole = {(p.id, mode) for p in about for mode in modes if not p.modes or mode in p.modes}
-        plan = Plan(problems, [self.framework], self.plan_modes, (self.device,))
-        described = api.describe(plan, suites, level=self.level)
-        return {**described, "filter": [] if whole <= done else ["pytest selection"]}
+        described = describe(Plan(self.selection(suites), [self.framework], self.plan_modes, (self.device,)))
+        return {**described, "share": len(problems), "filter": [] if whole <= done else ["pytest selection"]}
 
 
 class SuiteFile(pytest.File):
@@ -193,14 +205,13 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item per problem and mode that is about this framework. A defect in the file is a collection error."""
         from crosscorrect.errors import CaseError
-        from crosscorrect.problem import LEVELS
         from crosscorrect.suite import load_suite
 
         state = self.config.stash[STATE]
         try:
             suite = load_suite(self.path)
             suite.check_frameworks([state.name])
-            problems = [p for p in suite.problems() if LEVELS.index(p.level) <= LEVELS.index(state.level)]
+            problems = list(state.selection([suite]))
         except CaseError as error:
             raise self.CollectError(str(error)) from None
         for problem in problems:
@@ -263,6 +274,15 @@ class ConformanceError(Exception):
 
 
 REMEDY = "--crosscorrect-python PATH"
+
+
+def _check_folder(given: str) -> None:
+    """Refuse a part where a folder is meant. Raises UsageError."""
+    from crosscorrect.errors import UsageError
+
+    if re.fullmatch(r"[0-9]+/[0-9]+", given):
+        problem = "is where the rows go, a folder"
+        raise UsageError(f"--crosscorrect-shard {problem}; part {given} of the problems is --crosscorrect-part {given}")
 
 
 def _interpreter(given: str, framework: str) -> Path:

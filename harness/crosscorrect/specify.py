@@ -43,10 +43,12 @@ def specify(suite: str, point: Point) -> Problem:
             point.fail(f"the key {key} is missing", (), remedy=f"add {key}, to the case, its sweep or the defaults")
     operation, dtype = data["operation"], data.get("dtype", "float32")
     for key, takers in _OPERATION_KEYS.items():
+        if key not in data or operation in takers:
+            continue
         ignored = key in _ASKS and "operation" in point.swept
         # a default is offered to every case; only what a case says itself must mean something there
         offered = point.origins.get(key, ("",))[0] == "defaults" and key in _ASKS
-        if key in data and operation not in takers and not ignored and not offered:
+        if not ignored and not offered:
             point.fail(f"{operation} does not take {key}", (key,), remedy=f"{key} is for " + ", ".join(takers))
     if dtype not in ("float16", "float32", "float64") and operation in ("train", "differentiate"):
         remedy = "write float16, float32 or float64"

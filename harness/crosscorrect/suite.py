@@ -21,7 +21,7 @@ from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.registry import adapters
 from crosscorrect.specify import specify
-from crosscorrect.sweep import Point, points
+from crosscorrect.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     from crosscorrect.problem import Problem
 
-MAX_PROBLEMS = 10**6
+MAX_PROBLEMS = 10**7
+"""Ten million problems of a millisecond are three hours, and their rows several GB: more is a key swept by mistake."""
+NEAR = 1000
+"""How many ids of a case are compared with one that is not there, to suggest the nearest."""
 MAX_ERRORS = 50
 LINT_PROBLEMS = 1000
 """How many problems of each suite ``lint`` builds the inputs of, where they are small."""
@@ -60,20 +63,21 @@ class Suite:
         Raises CaseError at a problem that makes no sense.
         """
         for index in range(len(self.cases)):
-            for point in self.points(index):
-                yield specify(self.name, point)
+            sweep = self.sweep(index)
+            for place in range(len(sweep)):
+                yield specify(self.name, sweep.point(place))
 
     def problem(self, problem_id: str) -> Problem:
         """The problem of this id. Raises UsageError, with the nearest id, where the suite has none."""
-        case = problem_id.partition("@")[0].removeprefix(f"{self.name}/")
+        name, mark, suffix = problem_id.removeprefix(f"{self.name}/").partition("@")
         for index, keys in enumerate(self.cases):
-            if keys["id"] == case:
-                ids = []
-                for point in self.points(index):
-                    ids.append(f"{self.name}/{case}{point.suffix}")
-                    if ids[-1] == problem_id:
-                        return specify(self.name, point)
-                raise _unknown("problem", problem_id, ids)
+            if keys["id"] == name:
+                sweep = self.sweep(index)
+                place = sweep.place(mark + suffix)
+                if place is not None and problem_id.startswith(f"{self.name}/"):
+                    return specify(self.name, sweep.point(place))
+                near = range(min(len(sweep), NEAR))
+                raise _unknown("problem", problem_id, [f"{self.name}/{name}{sweep.suffix(place)}" for place in near])
         raise _unknown("problem", problem_id, [f"{self.name}/{keys['id']}" for keys in self.cases])
 
     def check_frameworks(self, more: Collection[str] = ()) -> None:
@@ -84,9 +88,9 @@ class Suite:
         for error in _strangers(self.document, more):
             raise error
 
-    def points(self, index: int) -> Iterator[Point]:
-        """The points of the sweep of one case, by its position in ``cases``."""
-        return points(self.document, index, self.cases[index])
+    def sweep(self, index: int) -> Sweep:
+        """The points of one case, by its position in ``cases``. Raises CaseError where they cannot be named."""
+        return Sweep.of(self.document, index, self.cases[index])
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -125,8 +129,9 @@ def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
     found += _strangers(document, frameworks)
     for index in range(len(suite.cases)):
         try:
-            for point in suite.points(index):
-                problem = specify(suite.name, point)
+            sweep = suite.sweep(index)
+            for place in range(len(sweep)):
+                problem = specify(suite.name, sweep.point(place))
                 if built < LINT_PROBLEMS and sum(map(math.prod, problem.shapes.values())) <= LINT_ELEMENTS:
                     problem.inputs()
                     built += 1

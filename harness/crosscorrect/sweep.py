@@ -1,8 +1,11 @@
-"""From a case to the points of its sweep: the product of the swept values, each with its part of the problem id."""
+"""From a case to the points of its sweep: the product of the swept values, each with its part of the problem id.
+
+A point is found by its place in the product, so that no other need be made.
+"""
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,7 +14,7 @@ from crosscorrect import descriptor
 from crosscorrect.errors import CaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from crosscorrect.yamlfile import Document
 
@@ -36,14 +39,15 @@ class Point:
 
     def put(self, key: str, value: Any, origin: tuple[str | int, ...]) -> None:
         """Set a key, dots reaching inside, to a swept value written at ``origin``; nothing shared is changed."""
-        holder, names = self.data, key.split(".")
-        for name in names[:-1]:
+        *names, last = key.split(".")
+        holder = self.data
+        for name in names:
             inner = holder.get(name, {})
             if not isinstance(inner, dict):
                 self.fail("a sweep reaches inside this, and it is not a mapping", (name,), inner)
             holder[name] = dict(inner)
             holder = holder[name]
-        holder[names[-1]] = value
+        holder[last] = value
         self.origins[key] = origin
 
     def fail(self, problem: str, keys: Sequence[str | int] = (), value: object = None, remedy: str = "") -> NoReturn:
@@ -59,31 +63,89 @@ class Point:
         raise CaseError(problem, file=self.document.path, line=line, key=key, value=value, remedy=remedy)
 
 
-def points(document: Document, index: int, case: Mapping[str, Any]) -> Iterator[Point]:
-    """Each point of a case's sweep, the first key changing slowest, or the one point of a case without a sweep.
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The points of one case, one where it has no sweep; places count from 0, the first key changes slowest.
 
-    ``case`` is case number ``index`` of the document with the defaults filled in. Raises CaseError where two values of
-    a sweep would have one name, or where a sweep reaches inside what is no mapping.
+    ``values`` maps each swept key to its values, and ``names`` has, for each, what stands in a problem id.
     """
-    path: tuple[str | int, ...] = ("cases", index)
-    origins: dict[str, tuple[str | int, ...]] = {key: ("defaults", key) for key in document.value.get("defaults", {})}
-    origins.update({key: (*path, key) for key in document.value["cases"][index]})
-    data = {key: value for key, value in case.items() if key != "sweep"}
-    sweep: Mapping[str, Sequence[Any]] = case.get("sweep", {})
-    names = [_labels(Point(data, path, origins, document), key, values) for key, values in sweep.items()]
-    for places in itertools.product(*map(range, map(len, sweep.values()))):
-        parts = [f"{key}={own[place]}" for key, own, place in zip(sweep, names, places, strict=True)]
-        suffix = "@" + ",".join(parts) if parts else ""
-        point = Point(dict(data), path, dict(origins), document, suffix, frozenset(sweep))
-        chosen = dict(zip(sweep, places, strict=True))
-        for key in sorted(chosen, key=lambda key: key.count(".")):  # x before what reaches inside it
-            point.put(key, sweep[key][chosen[key]], (*path, "sweep", key, chosen[key]))
-        yield point
+
+    values: Mapping[str, Sequence[Any]]
+    names: tuple[tuple[str, ...], ...]
+    _case: Point
+    _order: tuple[str, ...]
+
+    @classmethod
+    def of(cls, document: Document, index: int, case: Mapping[str, Any]) -> Sweep:
+        """The sweep of case number ``index`` of a document; ``case`` has the defaults filled in.
+
+        Raises CaseError where two values would have one name, or one that cannot stand in a problem id.
+        """
+        path: tuple[str | int, ...] = ("cases", index)
+        origins: dict[str, tuple[str | int, ...]] = {
+            key: ("defaults", key) for key in document.value.get("defaults", {})
+        }
+        origins.update({key: (*path, key) for key in document.value["cases"][index]})
+        data = {key: value for key, value in case.items() if key != "sweep"}
+        values: Mapping[str, Sequence[Any]] = case.get("sweep", {})
+        plain = Point(data, path, origins, document, swept=frozenset(values))
+        names = tuple(tuple(f"{key}={name}" for name in _labels(plain, key, own)) for key, own in values.items())
+        # x before what reaches inside it
+        return cls(values, names, plain, tuple(sorted(values, key=lambda key: key.count("."))))
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.names))
+
+    def digits(self, place: int) -> list[int]:
+        """Which value of each key the point at a place has."""
+        found = []
+        for own in reversed(self.names):
+            place, digit = divmod(place, len(own))
+            found.append(digit)
+        return found[::-1]
+
+    def at(self, digits: Sequence[int]) -> int:
+        """The place of the point that has these values of the keys; what ``digits`` tells of a place."""
+        place = 0
+        for digit, own in zip(digits, self.names, strict=True):
+            place = place * len(own) + digit
+        return place
+
+    def suffix(self, place: int) -> str:
+        """What the point at a place adds to the id of its case."""
+        return self._suffix(self.digits(place))
+
+    def place(self, suffix: str) -> int | None:
+        """The place of the point that adds this to the id of its case, or None where there is none."""
+        parts = suffix.removeprefix("@").split(",") if suffix else []
+        if len(parts) != len(self.names) or self._suffixed(parts) != suffix:
+            return None
+        if not all(part in own for part, own in zip(parts, self.names, strict=True)):
+            return None
+        return self.at([own.index(part) for part, own in zip(parts, self.names, strict=True)])
+
+    def point(self, place: int) -> Point:
+        """The point at a place. Raises CaseError where the sweep reaches inside what is no mapping."""
+        digits = self.digits(place)
+        case = self._case
+        point = Point(dict(case.data), case.path, dict(case.origins), case.document, self._suffix(digits), case.swept)
+        chosen = dict(zip(self.values, digits, strict=True))
+        for key in self._order:
+            digit = chosen[key]
+            point.put(key, self.values[key][digit], (*case.path, "sweep", key, digit))
+        return point
+
+    def _suffix(self, digits: Sequence[int]) -> str:
+        return self._suffixed([own[digit] for own, digit in zip(self.names, digits, strict=True)])
+
+    @staticmethod
+    def _suffixed(parts: Sequence[str]) -> str:
+        return "@" + ",".join(parts) if parts else ""
 
 
 def _labels(point: Point, key: str, values: Sequence[Any]) -> list[str]:
     """What names each swept value in a problem id: no separator of the id is in it, and no two are the same."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for place, value in enumerate(values):
         described = key == "descriptor"
         name, at = _described(value, place) if described else _label(value, place), ("sweep", key, place)
@@ -91,8 +153,8 @@ def _labels(point: Point, key: str, values: Sequence[Any]) -> list[str]:
             point.fail("this value cannot stand in a problem id", at, value, "make it a mapping with a label")
         if name in names:
             point.fail("two values of this sweep have one name", at, name, "give each a label of its own")
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _label(value: Any, place: int) -> str:

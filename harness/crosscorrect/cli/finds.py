@@ -50,12 +50,13 @@ class HuntProgress(Progress):
         else:
             self.hear(plan, event)
 
-    def _greeted(self, plan: Plan, greeting: Greeting) -> None:
+    def _greeted(self, _: Plan, greeting: Greeting) -> None:
+        assert self.hunted is not None  # noqa: S101  the first event sets it
         said = greeting.message
         if greeting.hello is not None:
             versions = greeting.hello["versions"]
             said = "; ".join(filter(None, (f"{greeting.framework} {versions.get(greeting.framework, '')}", said)))
-        self._progress.update(self._bars[greeting.framework], total=len(plan.problems), said=said[:100])
+        self._progress.update(self._bars[greeting.framework], total=self.hunted.problems, said=said[:100])
         if not self._progress.console.is_terminal:
             self._say(f"{greeting.framework}: {'started' if greeting.hello is not None else 'missing'}: {said}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli.options import asking, finite
+from crosscorrect.cli.options import asking, finite, part
 from crosscorrect.cli.signals import Stopped, heard
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
@@ -44,6 +44,7 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
     help="How much is asked: seconds, minutes, a night.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
+@click.option("--shard", callback=part, metavar="I/N", help="Only part I of N of the problems; merge joins the parts.")
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
 @click.option(
     "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
@@ -77,6 +78,7 @@ def run(
     limit: float | None,
     level: str,
     seed: int,
+    shard: tuple[int, int] | None,
     results: Path,
     expectations: Path | None,
     resume: Path | None,
@@ -94,6 +96,7 @@ def run(
     crosscorrect run chapter -f torch                   one suite, one framework
     crosscorrect run my.yaml -f jax --python jax=../venv/bin/python
     crosscorrect run chapter -f torch --resume          go on with a run of this command that was cut short
+    crosscorrect run -f torch --shard 2/8               the second of eight parts that cost about the same
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api
     from crosscorrect.cli.progress import Progress
@@ -117,6 +120,7 @@ def run(
                 limit=limit,
                 level=level,
                 seed=seed,
+                shard=shard,
                 results=results,
                 resume=resume,
                 **limits,
@@ -179,7 +183,10 @@ def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_
 @click.option("--require", default="", metavar="NAMES", help="Frameworks that must be there, separated by commas.")
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where the merged run goes.")
 def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
-    """Join the shards that separate environments left into one run; refuse missing, stale or mismatched ones."""
+    """Join the shards of a run into one: those that separate environments left, and the parts of ``run --shard``.
+
+    Missing, overlapping, stale and mismatched ones are refused.
+    """
     from crosscorrect.shards import merge as join
 
     merged = join(shards, [n.strip() for n in require.split(",") if n.strip()], results)

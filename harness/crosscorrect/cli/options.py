@@ -33,6 +33,14 @@ def finite(_: click.Context, param: click.Parameter, value: float | None) -> flo
     return value
 
 
+def part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Read ``i/n``, a part of the problems; None is all of them. Raises UsageError."""
+    from crosscorrect.spans import Shard
+
+    shard = None if value is None else Shard.read(value)
+    return None if shard is None else (shard.number, shard.count)
+
+
 ASKED = (
     click.option(
         "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework; repeat. Default: all here."

@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 from crosscorrect import expectations, gate
 from crosscorrect.model import Check, Outcome
+from crosscorrect.selection import Selection
 from crosscorrect.tables import check_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from crosscorrect.plan import Greeting, Plan
+    from crosscorrect.problem import Problem
 
 LONGEST = 120
 """How many characters of a message are shown; the report has all of it."""
+
+MOST = 500
+"""How many checks of a framework that are not as expected get a line of their own, which takes a terminal 0.7 ms."""
+
+
+Kinds = Counter[tuple[tuple[str, ...], tuple[str, ...], str]]
 
 
 class Progress:
@@ -34,12 +43,17 @@ class Progress:
         self._outcomes: dict[str, Counter[str]] = {}
         self._expected: dict[str, expectations.Expectations] = {}
         self._told: set[tuple[str, str]] = set()
+        self._surprises: Counter[str] = Counter()
+        self._kinds: Kinds = Counter()
+        self._estimated: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
+            for name in self._estimated:
+                self._progress.update(self._bars[name], total=self._outcomes[name].total())
             self._progress.stop()
 
     def hear(self, plan: Plan, event: Check | Greeting | None) -> None:
@@ -74,15 +88,18 @@ class Progress:
 
     def _greeted(self, plan: Plan, greeting: Greeting) -> None:
         name, hello = greeting.framework, greeting.hello
-        said, total = greeting.message, checks(plan, name, plan.modes or ("eager",))
+        said, modes, spellings = greeting.message, plan.modes or ("eager",), ("native",)
         if hello is not None:
             versions = ", ".join(f"{part} {version}" for part, version in list(hello["versions"].items())[:2])
             said = "; ".join(filter(None, (versions, said)))
-            total = checks(plan, name, plan.modes or tuple(hello["modes"]))
+            modes, spellings = plan.modes or tuple(hello["modes"]), tuple(hello["spellings"])
             self._expected[name] = expectations.load(name, hello["versions"].get(name, ""), self._folder)
+        total = self._total(plan, name, modes, spellings)
         self._progress.update(self._bars[name], total=total, said=_line(said))
         if not self._progress.console.is_terminal:
-            self._say(f"{name}: {'started' if hello is not None else 'missing'}, {total} checks: {_line(said)}")
+            about = "about " if name in self._estimated else ""
+            counted = f", {about}{total} checks" if total is not None else ""
+            self._say(f"{name}: {'started' if hello is not None else 'missing'}{counted}: {_line(said)}")
             self._told.add((name, greeting.message))
 
     def _judged(self, check: Check) -> None:
@@ -98,13 +115,30 @@ class Progress:
             if (check.framework, check.message) in self._told:
                 return
             self._told.add((check.framework, check.message))
-        if not self._surprises(check):
+        if not self._surprising(check):
             return  # hundreds of refusals are listed; what is new must not drown in them
+        self._surprises[check.framework] += 1
+        if self._surprises[check.framework] > MOST:
+            if self._surprises[check.framework] == MOST + 1:
+                self._say(f"{check.framework}: more than {MOST} checks are not as expected; the report has them all")
+            return
         said = f"{check.outcome} ({check.reason})" if check.reason else str(check.outcome)
         said += f", {_line(check.message)}" if check.message else ""
         self._say(f"{check.framework} {check.mode} {check.problem} {check.direction}: {said}")
 
-    def _surprises(self, check: Check) -> bool:
+    def _total(self, plan: Plan, name: str, modes: tuple[str, ...], spellings: tuple[str, ...]) -> int | None:
+        """How many checks a framework is asked for, as far as that can be told beforehand."""
+        selection = plan.problems if isinstance(plan.problems, Selection) else None
+        if selection is not None and not selection.countable:
+            return None
+        if not self._kinds:
+            each = selection.kinds() if selection is not None else ((problem, 1) for problem in plan.problems)
+            self._kinds = kinds(each)
+        if selection is not None and not selection.exact:
+            self._estimated.add(name)
+        return checks(self._kinds, name, modes, spellings) * len(plan.devices)
+
+    def _surprising(self, check: Check) -> bool:
         entry = None
         if check.framework in self._expected:
             known = self._expected[check.framework]
@@ -117,11 +151,21 @@ class Progress:
         self._progress.console.print(Text(line), soft_wrap=True)
 
 
-def checks(plan: Plan, framework: str, modes: tuple[str, ...]) -> int:
-    """How many checks a plan asks of a framework: problems × directions × modes × devices, as far as they apply."""
-    about = [p for p in plan.problems if not p.only or framework in p.only]
-    places = [sum(not p.modes or mode in p.modes for mode in modes) * len(plan.devices) for p in about]
-    return sum(len(problem.directions) * count for problem, count in zip(about, places, strict=True))
+def kinds(problems: Iterable[tuple[Problem, int]]) -> Kinds:
+    """How many checks there are in one mode, by what decides who is asked for them: ``only``, modes and spelling."""
+    counts: Kinds = Counter()
+    for problem, count in problems:
+        counts[problem.only, problem.modes, problem.spelling] += len(problem.directions) * count
+    return counts
+
+
+def checks(kinds: Kinds, framework: str, modes: tuple[str, ...], spellings: tuple[str, ...]) -> int:
+    """How many checks a framework that has these modes and spellings is asked for on one device."""
+    return sum(
+        count * sum(not own or mode in own for mode in modes)
+        for (only, own, spelling), count in kinds.items()
+        if (not only or framework in only) and spelling in spellings
+    )
 
 
 def _line(text: str) -> str:

@@ -40,11 +40,14 @@ def selftest(
     from rich.console import Console
     from rich.progress import Progress
 
-    from crosscorrect import api, registry, selftest as trial
+    from crosscorrect import registry, selftest as trial
+    from crosscorrect.selection import Selection
     from crosscorrect.suite import find_suites, load_suite
 
     base = registry.known("numpy").load()
-    problems = api.select([load_suite(path) for path in find_suites(list(suites))], (), level)
+    selection = Selection([load_suite(path) for path in find_suites(list(suites))], level=level)
+    selection.check()
+    problems = list(selection)
     with Progress(console=Console(stderr=True), disable=as_json or quiet) as progress:
         bar = progress.add_task("mutants", total=len(problems))
         scores = trial.selftest(base, problems, names, lambda _: progress.advance(bar), seed)
