@@ -13,12 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError
+from hostile import REFUSED_CHARACTERS, TEXT
 
-REFUSED_CHARACTERS = [
-    *("\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\u2029", "\ufffe", "\uffff", "\ufdd0"),
-    *(chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"),
-]
-TEXT = st.text(st.characters(exclude_categories=["Cs"]).filter(lambda c: c not in REFUSED_CHARACTERS), max_size=60)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=5),

@@ -45,7 +45,7 @@ class CaseError(UsageError):
         place = f"{file}:{line}" if line is not None else str(file)
         shown = "" if value is None else f" (got {_short(_text(value))})"
         hint = f"; {remedy}" if remedy else ""
-        where = f"{_short(key, 200)}: " if key else ""
+        where = f"{_short(_shown(key), 200)}: " if key else ""
         super().__init__(inert(f"{place}: {where}{_short(problem, 500)}{shown}{hint}"))
         self.file, self.line, self.key, self.value, self.remedy = file, line, key, value, remedy
 
@@ -65,7 +65,11 @@ def inert(text: object) -> str:
 
 
 def _text(value: object) -> str:
-    return f"'{value}'" if isinstance(value, str) else repr(value)
+    return f"'{_shown(value)}'" if isinstance(value, str) else repr(value)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _short(text: str, limit: int = 80) -> str:

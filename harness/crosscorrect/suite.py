@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import schemas, yamlfile
+from crosscorrect import npz, schemas, yamlfile
 from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.registry import adapters
 from crosscorrect.schemas import MAX_ERRORS, defect, nearest
@@ -29,6 +29,8 @@ MAX_PROBLEMS = 10**6
 LINT_PROBLEMS = 1000
 """How many problems of each suite ``lint`` builds the inputs of, where they are small."""
 LINT_ELEMENTS = 2**16
+LINT_POINTS = 20_000
+"""How many points of each case's sweep ``lint`` looks at: it takes seconds, whatever a sweep says."""
 
 _FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which the chapter is read
 
@@ -37,7 +39,8 @@ _FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which th
 class Suite:
     """A case file that fits its schema. ``cases`` are its cases with the defaults filled in, as plain data.
 
-    ``digest`` is the sha256 of the content in canonical JSON, so that a comment does not change it.
+    ``digest`` is the sha256 of the content in canonical JSON, so that a comment does not change it, and of the ``.npz``
+    files beside it that it names.
     """
 
     name: str
@@ -91,6 +94,8 @@ def load_suite(path: Path | str) -> Suite:
     value = document.value
     defaults = value.get("defaults", {})
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    for name in sorted(_archives(value)):
+        canonical += f"|{name}={npz.digest(document.path.parent, name)}"
     return Suite(
         name=value["suite"],
         title=value.get("title", value["suite"]),
@@ -119,7 +124,7 @@ def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
     found += itertools.islice(_strangers(document, frameworks), MAX_ERRORS)
     for index in range(len(suite.cases)):
         try:
-            for point in suite.points(index):
+            for point in itertools.islice(suite.points(index), LINT_POINTS):
                 problem = specify(suite.name, point)
                 if built < LINT_PROBLEMS and sum(map(math.prod, problem.shapes.values())) <= LINT_ELEMENTS:
                     problem.inputs()
@@ -177,6 +182,19 @@ def _defects(document: yamlfile.Document) -> Iterator[CaseError]:
             at = ("cases", index, "sweep")
             yield defect(document, at, f"the suite has more than {MAX_PROBLEMS} problems", None, "sweep over less")
             return
+
+
+def _archives(value: Any) -> set[str]:
+    """The names of all ``.npz`` files in a case file: of an array, or of the values that one is swept over."""
+    if isinstance(value, list):
+        return set().union(*map(_archives, value))
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set().union(*map(_archives, value.values()))
+    for key, named in value.items():
+        if key == "npz" or key.endswith(".npz"):
+            found |= {name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)}
+    return found
 
 
 def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[CaseError]:
