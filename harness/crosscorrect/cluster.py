@@ -89,7 +89,7 @@ class Cluster:
     def _take(self, lease: Lease, future: Any) -> Iterator[Check | Greeting]:
         result = future.result() if future.status == "finished" else None
         for said in map(json.loads, result["said"] if result else ()):
-            if said["what"] == "failed":
+            if result and said["what"] == "failed":
                 said["message"] = f"node {result['node']}: {said['message']}"
             event = event_of(said)
             if isinstance(event, Greeting) and event.framework not in self._greeted:
