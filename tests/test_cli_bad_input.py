@@ -159,5 +159,5 @@ def test_a_defect_in_expectations_of_one_s_own_is_told_before_anything_runs(suit
     (folder / "numpy.yaml").write_text("crosscorrect: 1\nframework: numpy\nversions: ''\nexpect: 7\n", encoding="utf-8")
     result = invoke("run", suite, "-f", "numpy", "--results", tmp_path / "results", "--expectations", folder)
     assert result.exit_code == Exit.USAGE
-    assert result.stderr.startswith(f"crosscorrect: {folder / 'numpy.yaml'}:4: expect: 7 is not of type 'array'")
+    assert result.stderr.startswith(f"crosscorrect: {folder / 'numpy.yaml'}:4: expect: this is not a list (got 7)")
     assert not (tmp_path / "results").exists()

@@ -90,15 +90,20 @@ def test_the_first_entry_that_speaks_of_a_check_counts(tmp_path: Path) -> None:
     ("text", "line", "key", "words"),
     [
         ("crosscorrect: 1\nframework: [\n", 3, "framework", "this is not YAML"),
-        ("- a list\n", 1, "", "is not of type 'object'"),
-        (f"{HEAD}expect: []\n", 1, "", "'versions' is a required property"),
-        (f"{ANY}expect: []\nexpected: []\n", 1, "", "'expected' was unexpected"),
-        (f"{HEAD}versions: 2\nexpect: []\n", 3, "versions", "2 is not of type 'string'"),
+        ("- a list\n", 1, "", "this is not a mapping"),
+        (f"{HEAD}expect: []\n", 1, "", "the key versions is missing; add versions"),
+        (f"{ANY}expect: []\nexpected: []\n", 5, "expected", "did you mean executed?"),
+        (f"{HEAD}versions: 2\nexpect: []\n", 3, "versions", "this is not text (got 2)"),
         (f"{HEAD}versions: two\nexpect: []\n", 3, "versions", "no version range (got 'two'); write it as '>=2.0,<3'"),
-        (f"{ANY}expect:\n{ENTRY}  - {{problems: s/a, outcome: fail}}\n", 6, "expect.1", "'reason' is a required"),
+        (f"{ANY}expect:\n{ENTRY}  - {{problems: s/a, outcome: fail}}\n", 6, "expect.1", "the key reason is missing"),
         (f"{ANY}expect:\n  - problems: s/a\n    outcome: pass\n    reason: r\n", 6, "expect.0.outcome", "'pass'"),
-        (f"{ANY}expect:\n  - {{problems: x, outcome: fail, reason: r}}\n", 5, "expect.0.problems", "does not match"),
-        (f"{ANY}expect: []\nexecuted: {{s: {{eager: -1}}}}\n", 5, "executed.s.eager", "-1 is less than"),
+        (
+            f"{ANY}expect:\n  - {{problems: x, outcome: fail, reason: r}}\n",
+            5,
+            "expect.0.problems",
+            "(got 'x')",
+        ),
+        (f"{ANY}expect: []\nexecuted: {{s: {{eager: -1}}}}\n", 5, "executed.s.eager", "this is below 0 (got -1)"),
     ],
 )
 def test_a_defect_is_one_error_with_file_line_and_key(

@@ -194,11 +194,11 @@ def test_a_fill_without_elements_has_its_shape(shape: list[int], dtype: str) -> 
         ({"picture": "edeg"}, ("picture",), "no picture"),
         ({"picture": "edge", "sigma": 1}, ("sigma",), "no meaning"),
         ({"picture": "polynomial"}, (), "degree is missing"),
-        ({"picture": "edge", "size": [2**40, 2**40]}, (), "at most 134217728"),
+        ({"picture": "edge", "size": [2**40, 2**40]}, (), "a problem may take 2 GiB"),
         ({"kernel": "gaussian", "size": 3}, (), "sigma is missing"),
         ({"kernel": "gaussian", "size": "3", "sigma": 1}, ("kernel",), "cannot be made"),
         ({"fill": "normal"}, ("fill",), "no shape"),
-        ({"fill": "normal", "shape": [2**40]}, (), "at most 134217728"),
+        ({"fill": "normal", "shape": [2**40]}, (), "a problem may take 2 GiB"),
         ({"fill": "normal", "shape": [1] * 65}, ("shape",), "1 to 5"),
         ({"fill": "normal", "shape": [2, -1]}, ("shape",), "none below 0"),
         ({"fill": "normal", "shape": [2], "low": 3}, ("low",), "no meaning"),
@@ -262,7 +262,7 @@ def test_an_npz_file_that_claims_to_be_huge_is_refused_by_its_header(tmp_path: P
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("image.npy", header.getvalue())
-    with pytest.raises(ArrayError, match="at most"):
+    with pytest.raises(ArrayError, match="would take 8 TiB; a problem may take 2 GiB"):
         shape_of({"npz": "data.npz", "key": "image"}, tmp_path)
 
 
@@ -276,7 +276,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "suite").mkdir()
     np.savez(tmp_path / "data.npz", image=np.ones(2))
     (tmp_path / "suite" / "data.npz").symlink_to(tmp_path / "data.npz")
-    with pytest.raises(ArrayError, match="not in the suite's folder"):
+    with pytest.raises(ArrayError, match="a link leads there"):
         shape_of({"npz": "data.npz", "key": "image"}, tmp_path / "suite")
 
 

@@ -287,3 +287,25 @@ def test_a_run_whose_controller_is_killed_again_and_again_comes_to_the_same_verd
     assert finished.info["finished"]
     assert table(finished) == whole
     assert kills >= 1
+
+
+def test_a_disk_that_is_full_ends_the_run_with_74_and_the_remedy_and_the_run_goes_on_when_there_is_room(
+    small_suite: Path, tmp_path: Path
+) -> None:
+    """The limit on the size of a file stands for the disk: the system refuses the same write in the same way."""
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "crosscorrect", "run", str(small_suite), "-f", "numpy", "-q", "--no-report"]
+    full = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command, "--results", str(results)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert full.returncode == 74, full.stderr
+    assert "make room and go on with 'crosscorrect run --resume'" in full.stderr
+    assert "Traceback" not in full.stderr
+    before = store.load(results / "latest")
+    assert not before.info["finished"]
+    resumed = subprocess.run([*command, "--resume", str(results / "latest")], capture_output=True, check=False)
+    assert resumed.returncode == 0
+    assert len(store.load(results / "latest").checks) == 6

@@ -33,8 +33,16 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown picture": ({**BASE, "x": {"picture": "egde"}}, "c.x.picture", "did you mean edge?"),
     "unknown array key": ({**BASE, "x": {"picture": "edge", "sise": 3}}, "c.x.sise", "did you mean size?"),
     "kernel too large": ({**BASE, "w": [[1], [2], [3]]}, "c.w", "does not fit"),
-    "huge fill": ({**BASE, "x": {"fill": "normal", "shape": [2**40, 2]}}, "c.x", "at most 134217728"),
-    "huge output": ({**BASE, "geometry": {"padding": 2**20}}, "c.x", "more than 134217728"),
+    "huge fill": (
+        {**BASE, "x": {"fill": "normal", "shape": [2**40, 2]}},
+        "c.x",
+        "would take 16 TiB; a problem",
+    ),
+    "huge output": (
+        {**BASE, "geometry": {"padding": 2**20}},
+        "c.x",
+        "the output would take 32 TiB; a problem",
+    ),
     "groups": ({**CHANNELS, "geometry": {"groups": 2}}, "c.geometry.groups", "do not divide"),
     "channels": (CHANNELS, "c.w", "the image has 4 channels, the kernel expects 2"),
     "bias": ({**BASE, "b": [1, 2]}, "c.b", "the shape must be [1]"),

@@ -293,7 +293,11 @@ def test_a_swept_descriptor_is_named_by_its_name_or_its_text(tmp_path: Path) -> 
         ({"descriptor": 3}, "c.descriptor", "not text"),
         ({"descriptor": "g" * 301}, "c.descriptor", "benchdnn"),
         ({**PLAIN, "descriptor": "ic4ih5kx3"}, "c.descriptor", "descriptor is for conv2d, relation"),
-        ({"descriptor": "mb1ic1ih99999oc1kh1", "x": {"fill": "codes"}, "w": {"fill": "codes"}}, "c.x", "at most"),
+        (
+            {"descriptor": "mb1ic1ih99999oc1kh1", "x": {"fill": "codes"}, "w": {"fill": "codes"}},
+            "c.x",
+            "a problem may take",
+        ),
         ({"sweep": {"descriptor": ['ic1n"a:b"', 'ic2n"a-b"']}}, "c.sweep.descriptor.1", "have one name"),
     ],
     ids=str,

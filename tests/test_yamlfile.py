@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from crosscorrect import yamlfile
 from crosscorrect.errors import CaseError
+from hostile import REFUSED_CHARACTERS, TEXT
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=5),
@@ -35,6 +35,21 @@ def typed(value: Any) -> Any:
 def test_any_json_value_reads_as_json_reads_it(value: Any, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
     assert typed(yamlfile.parse(text).value) == typed(json.loads(text))
+
+
+@given(st.sampled_from(REFUSED_CHARACTERS), TEXT, TEXT)
+def test_a_character_that_does_not_show_is_refused_in_a_value_and_in_a_key_however_it_is_written(
+    character: str, before: str, after: str
+) -> None:
+    hidden = json.dumps(before + character + after)
+    for text in (f'{{"a": 1,\n"b": {hidden}}}', f'{{"a": 1,\n{hidden}: 1}}'):
+        with pytest.raises(CaseError, match=r"character|code point") as told:
+            yamlfile.parse(text)
+        assert told.value.line == 2
+        assert str(told.value).isprintable()
+    if character != "\r":  # a line end of its own outside quotes
+        with pytest.raises(CaseError):
+            yamlfile.parse(f"a: x{character}y")
 
 
 @settings(max_examples=300)
@@ -135,13 +150,22 @@ REFUSED = {
     "a million brackets": ("[" * 10**6, 1, "nested more than 32 deep"),
     "nested mappings": ("\n".join(" " * i + "a:" for i in range(40)), 33, "nested more than 32 deep"),
     "depth by aliases": ("a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20, 2, "nested"),
-    "billion laughs": (LAUGHS, 7, "more than 2000000 values"),
+    "billion laughs": (LAUGHS, 6, "more than 200000 values"),
+    "quadratic aliases": ("a: &a [" + "1," * 9000 + "]\nb: [" + "*a, " * 100 + "]", 2, "more than 200000 values"),
+    "merge keys": (
+        "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}, y: *a{i - 1}}}\n" for i in range(1, 30)),
+        16,
+        "more than 200000 values",
+    ),
     "many aliases": ("a: &a 1\nb: [" + "*a, " * 101 + "]", 2, "more than 100 aliases"),
     "cycle": ("x: 1\na: &a [*a]", 2, "inside its own anchor"),
     "unknown alias": ("a: 1\nb: *c", 2, "no anchor before it"),
     "python tag": ("a: 1\nb: !!python/object/apply:os.system ['x']", 2, "tags are not read"),
     "binary tag": ("a: !!binary aGk=", 1, "tags are not read"),
     "own tag": ("a:\n  - !mine {}", 2, "tags are not read"),
+    "a tag as long as the file": ("a: !" + "t" * (yamlfile.MAX_BYTES - 10), 1, "tags are not read"),
+    "a tag of escapes": ("a: !" + "%41" * 100_000, 1, "tags are not read"),
+    "a tag in angles": ("a: 1\nb: !<tag:yaml.org,2002:python/name:os.system> x", 2, "tags are not read"),
     "duplicate key": ("a: 1\nb: 2\na: 3", 3, "stands twice"),
     "duplicate spelt otherwise": ('a: 1\n"\\u0061": 3', 2, "stands twice"),
     "list as key": ("a: 1\n? [b]\n: 1", 2, "a key must be text"),
@@ -151,15 +175,18 @@ REFUSED = {
     "beyond a double": ("a: 1\nb: 1e999", 2, "beyond a double"),
     "half a surrogate": ('a: "\\ud800"', 1, "half a surrogate"),
     "impossible character": ('a: 1\nb: "\\UFFFFFFFF"', 2, "not YAML"),
-    "NUL": ("a: 1\nb: \0", 2, "NUL"),
+    "NUL": ("a: 1\nb: \0", 2, "a control character"),
     "reversed text": ("a: 1\nb: x\u202ey", 2, "direction of text"),
     "tab": ("a:\n\t- 1", 2, "indent with spaces"),
     "not YAML": ("a: 1\nb: c: d", 2, "not YAML"),
     "unclosed": ("a: [1,\n", 2, "not YAML"),
     "two documents": ("a: 1\n---\nb: 2", 2, "second document"),
     "many documents": ("--- 1\n" * 100_000, 2, "second document"),
-    "YAML 1.1": ("%YAML 1.1\n---\na: 1", 2, "only the directive"),
-    "tag directive": ("%TAG ! tag:x,2000:\n---\na: 1", 2, "only the directive"),
+    "YAML 1.1": ("%YAML 1.1\n---\na: 1", 2, "only YAML 1.2 is read"),
+    "tag directive": ("%TAG ! tag:x,2000:\n---\na: 1", 1, "tags are not read"),
+    "escaped terminal command": ('a: 1\nb: "\\e]0;x\\a"', 2, "this text holds a control character"),
+    "escaped NUL": ('a: 1\n"b\\0": 1', 2, "this text holds a control character"),
+    "escaped reversal": ('a: 1\nb: "\\u202e"', 2, "this text holds a character that reverses"),
     "empty": ("", 1, "empty"),
     "only a comment": ("# nothing\n", 1, "empty"),
 }
@@ -198,7 +225,7 @@ def test_a_file_of_100_megabytes_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     with path.open("wb") as stream:
         stream.truncate(100_000_000)
-    with pytest.raises(CaseError, match="larger than 8388608 bytes"):
+    with pytest.raises(CaseError, match="larger than 2097152 bytes"):
         yamlfile.load(path)
 
 

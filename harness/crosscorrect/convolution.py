@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import dtypes
 from crosscorrect.descriptor import Descriptor, DescriptorError, parse
+from crosscorrect.estimate import excess
 from crosscorrect.geometry import Geometry
-from crosscorrect.inputs import MAX_ELEMENTS
 from crosscorrect.model import Direction
 from crosscorrect.needs import require
 from crosscorrect.parts import Parts, Shape, array, fits, gradient, lifted, misfit, set_output
@@ -166,7 +165,7 @@ class _Case:
         shape = geometry.output_shape(x, w)
         if min(shape[2:]) < 1:
             self.wrong(misfit(self.parts), ("w",), None, "pad, or use a smaller kernel")
-        if self.found and math.prod(max(n, 0) for n in shape) > MAX_ELEMENTS:
+        if self.found and excess(shape):
             self.parts.shapes["output"] = ()
             return
         set_output(self.point, self.parts, tuple(max(n, 0) for n in shape))

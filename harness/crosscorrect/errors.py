@@ -30,7 +30,10 @@ class UsageError(CrosscorrectError):
 
 
 class CaseError(UsageError):
-    """A defect in a case file, told as ``file:line: key: problem (got value); remedy``."""
+    """A defect in a case file, told as ``file:line: key: problem (got value); remedy`` on one line.
+
+    What the file says is cut short and shown in printable characters: it may come from anyone, and terminals obey much.
+    """
 
     def __init__(
         self,
@@ -43,9 +46,10 @@ class CaseError(UsageError):
         remedy: str = "",
     ) -> None:
         place = f"{file}:{line}" if line is not None else str(file)
-        shown = "" if value is None else f" (got {_short(value)})"
+        shown = "" if value is None else f" (got {_short(_text(value))})"
         hint = f"; {remedy}" if remedy else ""
-        super().__init__(f"{place}: {key + ': ' if key else ''}{problem}{shown}{hint}")
+        where = f"{_short(_shown(key), 200)}: " if key else ""
+        super().__init__(inert(f"{place}: {where}{_short(problem, 500)}{shown}{hint}"))
         self.file, self.line, self.key, self.value, self.remedy = file, line, key, value, remedy
 
 
@@ -73,6 +77,21 @@ class LockedError(CrosscorrectError):
     exit_code = Exit.LOCKED
 
 
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value) if not isinstance(value, str) else f"'{value}'"
+def inert(text: object) -> str:
+    """One line of printable characters, the others as escapes: no terminal obeys anything in it, none becomes code."""
+    shown = str(text)
+    if shown.isprintable():
+        return shown  # nearly all that is said
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in shown)
+
+
+def _text(value: object) -> str:
+    return f"'{_shown(value)}'" if isinstance(value, str) else repr(value)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _short(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect import dtypes, literals
-from crosscorrect.errors import UsageError
+from crosscorrect.errors import UsageError, inert
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction, Outcome
 from crosscorrect.process import DIRTY_MEMORY
@@ -190,11 +190,6 @@ def record_of(run: Run, problem: str) -> dict[str, Any]:
     """The row of the ``problems`` table of a problem."""
     found = run.problems[run.problems["problem"] == problem]
     return {str(key): value for key, value in found.iloc[0].items()}
-
-
-def inert(text: str) -> str:
-    """One line of printable characters, so that nothing in a run can become code."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in str(text))
 
 
 def _ints(values: Iterable[Any]) -> tuple[int, ...]:

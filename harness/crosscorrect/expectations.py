@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import fnmatch
+import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from crosscorrect import yamlfile
+from crosscorrect import schemas, yamlfile
 from crosscorrect.errors import CaseError
 from crosscorrect.filters import reaches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+
+MAX_FILES = 100
+"""The most files of one folder."""
+
+MAX_PATTERNS = 2000
+"""The most patterns of one framework: against each of a million checks they take minutes, not hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,10 @@ class Entry:
     def covers(self, problem: str, direction: str, mode: str, device: str) -> bool:
         """Whether this entry speaks of a check."""
         return (
-            fnmatchcase(problem, self.problems)
+            _matcher(self.problems)(problem) is not None
             and (not self.directions or direction in self.directions)
             and (not self.modes or mode in self.modes)
-            and (not self.devices or any(fnmatchcase(device, pattern) for pattern in self.devices))
+            and (not self.devices or any(_matcher(pattern)(device) for pattern in self.devices))
         )
 
     @property
@@ -87,8 +94,7 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
     """
     entries: list[Entry] = []
     executed: dict[str, Mapping[str, int]] = {}
-    for path in sorted((folder or shipped_folder()).glob("*.yaml")):
-        document = _checked(path)
+    for document in _documents(folder):
         if document.value["framework"] != framework or not _applies(document, version):
             continue
         for index, entry in enumerate(document.value["expect"]):
@@ -96,33 +102,45 @@ def load(framework: str, version: str, folder: Path | None = None) -> Expectatio
             lists: dict[str, Any] = {key: tuple(entry.get(key, ())) for key in ("directions", "modes", "devices")}
             rest = {key: entry[key] for key in ("outcome", "reason", "message", "url", "varies") if key in entry}
             patterns = entry["problems"] if isinstance(entry["problems"], list) else [entry["problems"]]
-            entries += [Entry(f"{path.name}:{line}", pattern, **rest, **lists) for pattern in patterns]
+            entries += [Entry(f"{document.path.name}:{line}", pattern, **rest, **lists) for pattern in patterns]
+            if len(entries) > MAX_PATTERNS:
+                raise CaseError(
+                    f"the folder has more than {MAX_PATTERNS} patterns for {framework}",
+                    file=document.path,
+                    line=line,
+                    remedy="let one pattern speak of many problems",
+                )
         executed.update(document.value.get("executed", {}))
     return Expectations(framework, tuple(entries), executed)
 
 
 def check_folder(folder: Path | None = None) -> None:
     """Read every file of a folder (default: those that ship) for its defects alone. Raises CaseError for the first."""
-    for path in sorted((folder or shipped_folder()).glob("*.yaml")):
-        _applies(_checked(path), "0")
+    for document in _documents(folder):
+        _applies(document, "0")
 
 
-def _checked(path: Path) -> yamlfile.Document:
-    document = yamlfile.load(path)
-    schema = json.loads((files("crosscorrect_cases") / "expectations.schema.json").read_text(encoding="utf-8"))
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(document.value)
-    worst = jsonschema.exceptions.best_match(errors)
-    if worst is not None:
-        keys = list(worst.absolute_path)
-        key = ".".join(map(str, keys))
-        raise CaseError(
-            worst.message,
-            file=path,
-            line=document.line(keys),
-            key=key,
-            remedy="see expectations.schema.json for the keys and their values",
-        )
-    return document
+def _documents(folder: Path | None) -> Iterator[yamlfile.Document]:
+    """Every file of a folder, checked. One that is a link is read only where it leads to a file of the folder.
+
+    What ships with crosscorrect is read wherever a package manager has put it.
+    """
+    paths = sorted((folder or shipped_folder()).glob("*.yaml"))
+    if len(paths) > MAX_FILES:
+        raise CaseError(f"the folder has more than {MAX_FILES} files", file=paths[MAX_FILES], remedy="join some")
+    for path in paths:
+        if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
+            raise CaseError("this link leads out of its folder", file=path, remedy="put the file itself there")
+        document = yamlfile.load(path)
+        for error in schemas.defects(document, "expectations"):
+            raise error
+        yield document
+
+
+@lru_cache(maxsize=2 * MAX_PATTERNS)
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """``fnmatch.fnmatchcase`` of one pattern; its own memory holds fewer patterns than a framework may have."""
+    return re.compile(fnmatch.translate(pattern)).match
 
 
 def _applies(document: yamlfile.Document, version: str) -> bool:
@@ -138,7 +156,7 @@ def _applies(document: yamlfile.Document, version: str) -> bool:
             value=wanted,
             remedy="write it as '>=2.0,<3'",
         ) from None
-    except InvalidVersion:
+    except ValueError:
         return not wanted  # a framework with a version of its own style: only unlimited expectations speak of it
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import dtypes, fills, kernels, pictures
+from crosscorrect import dtypes, fills, kernels, npz, pictures
 from crosscorrect.errors import CaseError
+from crosscorrect.estimate import excess
 from crosscorrect.values import COMPONENTS, ArrayError, cast, check_puts, element, measure, number, put
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from crosscorrect.problem import Problem
 
     Array = np.ndarray[Any, Any]
-
-MAX_ELEMENTS = 2**27
-"""The largest number of elements of one array: 1 GiB of float64."""
 
 KINDS = ("of", "picture", "kernel", "fill", "npz")
 CHANGES = ("flip", "transpose", "scale", "put", "label")
@@ -49,8 +45,8 @@ def shape_of(spec: Any, folder: Path, default: tuple[int, ...] | None = None) ->
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ArrayError(f"this {kind} cannot be made: {error}", (kind,)) from error
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise ArrayError(f"an array may have at most {MAX_ELEMENTS} elements", value=list(shape))
+    if told := excess(shape):
+        raise ArrayError(f"this array {told}", value=list(shape), remedy="make it smaller")
     return _changed_shape(spec, shape)
 
 
@@ -65,6 +61,13 @@ def check_dtype(spec: Any, dtype: str) -> None:
             element(entry["value"], dtype)
         except ArrayError as error:
             raise ArrayError(error.problem, ("put", index, "value"), error.value, error.remedy) from None
+
+
+def sealed(spec: Any, folder: Path) -> Any:
+    """The specification with what its ``.npz`` file holds now, so that a file that changes later is told."""
+    if not (isinstance(spec, dict) and "npz" in spec):
+        return spec
+    return {**spec, "crc32": npz.header(folder, spec["npz"], spec["key"]).crc}
 
 
 def build(problem: Problem, salt: int = 0) -> dict[str, Array]:
@@ -150,13 +153,7 @@ def _values(spec: Mapping[str, Any], folder: Path) -> Array:
     if "kernel" in spec:
         make, needed = kernels.KERNELS[spec["kernel"]]
         return make(**{key: spec[key] for key in needed})
-    path = _beside(spec["npz"], folder)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            array = archive[spec["key"]]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ArrayError(f"the file cannot be read: {error}", ("npz",), spec["npz"]) from error
-    return np.asarray(array)
+    return npz.read(folder, spec["npz"], spec["key"], spec.get("crc32"))
 
 
 def _of_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -204,17 +201,7 @@ def _fill_shape(spec: dict[str, Any], _folder: Path, default: tuple[int, ...] | 
 
 def _npz_shape(spec: dict[str, Any], folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
     _only(spec, ("npz", "key"), needed=("key",))
-    path = _beside(spec["npz"], folder)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{spec['key']}.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(member)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ArrayError(f"the file cannot be read: {error}", ("npz",), spec["npz"]) from error
-    if dtype.kind not in "iufc" or not shape or 0 in shape:
-        raise ArrayError("an array holds real or complex numbers, at least one", ("key",), f"{dtype} {list(shape)}")
-    return tuple(shape)
+    return npz.header(folder, spec["npz"], spec["key"]).shape
 
 
 _SHAPES = {"of": _of_shape, "picture": _picture_shape, "kernel": _kernel_shape, "fill": _fill_shape, "npz": _npz_shape}
@@ -222,16 +209,6 @@ _SHAPES = {"of": _of_shape, "picture": _picture_shape, "kernel": _kernel_shape, 
 
 def _given(spec: Mapping[str, Any], picture: pictures.Picture) -> dict[str, Any]:
     return {key: spec[key] for key in (*picture.required, *picture.optional) if key in spec}
-
-
-def _beside(name: Any, folder: Path) -> Path:
-    """A file in the suite's folder or below; a case file may not reach anywhere else."""
-    path = folder / str(name)
-    if not isinstance(name, str) or "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
-        raise ArrayError("this file is not in the suite's folder", ("npz",), name, "put it beside the suite")
-    if not path.is_file():
-        raise ArrayError("there is no such file beside the suite", ("npz",), name)
-    return path
 
 
 def _name(spec: dict[str, Any], kind: str, table: Iterable[str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.inputs import MAX_ELEMENTS, check_dtype, shape_of
+from crosscorrect.estimate import excess
+from crosscorrect.inputs import check_dtype, sealed, shape_of
 from crosscorrect.model import Direction
 from crosscorrect.values import ArrayError
 
@@ -46,6 +46,7 @@ def array(point: Point, key: str, default: Shape | None = None, *, empty: bool =
     try:
         shape = shape_of(spec, point.document.path.parent, default)
         check_dtype(spec, point.data.get("dtype", "float32"))
+        spec = sealed(spec, point.document.path.parent)
     except ArrayError as error:
         point.fail(error.problem, (*keys, *error.key), error.value, error.remedy)
     if 0 in shape and not empty:
@@ -74,8 +75,8 @@ def misfit(parts: Parts) -> str:
 
 def set_output(point: Point, parts: Parts, shape: Shape) -> None:
     """Note the output's shape. Raises CaseError where it is too large."""
-    if math.prod(shape) > MAX_ELEMENTS:
-        point.fail(f"the output would have more than {MAX_ELEMENTS} elements", ("x",), list(shape))
+    if told := excess(shape):
+        point.fail(f"the output {told}", ("x",), list(shape), "make the image or its padding smaller")
     parts.shapes["output"] = shape
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from crosscorrect import dtypes
-from crosscorrect.errors import UsageError
-from crosscorrect.evidence import context, inert, record_of
+from crosscorrect.errors import UsageError, inert
+from crosscorrect.evidence import context, record_of
 from crosscorrect.model import Direction, Outcome
 
 if TYPE_CHECKING:

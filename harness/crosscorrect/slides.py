@@ -37,6 +37,9 @@ _LEAST = 64
 _FOLD = 128
 """Below so many columns per example, all examples share one matrix product."""
 
+_KEPT = 2**12
+"""The most elements of a result whose counts of terms are kept for the next problem of the same geometry."""
+
 
 class Product(Protocol):
     """A way to multiply matrices, into one or several results of the same shape (a value and its scale, say).
@@ -80,7 +83,9 @@ class Map:
             repeats = b.shape[1]
         else:
             repeats = len(b) // self.geometry.groups if self.way is adjoint else len(a)
-        found: Counts = _taps(self, a.shape[2:], b.shape[2:]) * repeats
+        # a thousand counts of large images would be more than is worth keeping
+        taps = _taps if prod(self.size) <= _KEPT else _taps.__wrapped__
+        found: Counts = taps(self, a.shape[2:], b.shape[2:]) * repeats
         return found
 
 

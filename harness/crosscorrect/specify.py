@@ -6,8 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from crosscorrect import estimate
 from crosscorrect.convolution import conv2d, relation
-from crosscorrect.inputs import MAX_ELEMENTS
 from crosscorrect.model import Direction
 from crosscorrect.parts import Parts, array, fits, gradient, lifted, misfit, set_output
 from crosscorrect.problem import Problem
@@ -59,9 +59,11 @@ def specify(suite: str, point: Point) -> Problem:
     if not _ID.fullmatch(problem_id):
         point.fail("the problem id is longer than 200 characters", ("id",), problem_id, "shorten the id or the labels")
     limit = float(data.get("limit", 120.0))
-    if not math.isfinite(limit):  # the schema's range lets NaN pass
-        point.fail("this is no number of seconds", ("limit",), limit, "write seconds, at most 86400")
+    for keys, number in (("limit",), limit), (("train", "lr"), data.get("train", {}).get("lr", 1.0)):
+        if not math.isfinite(number):  # the schema's ranges let NaN pass, and one of them infinity
+            point.fail("this is not finite", keys, number, "write a number above 0")
     parts = _PARTS[operation](point)
+    estimate.check(point, parts)
     return Problem(
         id=problem_id,
         suite=suite,
@@ -125,8 +127,6 @@ def _layer(point: Point) -> Parts:
 def _matrix(point: Point) -> Parts:
     parts, form = _pair(point), point.data.get("form", "unrolled")
     rows = math.prod(parts.shapes["output"])
-    if rows * math.prod(parts.shapes["w" if form == "unrolled" else "x"]) > MAX_ELEMENTS:
-        point.fail(f"the {form} matrix would have more than {MAX_ELEMENTS} elements", ("x",), list(parts.shapes["x"]))
     parts.settings = {"form": form}
     parts.shapes["output"] = (rows, 1)
     return parts

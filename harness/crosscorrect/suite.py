@@ -8,25 +8,20 @@ import itertools
 import json
 import math
 import os
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
-
-from crosscorrect import yamlfile
+from crosscorrect import npz, schemas, yamlfile
 from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.registry import adapters
+from crosscorrect.schemas import MAX_ERRORS, defect, nearest
 from crosscorrect.specify import specify
 from crosscorrect.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from jsonschema.exceptions import ValidationError
 
     from crosscorrect.problem import Problem
 
@@ -34,10 +29,11 @@ MAX_PROBLEMS = 10**7
 """Ten million problems of a millisecond are three hours, and their rows several GB: more is a key swept by mistake."""
 NEAR = 1000
 """How many ids of a case are compared with one that is not there, to suggest the nearest."""
-MAX_ERRORS = 50
 LINT_PROBLEMS = 1000
 """How many problems of each suite ``lint`` builds the inputs of, where they are small."""
 LINT_ELEMENTS = 2**16
+LINT_POINTS = 20_000
+"""How many points of each case's sweep ``lint`` looks at: it takes seconds, whatever a sweep says."""
 
 _FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which the chapter is read
 
@@ -46,7 +42,8 @@ _FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which th
 class Suite:
     """A case file that fits its schema. ``cases`` are its cases with the defaults filled in, as plain data.
 
-    ``digest`` is the sha256 of the content in canonical JSON, so that a comment does not change it.
+    ``digest`` is the sha256 of the content in canonical JSON, so that a comment does not change it, and of the ``.npz``
+    files beside it that it names.
     """
 
     name: str
@@ -101,6 +98,8 @@ def load_suite(path: Path | str) -> Suite:
     value = document.value
     defaults = value.get("defaults", {})
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    for name in sorted(_archives(value)):
+        canonical += f"|{name}={npz.digest(document.path.parent, name)}"
     return Suite(
         name=value["suite"],
         title=value.get("title", value["suite"]),
@@ -126,11 +125,11 @@ def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
     if found:
         return found
     suite, built = load_suite(path), 0
-    found += _strangers(document, frameworks)
+    found += itertools.islice(_strangers(document, frameworks), MAX_ERRORS)
     for index in range(len(suite.cases)):
         try:
             sweep = suite.sweep(index)
-            for place in range(len(sweep)):
+            for place in range(min(len(sweep), LINT_POINTS)):
                 problem = specify(suite.name, sweep.point(place))
                 if built < LINT_PROBLEMS and sum(map(math.prod, problem.shapes.values())) <= LINT_ELEMENTS:
                     problem.inputs()
@@ -166,33 +165,41 @@ def find_suites(names: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=1)
 def schema() -> dict[str, Any]:
     """The JSON Schema of a case file (Draft 2020-12)."""
-    text = importlib.resources.files("crosscorrect_cases").joinpath("suite.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    return schemas.schema("suite")
 
 
 def _defects(document: yamlfile.Document) -> Iterator[CaseError]:
     """What is wrong with a document before any case is expanded, in the order of its lines."""
-    validator = jsonschema.Draft202012Validator(schema())
-    errors = list(itertools.islice(validator.iter_errors(document.value), MAX_ERRORS))
-    told = [_told(document, error) for error in errors]
-    yield from sorted(told, key=lambda error: error.line or 0)
+    told = schemas.defects(document, "suite")
+    yield from told
     if told:
         return
     value, seen, total = document.value, set(), 0
     for index, case in enumerate(value["cases"]):
         path = ("cases", index, "id")
         if case["id"] in seen:
-            yield _error(document, path, "another case has this id", case["id"], "give each case its own id")
+            yield defect(document, path, "another case has this id", case["id"], "give each case its own id")
         seen.add(case["id"])
         total += math.prod(map(len, case.get("sweep", {}).values()))
         if total > MAX_PROBLEMS:
             at = ("cases", index, "sweep")
-            yield _error(document, at, f"the suite has more than {MAX_PROBLEMS} problems", None, "sweep over less")
+            yield defect(document, at, f"the suite has more than {MAX_PROBLEMS} problems", None, "sweep over less")
             return
+
+
+def _archives(value: Any) -> set[str]:
+    """The names of all ``.npz`` files in a case file: of an array, or of the values that one is swept over."""
+    if isinstance(value, list):
+        return set().union(*map(_archives, value))
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set().union(*map(_archives, value.values()))
+    for key, named in value.items():
+        if key == "npz" or key.endswith(".npz"):
+            found |= {name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)}
+    return found
 
 
 def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[CaseError]:
@@ -202,64 +209,8 @@ def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[C
     for path, keys in [(("defaults",), value.get("defaults", {})), *zip(paths, value["cases"], strict=True)]:
         for place, name in enumerate(keys.get("only", ())):
             if name not in names:
-                close = get_close_matches(name, names, 1)
-                remedy = f"did you mean {close[0]}?" if close else "the adapters here are " + ", ".join(names)
-                yield _error(document, (*path, "only", place), "no adapter has this name", name, remedy)
-
-
-def _told(document: yamlfile.Document, error: ValidationError) -> CaseError:
-    """A schema error in the words of docs/cases.md, at the line of the key it is about."""
-    path = tuple(error.absolute_path)
-    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    value: Any = error.instance
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = next(key for key in value if key not in known and not _patterned(key, error.schema))
-        close = get_close_matches(unknown, known, 1)
-        remedy = f"did you mean {close[0]}?" if close else described or "the keys are " + ", ".join(known)
-        return _error(document, (*path, unknown), "this key has no meaning here", None, remedy)
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in value)
-        return _error(document, path, f"the key {missing} is missing", None, f"add {missing}")
-    if error.validator == "enum":
-        close = get_close_matches(str(value), list(map(str, error.validator_value)), 1)
-        remedy = f"did you mean {close[0]}?" if close else "write one of " + ", ".join(map(str, error.validator_value))
-        return _error(document, path, "this is not one of the words that stand here", value, remedy)
-    problems = {
-        "type": f"this is not {_types(error.validator_value)}",
-        "const": f"this is not {error.validator_value}",
-        "pattern": "this is not of the form that stands here",
-        "minItems": f"this has fewer than {error.validator_value} elements",
-        "maxItems": f"this has more than {error.validator_value} elements",
-        "uniqueItems": "this says one thing twice",
-        "minProperties": "this is empty",
-    }
-    return _error(document, path, problems.get(str(error.validator), error.message), value, described)
-
-
-def _patterned(key: str, part: Mapping[str, Any]) -> bool:
-    return any(re.search(pattern, key) for pattern in part.get("patternProperties", {}))
-
-
-def _types(wanted: Any) -> str:
-    words = {
-        "object": "a mapping",
-        "array": "a list",
-        "string": "text",
-        "boolean": "true or false",
-        "integer": "an integer",
-    }
-    names = [words.get(name, f"a {name}") for name in (wanted if isinstance(wanted, list) else [wanted])]
-    return " or ".join(names)
-
-
-def _error(document: yamlfile.Document, path: Sequence[str | int], problem: str, value: Any, remedy: str) -> CaseError:
-    shown = list(path)
-    if len(path) > 1 and path[0] == "cases":  # a person knows a case by its id, not by its number
-        case = document.value["cases"][path[1]]
-        shown[:2] = [case["id"] if isinstance(case, dict) and isinstance(case.get("id"), str) else f"cases.{path[1]}"]
-    key = ".".join(map(str, shown))
-    return CaseError(problem, file=document.path, line=document.line(path), key=key, value=value, remedy=remedy)
+                remedy = nearest(name, names, "the adapters here are " + ", ".join(names))
+                yield defect(document, (*path, "only", place), "no adapter has this name", name, remedy)
 
 
 def _unknown(what: str, name: str, known: list[str], more: str = "") -> UsageError:

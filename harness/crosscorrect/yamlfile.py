@@ -27,15 +27,19 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.scanner import Scanner
 
 from crosscorrect.errors import CaseError
 
-MAX_BYTES = 8 * 2**20
+MAX_BYTES = 2 * 2**20
+"""The largest file: 70 times the largest suite that ships."""
+MAX_NODES = 200_000
+"""The most values, each alias written out: they take about 10 seconds to read and 80 MB to hold."""
 MAX_DEPTH = 32
 MAX_ALIASES = 100
-MAX_NODES = 2_000_000
 MAX_SCALAR = 64 * 2**10
 MAX_DIGITS = 400
+MAX_KEY = 1024
 
 KeyPath = Sequence[str | int]
 """Where a value stands: mapping keys and list positions, from the root."""
@@ -47,8 +51,14 @@ _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
-# Characters that make text look other than it is (https://trojansource.codes); JSON spells them with escapes.
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SIGNS = (
+    # characters that make text look other than it is: https://trojansource.codes
+    (re.compile("[\u202a-\u202e\u2066-\u2069]"), "a character that reverses the direction of text"),
+    # all but tab and line feed: a terminal obeys them, and XML cannot hold them
+    (re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"), "a control character"),
+    (re.compile("[\ufdd0-\ufdef\ufffe\uffff]"), "a code point that is no character"),
+)
+"""What text may not hold, written as it is or as an escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,30 @@ def _read(path: Path) -> str:
         raise CaseError("the file is not UTF-8", file=path, line=line, remedy="save it as UTF-8") from error
 
 
+class _Unread(Exception):  # noqa: N818  what the scanner meets, not what a person sees
+    """Part of YAML that is never read, met by the scanner: what it is, and its line."""
+
+    def __init__(self, what: str, line: int) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+class _Scanner(Scanner):
+    """Stops at the first tag or directive of its own: nothing of them is decoded, which would take quadratic time."""
+
+    def scan_tag(self) -> Any:
+        raise _Unread("tag", self.reader.line + 1)
+
+    def scan_tag_directive_value(self, start_mark: Any) -> Any:
+        raise _Unread("tag", start_mark.line + 1)
+
+
+def _parser() -> YAML:
+    parser = YAML(typ="safe", pure=True)
+    parser.Scanner = _Scanner
+    return parser
+
+
 class _Builder:
     """Turns parser events into values, refusing what the caps forbid as soon as it is met."""
 
@@ -155,11 +189,9 @@ class _Builder:
         return CaseError(problem, file=self.path, line=line, key=".".join(keys), value=value, remedy=remedy)
 
     def build(self, text: str) -> Document:
-        for pattern, name in (("\0", "a NUL character"), (_BIDI, "a character that reverses the direction of text")):
-            found = re.search(pattern, text)
-            if found:
-                line = text.count("\n", 0, found.start()) + 1
-                raise self.fail(f"the file holds {name}", line, remedy="remove it")
+        flaw, position = _flaw(text.replace("\r", "\n"))
+        if flaw:
+            raise self.fail(f"the file holds {flaw}", text.count("\n", 0, position) + 1, remedy="remove it")
         for event in self.events(text):
             self.take(event, event.start_mark.line + 1)
         if self.root is None:
@@ -168,9 +200,11 @@ class _Builder:
 
     def events(self, text: str) -> Iterator[Any]:
         try:
-            yield from YAML(typ="safe", pure=True).parse(text)
+            yield from _parser().parse(text)
         except CaseError:
             raise
+        except _Unread as error:
+            raise self.fail(f"{error}s are not read", error.line, remedy=f"remove the {error}") from None
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
@@ -191,8 +225,6 @@ class _Builder:
             self.alias(event, line)
         elif isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent)):
             self.count(1, 0, line)
-            if event.tag is not None:
-                raise self.fail("tags are not read", line, value=str(event.tag), remedy="remove the tag")
             if event.anchor is not None:
                 self.anchors[event.anchor] = None
             if isinstance(event, ScalarEvent):
@@ -208,8 +240,8 @@ class _Builder:
         self.documents += 1
         if self.documents > 1:
             raise self.fail("a second document begins", line, remedy="one file holds one suite")
-        if event.tags or (event.version and tuple(event.version) != (1, 2)):
-            raise self.fail("only the directive %YAML 1.2 is read", line, remedy="remove the lines that begin with %")
+        if event.version and tuple(event.version) != (1, 2):
+            raise self.fail("only YAML 1.2 is read", line, remedy="remove the lines that begin with %")
 
     def open(self, event: Any, line: int) -> None:
         if len(self.stack) >= MAX_DEPTH:
@@ -261,8 +293,8 @@ class _Builder:
             if text is None:
                 raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
             key = _join_surrogates(text)
-            if key is None or len(key) > 1024:
-                raise self.fail("a key must be readable text of at most 1024 characters", line)
+            if key is None or len(key) > MAX_KEY:
+                raise self.fail(f"a key must be readable text of at most {MAX_KEY} characters", line)
             if key in parent.value:
                 raise self.fail("this key stands twice in one mapping", line, value=key, remedy="remove one of them")
             parent.key = key
@@ -281,6 +313,9 @@ class _Builder:
             whole = _join_surrogates(text)
             if whole is None:
                 raise self.fail("half a surrogate pair is not text", line, remedy="write the character itself")
+            flaw, _ = _flaw(whole)
+            if flaw:
+                raise self.fail(f"this text holds {flaw}", line, value=whole, remedy="remove it")
             return whole
         if len(text) > MAX_DIGITS and (_INT.fullmatch(text) or _BASED.fullmatch(text) or _FLOAT.fullmatch(text)):
             raise self.fail(f"a number has more than {MAX_DIGITS} characters", line, value=text)
@@ -309,6 +344,14 @@ def _resolve(text: str) -> Any:
     elif _SPECIAL.fullmatch(text):
         value = float(text.replace(".", "").lower())
     return value
+
+
+def _flaw(text: str) -> tuple[str, int]:
+    """What a text holds that it may not, and where; empty where it is as it should be."""
+    if text.isascii() and text.isprintable():
+        return "", 0  # nearly all text
+    found = ((name, pattern.search(text)) for pattern, name in _SIGNS)
+    return next(((name, match.start()) for name, match in found if match), ("", 0))
 
 
 def _join_surrogates(text: str) -> str | None:
