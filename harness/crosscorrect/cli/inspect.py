@@ -27,15 +27,14 @@ def list_cases(suites: tuple[str, ...], problems: bool) -> None:
 
     for path in find_suites(suites):
         suite = load_suite(path)
-        found = list(suite.problems())
-        say(f"{suite.name}: {suite.title} (cases: {len(suite.cases)}, problems: {len(found)})")
-        seen: set[str] = set()
-        for problem in found:
-            if problems:
-                click.echo(f"  {problem.id}")
-            elif problem.case not in seen:
-                seen.add(problem.case)
-                say(f"  {problem.case:<32} {problem.source:<28} {problem.title}")
+        sweeps = [suite.sweep(place) for place in range(len(suite.cases))]
+        say(f"{suite.name}: {suite.title} (cases: {len(sweeps)}, problems: {sum(map(len, sweeps))})")
+        for case, sweep in zip(suite.cases, sweeps, strict=True):
+            if not problems:
+                say(f"  {case['id']:<32} {case.get('source', ''):<28} {case.get('title', '')}")
+                continue
+            for place in range(len(sweep)):
+                click.echo(f"  {suite.name}/{case['id']}{sweep.suffix(place)}")
 
 
 @cases.command()
