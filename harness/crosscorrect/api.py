@@ -12,8 +12,8 @@ from crosscorrect.engine import Execution
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.lease import Brief
 from crosscorrect.ledger import read as read_ledger
+from crosscorrect.memory import MEMORY_LIMIT
 from crosscorrect.plan import Plan, describe
-from crosscorrect.process import MEMORY_LIMIT
 from crosscorrect.registry import available, known, locate
 from crosscorrect.selection import Selection
 from crosscorrect.spans import Shard

@@ -6,15 +6,15 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import tempfile
-import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from crosscorrect import deaths
+from crosscorrect.child import Child
 from crosscorrect.errors import IncompleteError
+from crosscorrect.memory import MEMORY_LIMIT, oom_kills
 from crosscorrect.worker import boot
 from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError
 
@@ -31,11 +31,11 @@ BOOT_LIMIT = 180.0
 STACK_GRACE = 0.5
 """Seconds a hung worker gets to print its stacks before it is killed."""
 
-STDERR_TAIL = 16 * 1024
-MEMORY_LIMIT: int | None = None
+LEAVE_LIMIT = 5.0
+"""Seconds a worker that closed its channel gets to leave by itself, so that its exit code can be told."""
 
-OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""The signals by which others end a process: a person, a batch system, the kernel that is short of memory."""
+KILL_LIMIT = 5.0
+"""Seconds to wait for the end of a process after SIGKILL: one that waits for a dead disk cannot be killed at all."""
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 SWITCHES = (
@@ -64,7 +64,11 @@ COMPILERS = ("CC", "CXX")
 
 
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
-    """The worker did not answer: ``crash`` (it died) or ``timeout`` (it was killed at its limit)."""
+    """The worker did not answer: ``crash`` (it died) or ``timeout`` (it was killed at its limit).
+
+    ``outside``: it died of a signal that a framework does not send itself, and that we did not send either; so it says
+    nothing about the problem. ``stderr`` is what it printed last.
+    """
 
     def __init__(self, kind: str, message: str, stderr: str, *, outside: bool = False) -> None:
         super().__init__(message)
@@ -90,38 +94,6 @@ def _environment() -> dict[str, str]:
     return {**passed, **switches(), **own}
 
 
-class _Tail:
-    """The last kilobytes of what a process printed, drained by a thread so that nothing ever blocks on it."""
-
-    def __init__(self, fd: int) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._drain, args=(fd,), daemon=True)
-        self._thread.start()
-
-    def _drain(self, fd: int) -> None:
-        with open(fd, "rb", buffering=0) as stream:
-            while chunk := stream.read(65536):
-                with self._lock:
-                    self._chunks.append(chunk[-STDERR_TAIL:])
-                    self._size += len(self._chunks[-1])
-                    while self._size - len(self._chunks[0]) >= STDERR_TAIL:
-                        self._size -= len(self._chunks.popleft())
-
-    def text(self, *, wait: float = 0.0) -> str:
-        """What was printed last; ``wait`` seconds for the end of the stream when the process is known to be dead."""
-        if wait:
-            self._thread.join(wait)
-        with self._lock:
-            return b"".join(self._chunks)[-STDERR_TAIL:].decode("utf-8", "backslashreplace")
-
-    def clear(self) -> None:
-        with self._lock:
-            self._chunks.clear()
-            self._size = 0
-
-
 class Worker:
     """A live worker of one framework. ``hello`` holds what it said of itself. Close it, or use it as a context."""
 
@@ -131,19 +103,23 @@ class Worker:
         *,
         greet: bool = True,
         more: Mapping[str, str] | None = None,
-        memory: int | None = None,
+        memory: int | None = MEMORY_LIMIT,
     ) -> None:
         """Start the framework's interpreter and, unless told not to, ``greet`` it.
 
         Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
-        ``more`` are environment variables beside, and before, those that every worker gets.
-        Raises IncompleteError when the interpreter cannot be started.
+        ``more`` are environment variables beside, and before, those that every worker gets; ``memory`` is how many
+        bytes of data it may hold, None for as many as there are. Raises IncompleteError when the interpreter cannot be
+        started.
         """
         self.framework = framework
+        self.memory = memory
         self._more = dict(more or {})
         self.hello: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="crosscorrect-")
         self._nonce = 0
+        self._killed = False
+        self._oom_kills = oom_kills()
         self._start()
         if greet:
             self.greet()
@@ -157,39 +133,33 @@ class Worker:
             raise
 
     def _start(self) -> None:
-        to_worker, from_controller = os.pipe(), os.pipe()
-        printed_read, printed_write = os.pipe()
-        config = {
-            "read_fd": to_worker[0],
-            "write_fd": from_controller[1],
-            "adapter": self.framework.target,
-            "packages": self.framework.packages,
-            "parent": os.getpid(),
-        }
-        command = [str(self.framework.python), str(Path(boot.__file__)), json.dumps(config)]
+        ends: list[int] = []
         try:
-            self._process = subprocess.Popen(  # noqa: S603  the interpreter is the user's own choice
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=printed_write,
-                stderr=printed_write,
-                pass_fds=(to_worker[0], from_controller[1]),
-                env={**_environment(), **self._more},
-                cwd=self._folder.name,
-                start_new_session=True,
-            )
+            for _ in range(2):
+                ends += os.pipe()
+            to_worker, from_controller, from_worker, to_controller = ends
+            config = {
+                "read_fd": to_worker,
+                "write_fd": to_controller,
+                "adapter": self.framework.target,
+                "packages": self.framework.packages,
+                "parent": os.getpid(),
+                "memory": self.memory,
+            }
+            command = [str(self.framework.python), str(Path(boot.__file__)), json.dumps(config)]
+            environment = {**_environment(), **self._more}
+            self._child = Child(command, environment, self._folder.name, (to_worker, to_controller))
         except OSError as error:
-            for fd in (*to_worker, *from_controller, printed_read, printed_write):
+            for fd in ends:
                 os.close(fd)
             self._folder.cleanup()
             raise IncompleteError(
                 f"framework {self.framework.name!r}: cannot start its interpreter {self.framework.python} "
                 f"({error.strerror}); give one with --python {self.framework.name}=PATH"
             ) from None
-        for fd in (to_worker[0], from_controller[1], printed_write):
-            os.close(fd)
-        self._tail = _Tail(printed_read)
-        self._channel = Channel(from_controller[0], to_worker[1])
+        os.close(to_worker)
+        os.close(to_controller)
+        self._channel = Channel(from_worker, from_controller)
         self._channel.never_block()
 
     def _receive_hello(self) -> dict[str, Any]:
@@ -197,14 +167,12 @@ class Worker:
         try:
             hello, _ = self._channel.receive(time.monotonic() + BOOT_LIMIT)
         except (EOFError, TimeoutError, ProtocolError) as error:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.5 if isinstance(error, EOFError) else 0)
-            died = self._process.poll()
+            left = self._child.wait(0.5 if isinstance(error, EOFError) else 0)
             self.kill()
-            printed = self._tail.text(wait=1)[-500:]
+            printed = self.printed()[-500:]
             raise NeverGreeted(
                 f"framework {name!r}: {python} ended without a word ({error}); it printed: {printed}",
-                outside=died is not None and -died in OUTSIDE,
+                outside=left and deaths.outside(self._child.code),
             ) from None
         if hello.get("type") == "failed":
             raise IncompleteError(
@@ -217,12 +185,12 @@ class Worker:
     @property
     def pid(self) -> int:
         """The process id of the worker."""
-        return self._process.pid
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
         """Whether the process is still there."""
-        return self._process.poll() is None
+        return not self._child.poll()
 
     def ask(
         self,
@@ -236,7 +204,7 @@ class Worker:
         Raises WorkerLost; the worker is then gone.
         """
         self._nonce += 1
-        self._tail.clear()
+        self._child.forget()
         deadline = time.monotonic() + limit
         try:
             self._channel.send({**call, "type": "call", "nonce": self._nonce}, arrays, deadline)
@@ -261,34 +229,39 @@ class Worker:
 
     def printed(self) -> str:
         """The tail of what the worker printed since the last call began."""
-        return self._tail.text()
+        return self._child.printed()
 
     def _broke_protocol(self, how: str) -> WorkerLost:
         self.kill()
-        return WorkerLost("crash", f"the worker broke the protocol: {how}", self._tail.text(wait=1))
+        return WorkerLost("crash", f"the worker broke the protocol: {how}", self.printed())
 
     def _timed_out(self, limit: float) -> WorkerLost:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGUSR1)  # faulthandler prints every thread's Python stack
         time.sleep(STACK_GRACE)
         self.kill()
-        return WorkerLost("timeout", f"no answer within {limit:g} s; the worker was killed", self._tail.text(wait=1))
+        return WorkerLost("timeout", f"no answer within {limit:g} s; the worker was killed", self.printed())
 
     def _crashed(self) -> WorkerLost:
-        try:
-            code = self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return WorkerLost("crash", "the worker closed its channel and went on running", self._tail.text(wait=1))
+        left = self._child.wait(LEAVE_LIMIT)
+        killed = self._killed
         self.kill()
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-        return WorkerLost("crash", f"the worker {how}", self._tail.text(wait=1), outside=-code in OUTSIDE)
+        if killed:
+            return WorkerLost("crash", "the worker was ended by this program", self.printed())
+        if not left:
+            return WorkerLost("crash", "the worker closed its channel and went on running", self.printed())
+        return WorkerLost("crash", self._death(), self.printed(), outside=deaths.outside(self._child.code))
+
+    def _death(self) -> str:
+        code, held = self._child.code, self._child.peak or 0
+        by_kernel = deaths.by_kernel(code, self._oom_kills, oom_kills())
+        return f"the worker {deaths.how(code)}{by_kernel}" + deaths.about_memory(held, self.memory, self.printed())
 
     def kill(self) -> None:
         """End the process and its whole group at once; whoever waits for an answer then learns of its death."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self._killed = True
+        self._child.signal(signal.SIGKILL)
+        self._child.wait(KILL_LIMIT)
 
     def close(self) -> None:
         """End the worker and everything it started."""
@@ -296,8 +269,7 @@ class Worker:
             return
         with contextlib.suppress(OSError):
             self._channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.2)  # it leaves by itself when its channel ends
+        self._child.wait(0.2)  # it leaves by itself when its channel ends
         self.kill()
         self._folder.cleanup()
 

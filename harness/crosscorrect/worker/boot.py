@@ -1,7 +1,8 @@
 """The first file a worker runs: lets the controller's packages travel into this interpreter, then serves.
 
 Run as ``PYTHON boot.py CONFIG`` by the controller. CONFIG is JSON: the two pipe descriptors, the adapter as
-``module:attribute``, and the packages that travel as ``{name: folder or file}``. Only those names are taken from the
+``module:attribute``, the packages that travel as ``{name: folder or file}``, the controller's process id and the
+memory in bytes that this process may hold. Only those names are taken from the
 controller's installation, so a user's own environment is tested as it is, with nothing installed into it.
 """
 
@@ -43,9 +44,12 @@ def main() -> None:
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, TravellingFinder(config["packages"]))
-    from crosscorrect.worker import loop  # noqa: PLC0415  it can be found only now
+    from crosscorrect.worker import limits  # noqa: PLC0415  it can be found only now
 
-    loop.main(config)
+    notes = limits.apply(config["parent"], config["memory"])
+    from crosscorrect.worker import loop  # noqa: PLC0415  it imports NumPy, which the limits are to hold for
+
+    loop.main(config, notes)
 
 
 if __name__ == "__main__":

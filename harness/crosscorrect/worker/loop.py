@@ -5,7 +5,6 @@ It measures only the framework's own time, judges nothing, and holds NumPy and o
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import importlib
 import os
@@ -14,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from typing import Any, Callable, Dict, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -180,18 +179,8 @@ def _bounded(text: str, limit: int) -> str:
     return clean if len(clean) <= limit else clean[: limit // 2] + "\n…\n" + clean[-limit // 2 :]
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when the controller's thread dies, whatever kills it; elsewhere EOF must do."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the request took hold
-        os._exit(0)
-
-
-def main(config: Named) -> None:
+def main(config: Named, notes: Sequence[str] = ()) -> None:
     """Serve one adapter over the descriptors that ``boot`` was given."""
-    _die_with_parent(config["parent"])
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     channel = Channel(config["read_fd"], config["write_fd"])
@@ -221,7 +210,7 @@ def main(config: Named) -> None:
             "modes": list(identity.modes),
             "dtypes": list(identity.dtypes),
             "spellings": list(identity.spellings),
-            "notes": list(identity.notes),
+            "notes": [*identity.notes, *notes],
         }
     )
     server = Server(adapter_class)
