@@ -39,6 +39,7 @@ class InProcess:
         identity = adapter_class.identity()
         self.hello = {"modes": list(identity.modes), "devices": list(identity.devices)}
         self.alive = True
+        self.strays: list[str] = []
 
     def __enter__(self) -> Self:
         return self

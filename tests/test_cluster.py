@@ -193,8 +193,9 @@ def test_a_run_whose_scheduler_is_lost_ends_with_the_remedy_and_is_resumed_local
 
 
 def test_a_framework_that_no_node_offers_is_told_with_the_command_that_offers_it(
-    cluster: Nodes, many: Path, tmp_path: Path
+    cluster: Nodes, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("crosscorrect.cluster.NODES_SECONDS", 0)
     said = re.escape(f'offers numpy; start one with dask worker {cluster.address} --resources "numpy=1"')
     with pytest.raises(IncompleteError, match=said):
         api.run([many], ["numpy"], results=tmp_path, cluster=cluster.address)

@@ -13,6 +13,7 @@ import queue
 import socket
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ AHEAD = 2
 """How many leases are on the cluster for each place of a framework: none stands still while the next is cut."""
 LOSSES = 5
 """How often the node that has a lease may be lost before the run ends."""
+NODES_SECONDS = 30
+"""How long the first node that offers a framework may take to come."""
 CONNECT_SECONDS, LOOK_SECONDS = 30, 1
 """How long a scheduler may take to answer, first and after it was lost; how often that is looked at."""
 
@@ -142,9 +145,14 @@ def _connect(address: str) -> Any:
 
 def _places(client: Any, address: str, frameworks: tuple[str, ...]) -> dict[str, int]:
     """How many leases of each framework the nodes can carry out at a time."""
-    nodes = client.scheduler_info(n_workers=-1)["workers"].values()
-    places = {name: int(sum(node["resources"].get(name, 0) for node in nodes)) for name in frameworks}
-    absent = [name for name, count in places.items() if not count]
+    until = time.monotonic() + NODES_SECONDS
+    while True:
+        nodes = client.scheduler_info(n_workers=-1)["workers"].values()
+        places = {name: int(sum(node["resources"].get(name, 0) for node in nodes)) for name in frameworks}
+        absent = [name for name, count in places.items() if not count]
+        if not absent or time.monotonic() > until:
+            break
+        time.sleep(0.2)
     if absent:
         raise IncompleteError(
             f"no node of the cluster {address} offers {', '.join(absent)}; start one with "

@@ -113,6 +113,7 @@ class Lane:
     def __post_init__(self) -> None:
         if self.supply is None:
             self.supply = Supply(self.framework, self.stop, {"memory": self.plan.memory})
+        self.supply.tell = self._tell
         self.inquiry = Inquiry(self.plan, self.supply, self._tell, self._meanwhile)
 
     def run(self) -> None:

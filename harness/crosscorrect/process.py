@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from crosscorrect import deaths
+from crosscorrect import deaths, guard, stacks
 from crosscorrect.child import Child
 from crosscorrect.errors import IncompleteError
 from crosscorrect.memory import MEMORY_LIMIT, oom_kills
+from crosscorrect.suspicion import Suspicion
 from crosscorrect.worker import boot
 from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError
 
@@ -119,6 +120,10 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix="crosscorrect-")
         self._nonce = 0
         self._killed = False
+        self._mark = guard.mark()
+        guard.tell(self._folder.name)
+        self._suspicion = Suspicion(memory)
+        self.strays: list[str] = []
         self._oom_kills = oom_kills()
         self._start()
         if greet:
@@ -147,7 +152,7 @@ class Worker:
                 "memory": self.memory,
             }
             command = [str(self.framework.python), str(Path(boot.__file__)), json.dumps(config)]
-            environment = {**_environment(), **self._more}
+            environment = {**_environment(), **self._more, **self._mark}
             self._child = Child(command, environment, self._folder.name, (to_worker, to_controller))
         except OSError as error:
             for fd in ends:
@@ -221,11 +226,12 @@ class Worker:
             raise self._broke_protocol(str(error)) from None
         if reply.get("type") != "reply" or reply.get("nonce") != self._nonce:
             raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
+        self._suspicion.hear(reply)
         return reply, results
 
     def suspicion(self) -> str:
         """Why this worker may not be what it was; empty where nothing speaks against it."""
-        return ""
+        return self._suspicion.reason
 
     def printed(self) -> str:
         """The tail of what the worker printed since the last call began."""
@@ -239,8 +245,10 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGUSR1)  # faulthandler prints every thread's Python stack
         time.sleep(STACK_GRACE)
+        where = stacks.native(self.pid)
         self.kill()
-        return WorkerLost("timeout", f"no answer within {limit:g} s; the worker was killed", self.printed())
+        message = f"no answer within {limit:g} s; the worker was killed"
+        return WorkerLost("timeout", message, f"{self.printed()}\n{where}".lstrip("\n"))
 
     def _crashed(self) -> WorkerLost:
         left = self._child.wait(LEAVE_LIMIT)
@@ -271,6 +279,7 @@ class Worker:
             self._channel.close()
         self._child.wait(0.2)  # it leaves by itself when its channel ends
         self.kill()
+        self.strays += guard.sweep(self._mark)
         self._folder.cleanup()
 
     def __enter__(self) -> Self:

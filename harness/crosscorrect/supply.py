@@ -13,6 +13,7 @@ from crosscorrect.process import NeverGreeted, Worker
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from crosscorrect.registry import Framework
 
@@ -41,6 +42,7 @@ class Supply:
     missing: str = ""
     losses: int = 0
     asked: int = 0
+    tell: Callable[[str, str], None] = lambda *_: None
     before: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def ready(self) -> Worker | None:
@@ -99,6 +101,8 @@ class Supply:
         self.asked = 0
         if self.worker is not None:
             self.worker.close()
+            if self.worker.strays:
+                self.tell("strays", f"it left behind: {', '.join(self.worker.strays)}")
             self.worker = None
 
     def close_all(self) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from crosscorrect import dtypes
 from crosscorrect.adapter import Grads, Unsupported
 from crosscorrect.geometry import Geometry
+from crosscorrect.worker.vitals import Vitals
 from crosscorrect.worker.wire import DTYPES, PROTOCOL, Channel, digest
 
 MESSAGE_LIMIT = 4000
@@ -213,10 +214,16 @@ def main(config: Named, notes: Sequence[str] = ()) -> None:
             "notes": [*identity.notes, *notes],
         }
     )
-    server = Server(adapter_class)
+    server, vitals, own = Server(adapter_class), Vitals(), os.getpid()
     while True:
         try:
             call, arrays = channel.receive()
         except EOFError:
             return
-        channel.send(*server.answer(call, arrays))
+        reply, results = server.answer(call, arrays)
+        if os.getpid() != own:
+            os._exit(0)  # the call forked, and this is the copy: it must not answer, too
+        said = vitals.read()
+        if said:
+            reply["vitals"] = said
+        channel.send(reply, results)

@@ -26,6 +26,8 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 1 << 33
 SMALL = 1 << 15
 AHEAD = 1 << 16
+SLICE, STALL = 1.0, 2.0
+"""Seconds of one wait; one that took so much longer tells that this process was stopped, or its machine asleep."""
 DTYPES = ("bool", *dtypes.NAMES)
 _NAMES = {dtypes.of(name).newbyteorder("<"): name for name in DTYPES}
 
@@ -116,7 +118,7 @@ class Channel:
     def _write(self, data: Any, deadline: Optional[float]) -> None:
         view = memoryview(data)
         while view.nbytes:
-            self._wait(self._writable, deadline)
+            deadline = self._wait(self._writable, deadline)
             try:
                 view = view[os.write(self._write_fd, view) :]
             except BlockingIOError:
@@ -129,7 +131,7 @@ class Channel:
         done = min(size, len(self._ahead))
         buffer[:done], self._ahead = self._ahead[:done], self._ahead[done:]
         while done < size:
-            self._wait(self._readable, deadline)
+            deadline = self._wait(self._readable, deadline)
             if size - done >= AHEAD:
                 got = os.readv(self._read_fd, [buffer[done:]])
             else:  # a small frame is there whole: one read takes all of its parts
@@ -142,12 +144,20 @@ class Channel:
         return buffer
 
     @staticmethod
-    def _wait(poll: select.poll, deadline: Optional[float]) -> None:
+    def _wait(poll: select.poll, deadline: Optional[float]) -> Optional[float]:
+        """Wait until the pipe is ready; the deadline, moved by as long as this process itself was held up."""
         if deadline is None:
-            return
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            raise TimeoutError("no answer before the deadline")
+            return None
+        while True:
+            begin = time.monotonic()
+            left = min(deadline - begin, SLICE)
+            if left <= 0:
+                raise TimeoutError("no answer before the deadline")
+            if poll.poll(left * 1000):
+                return deadline
+            stalled = time.monotonic() - begin - left
+            if stalled > STALL:
+                deadline += stalled
 
 
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
