@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from crosscorrect import suite
 from crosscorrect.errors import CaseError
+from crosscorrect.specify import specify
 from crosscorrect.suite import lint, load_suite, schema
 
 if TYPE_CHECKING:
@@ -162,12 +164,12 @@ def test_a_suite_about_somebody_else_s_adapter_can_be_read_without_it_and_is_ref
     path = tmp_path / "s.yaml"
     case = "- {id: c, operation: corr2d, x: [[1]], w: [[1]]}\n"
     path.write_text(HEAD.replace("cases", "defaults: {only: [acme]}\ncases") + case, encoding="utf-8")
-    suite = load_suite(path)
-    assert [problem.only for problem in suite.problems()] == [("acme",)]
-    suite.check_frameworks(["acme"])
+    read = load_suite(path)
+    assert [problem.only for problem in read.problems()] == [("acme",)]
+    read.check_frameworks(["acme"])
     assert lint(path, ["acme"]) == []
     with pytest.raises(CaseError, match="no adapter has this name") as caught:
-        suite.check_frameworks()
+        read.check_frameworks()
     assert (caught.value.line, caught.value.key, caught.value.value) == (3, "defaults.only.0", "acme")
 
 
@@ -177,6 +179,72 @@ def test_two_cases_of_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="another case has this id") as caught:
         load_suite(path)
     assert caught.value.line == 5
+
+
+BAD_NAMES = [
+    "../../etc/passwd",
+    "/abs",
+    "a/../../b",
+    "a/b",
+    "-rf",
+    ".",
+    "..",
+    "",
+    "a b",
+    "c" * 61,
+    "é",
+    "e\u0301",
+    "a@b",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("key", ["suite", "id"])
+def test_a_name_is_no_path_no_option_and_no_text_that_looks_like_another(tmp_path: Path, key: str, name: str) -> None:
+    path = tmp_path / "s.yaml"
+    case = {**BASE, **({"id": name} if key == "id" else {})}
+    called = name if key == "suite" else "s"
+    path.write_text(json.dumps({"crosscorrect": 1, "suite": called, "cases": [case]}), encoding="utf-8")
+    (error,) = lint(path)
+    assert "not of the form that stands here" in str(error)
+    assert "Letters, digits" in error.remedy
+
+
+MANY = {
+    "words that are no words": HEAD + (f"- {{id: c, directions: [{'[], x, ' * 15_000}]}}\n"),
+    "frameworks that nobody has": HEAD
+    + (f"- {{id: c, operation: corr2d, x: [[1]], w: [[1]], only: [{', '.join(f'torhc{i}' for i in range(8000))}]}}\n"),
+    "cases with a slip each": HEAD + ("".join(f"- {{id: c{i}, operaton: corr2d}}\n" for i in range(5000))),
+    "keys that mean nothing": HEAD + (f"- {{id: c, {', '.join(f'k{i}: 1' for i in range(8000))}}}\n"),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_thousands_of_defects_the_first_fifty_are_told_at_most(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(MANY[name], encoding="utf-8")
+    assert 1 <= len(lint(path)) <= 50
+
+
+def test_a_sweep_over_more_values_than_a_list_may_have_is_refused_before_it_is_labelled(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    case = f"- {{id: c, operation: corr2d, x: {{picture: edge}}, w: [[1]], sweep: {{x.size: [{'9, ' * 10_001}]}}}}\n"
+    path.write_text(HEAD + case, encoding="utf-8")
+    (error,) = lint(path)
+    assert "this has more than 10000 elements" in str(error)
+    assert error.key == "c.sweep.x.size"
+
+
+def test_lint_looks_at_the_first_points_of_a_sweep_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.yaml"
+    numbers = ", ".join(map(str, range(1, 1001)))
+    case = f"- {{id: c, operation: corr2d, x: {{picture: edge}}, w: [[1]], sweep: {{x.size: [{numbers}], w: [[[1]]"
+    path.write_text(f"{HEAD}{case}{', [[2]]' * 999}]}}}}\n", encoding="utf-8")
+    looked: list[str] = []
+    monkeypatch.setattr(suite, "LINT_POINTS", 10)
+    monkeypatch.setattr(suite, "specify", lambda name, point: looked.append(point.suffix) or specify(name, point))
+    assert lint(path) == []
+    assert len(looked) == 10
 
 
 @settings(max_examples=150, deadline=None)

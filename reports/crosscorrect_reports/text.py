@@ -9,7 +9,8 @@ from typing import Any
 
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ESCAPED = re.compile(f"[\x80-\x9f\u2028\u2029{_BIDI}\ufeff\ufffe\uffff]|[\U0001fffe\U0001ffff]")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>&@]|:(?=\S)")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$<>&@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
+_REFERENCE = re.compile(r"(&#64;|&#35;(?=[0-9])|\bGH-(?=[0-9]))", re.IGNORECASE)
 _SLUG = re.compile(r"[^A-Za-z0-9_.=,/@+-]")
 
 
@@ -54,7 +55,7 @@ def markdown(value: Any, limit: int = 0) -> str:
     Character references, because they can never be markup, and a backslash in front of ``<`` stops only some renderers.
     """
     inert = _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", one_line(value, limit))
-    return inert.replace("&#64;", "&#64;\u2060")  # the joiner keeps @name from calling someone
+    return _REFERENCE.sub("\\1\u2060", inert)  # the joiner keeps @name from calling someone, #12 from linking there
 
 
 def code(value: Any, limit: int = 0) -> str:
