@@ -1,4 +1,4 @@
-"""What a problem is estimated to cost: whole microseconds from shapes alone, more for more work, the same everywhere."""
+"""What a problem is estimated to cost: whole microseconds, from shapes alone, and more for more work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from crosscorrect import cost
-from crosscorrect.problem import Problem
 from crosscorrect.suite import load_suite, shipped_suites
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from crosscorrect.problem import Problem
 
 DIRECTIONS = ("forward", "grad_input", "grad_weight", "grad_bias")
 

@@ -42,14 +42,7 @@ def specify(suite: str, point: Point) -> Problem:
         if key not in data:
             point.fail(f"the key {key} is missing", (), remedy=f"add {key}, to the case, its sweep or the defaults")
     operation, dtype = data["operation"], data.get("dtype", "float32")
-    for key, takers in _OPERATION_KEYS.items():
-        if key not in data or operation in takers:
-            continue
-        ignored = key in _ASKS and "operation" in point.swept
-        # a default is offered to every case; only what a case says itself must mean something there
-        offered = point.origins.get(key, ("",))[0] == "defaults" and key in _ASKS
-        if not ignored and not offered:
-            point.fail(f"{operation} does not take {key}", (key,), remedy=f"{key} is for " + ", ".join(takers))
+    _check_keys(point, operation)
     if dtype not in ("float16", "float32", "float64") and operation in ("train", "differentiate"):
         remedy = "write float16, float32 or float64"
         point.fail(f"{operation} needs a floating dtype that NumPy has", ("dtype",), dtype, remedy)
@@ -93,6 +86,18 @@ def specify(suite: str, point: Point) -> Problem:
         file=point.document.path,
         line=point.document.line(point.path),
     )
+
+
+def _check_keys(point: Point, operation: str) -> None:
+    """Refuse a key that means nothing to the operation."""
+    for key, takers in _OPERATION_KEYS.items():
+        if key not in point.data or operation in takers:
+            continue
+        ignored = key in _ASKS and "operation" in point.swept
+        # a default is offered to every case; only what a case says itself must mean something there
+        offered = point.origins.get(key, ("",))[0] == "defaults" and key in _ASKS
+        if not ignored and not offered:
+            point.fail(f"{operation} does not take {key}", (key,), remedy=f"{key} is for " + ", ".join(takers))
 
 
 def _pair(point: Point) -> Parts:
