@@ -1,4 +1,4 @@
-"""What a problem is estimated to cost: whole microseconds, from shapes alone, and more for more work."""
+"""What a problem is estimated to cost: whole microseconds from shapes alone, more for more work, alike everywhere."""
 
 from __future__ import annotations
 

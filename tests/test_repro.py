@@ -387,6 +387,26 @@ def test_no_text_of_a_run_becomes_code(run: store.Run, tmp_path: Path, column: s
     assert executed(path).returncode == 0
 
 
+@pytest.mark.parametrize("column", ["mode", "device", "arithmetic", "dtype", "tier", "spelling", "padding"])
+@pytest.mark.parametrize("word", ['cpu"); import os; os._exit(7) #', "x\nimport os\nos._exit(7)", "coding: utf-7"])
+def test_a_word_that_no_run_has_is_refused_because_templates_write_it_into_code(
+    run: store.Run, column: str, word: str
+) -> None:
+    row = next(r for r in records(run) if r["operation"] == "conv2d")
+    problems = run.problems
+    if column == "spelling":
+        problems = problems.assign(spelling=word)
+    elif column == "padding":
+        spelt = [json.dumps({**(json.loads(text) or {}), "padding": word}) for text in problems["geometry"]]
+        problems = problems.assign(geometry=spelt)
+    else:
+        row = {**row, column: word}
+    changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)
+    with pytest.raises(UsageError, match=rf"has {column} ") as told:
+        repro.script(changed, row)
+    assert str(told.value).isprintable()
+
+
 def test_a_script_names_the_public_report_that_its_problem_replays(run: store.Run) -> None:
     problems = run.problems.assign(url="https://example.org/issues/1")
     changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)

@@ -22,13 +22,14 @@ from crosscorrect.errors import CrosscorrectError
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.ledger import Ledger
 from crosscorrect.model import Check
-from crosscorrect.plan import Greeting
 from crosscorrect.selection import ordered
 from crosscorrect.store import Segment
 from crosscorrect.tables import short_record
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+    from crosscorrect.plan import Greeting
 
 
 class Agent:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import __version__, lock, log, store
+from crosscorrect.crew import Crew
 from crosscorrect.engine import Execution
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.lease import Brief
 from crosscorrect.ledger import read as read_ledger
 from crosscorrect.plan import Plan, describe
 from crosscorrect.process import MEMORY_LIMIT
@@ -17,8 +20,10 @@ from crosscorrect.spans import Shard
 from crosscorrect.suite import find_suites, load_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from crosscorrect.cluster import Cluster
+    from crosscorrect.ledger import Ledger
     from crosscorrect.model import Check
     from crosscorrect.plan import Greeting
     from crosscorrect.registry import Framework
@@ -42,6 +47,8 @@ def run(
     seed: int = 0,
     shard: tuple[int, int] | None = None,
     memory: int | None = MEMORY_LIMIT,
+    jobs: int = 1,
+    cluster: str = "",
     results: Path | str = "results",
     resume: Path | str | None = None,
     on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
@@ -56,7 +63,9 @@ def run(
     ``level`` takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every
     fill other data of the same kind. ``shard`` (i, n) takes part i of n of the problems: each is in one part, whatever
     the frameworks, and ``merge`` joins the runs of all parts. ``memory`` is how many bytes a worker may take, None for
-    no limit. ``on_event`` hears None once at the start, then every greeting and check as it happens.
+    no limit. With ``jobs`` above 1 so many agent processes work on the problems, each with one worker at a time; with
+    ``cluster``, the address of a Dask scheduler, the agents are on its nodes. The verdicts are the same. ``on_event``
+    hears None once at the start, then every greeting and check as it happens.
 
     ``resume`` is the folder of an unfinished run of the same request, which is finished instead of a new one: what has
     a verdict there is not asked again. Nothing that is carried out is taken from that folder.
@@ -82,11 +91,34 @@ def run(
         seed=seed,
         memory=memory,
     )
+    if jobs < 1 or (cluster and jobs > 1):
+        raise UsageError(f"jobs are a number from 1, and not for a run on a cluster, whose nodes have places: {jobs}")
+    brief = Brief(
+        suites=tuple((suite.name, str(suite.path.absolute()), suite.digest) for suite in loaded),
+        only=tuple(only),
+        level=level,
+        shard=shard,
+        frameworks=tuple(framework.name for framework in plan.frameworks),
+        pythons={name: str(path) for name, path in (pythons or {}).items()},
+        adapters=dict(adapters or {}),
+        modes=plan.modes,
+        devices=plan.devices,
+        arithmetic=arithmetic,
+        limit=limit,
+        seed=seed,
+        memory=memory,
+    )
     said = describe(plan)
     folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
     with lock.held(folder):
         if resume is None or _to_be_resumed(folder, said):
-            _carry_out(folder, plan, on_event)
+            done = read_ledger(log.logs(folder))
+            if on_event is not None:
+                on_event(plan, None)
+            with _started(plan, brief, selection, folder, done, jobs, cluster) as execution:
+                for event in execution:
+                    if on_event is not None:
+                        on_event(plan, event)
             store.seal(folder)
     return store.load(folder)
 
@@ -110,25 +142,29 @@ def _named(suites: Any) -> dict[str, str]:
     return {suite["name"]: suite["digest"] for suite in suites or ()}
 
 
-def _carry_out(folder: Path, plan: Plan, on_event: Callable[[Plan, Check | Greeting | None], None] | None) -> None:
-    """Run what of a plan has no verdict in the folder yet."""
-    ledger = read_ledger(log.logs(folder))
-    segment = store.Segment(folder)
-    try:
-        if on_event is not None:
-            on_event(plan, None)
-        execution = Execution(plan, segment, ledger)
+@contextmanager
+def _started(
+    plan: Plan, brief: Brief, selection: Selection, folder: Path, done: Ledger, jobs: int, cluster: str
+) -> Iterator[Iterable[Check | Greeting]]:
+    """What works on a plan, which is let finish the problems at hand when the run is interrupted, and ended after."""
+    with ExitStack() as stack:
+        execution: Execution | Crew | Cluster
+        if cluster:
+            from crosscorrect.cluster import Cluster  # noqa: PLC0415  Dask is optional
+
+            execution = Cluster(cluster, brief, selection, folder, done)
+        elif jobs > 1:
+            execution = Crew(brief, selection, folder, done, jobs)
+        else:
+            segment = store.Segment(folder)
+            stack.callback(segment.close)
+            execution = Execution(plan, segment, done)
+        stack.callback(execution.close)
         try:
-            for event in execution:
-                if on_event is not None:
-                    on_event(plan, event)
+            yield execution
         except KeyboardInterrupt:
             execution.drain(DRAIN)
             raise
-        finally:
-            execution.close()
-    finally:
-        segment.close()
 
 
 def find_frameworks(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import queue
 import socket
 import tempfile
 import threading
@@ -33,7 +34,8 @@ AHEAD = 2
 """How many leases are on the cluster for each place of a framework: none stands still while the next is cut."""
 LOSSES = 5
 """How often the node that has a lease may be lost before the run ends."""
-CONNECT_SECONDS = 30
+CONNECT_SECONDS, LOOK_SECONDS = 30, 1
+"""How long a scheduler may take to answer, first and after it was lost; how often that is looked at."""
 
 
 class Cluster:
@@ -44,7 +46,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, brief: Brief, selection: Selection, folder: Path, done: Ledger) -> None:
-        self._brief, self._folder = brief, folder
+        self._address, self._brief, self._folder = address, brief, folder
         self._leases = Leases(brief, selection, done, log.next_number(folder))
         self._client = _connect(address)
         try:
@@ -52,17 +54,20 @@ class Cluster:
         except BaseException:
             self._client.close()
             raise
+        self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._greeted: set[str] = set()
         self._losses: dict[tuple[int, int, str], int] = {}
 
     def __iter__(self) -> Iterator[Check | Greeting]:
         """Every greeting (the first of each framework) and check. Raises what went wrong on a node."""
-        from distributed import as_completed  # noqa: PLC0415  only a run on a cluster needs it
-
         out: dict[Any, Lease] = {}
-        finished = as_completed()
-        while self._fill(out, finished):
-            future = next(finished)
+        while self._fill(out):
+            try:
+                future = self._finished.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                if self._client.status == "closed":  # it tried to reach the scheduler again for CONNECT_SECONDS
+                    raise self._gone("the client is closed") from None
+                continue
             yield from self._take(out.pop(future), future)
             future.release()
 
@@ -74,22 +79,30 @@ class Cluster:
         with contextlib.suppress(Exception):  # the scheduler may be gone, which is no reason not to end
             self._client.close(timeout=5)
 
-    def _fill(self, out: dict[Any, Lease], finished: Any) -> bool:
+    def _fill(self, out: dict[Any, Lease]) -> bool:
         """Keep so many leases on the cluster that no place stands still; whether there are any."""
         while len(out) < AHEAD * sum(self._places.values()):
             lease = self._leases.take()
             if lease is None:
                 break
             where = {lease.framework: 1}
-            future = self._client.submit(carry_out, self._brief.text(), lease.text(), resources=where, pure=False)
+            try:
+                future = self._client.submit(carry_out, self._brief.text(), lease.text(), resources=where, pure=False)
+            except Exception as error:  # noqa: BLE001  Dask has several, of no common kind, for a scheduler that is gone
+                raise self._gone(error) from None
             out[future] = lease
-            finished.add(future)
+            future.add_done_callback(self._finished.put)
         return bool(out)
+
+    def _gone(self, why: object) -> IncompleteError:
+        return IncompleteError(
+            f"the Dask scheduler {self._address} is gone ({why}); the same command with --resume goes on"
+        )
 
     def _take(self, lease: Lease, future: Any) -> Iterator[Check | Greeting]:
         result = future.result() if future.status == "finished" else None
         for said in map(json.loads, result["said"] if result else ()):
-            if said["what"] == "failed":
+            if result and said["what"] == "failed":
                 said["message"] = f"node {result['node']}: {said['message']}"
             event = event_of(said)
             if isinstance(event, Greeting) and event.framework not in self._greeted:

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from crosscorrect.sweep import Point
 
 MEMORY = 2**31
-"""The most bytes of one problem: the largest that ships takes half, and five lanes at once fit a common machine."""
+"""The most bytes of one problem: the largest that ships takes 1.2e9, and five lanes at once fit a common machine."""
 
 OPERATIONS = 2**37
-"""The most multiplications of one problem's reference: minutes in float64. The largest that ships takes 1 in 40."""
+"""The most multiplications of one problem's reference: minutes at most. The largest that ships takes 1 in 40."""
 
 _COLUMNS, _LEAST = 2**21, 64  # of ``slides``
 _CALL_BYTES, _CALL = 2**11, 2**20  # one more question to the worker: its objects, and about a millisecond
 _LOOP = 2**14  # one turn of the chapter's double loop in Python
 _PHASE = 2**17  # what one more map costs, however small
+_STEP = 2**7  # per window and tap in one step of training: passes over arrays that fit no cache
 _SLOT = 400  # bytes of one number of a training history: in three arrays and as a number of Python's
 
 
@@ -48,11 +49,11 @@ class Cost(NamedTuple):
 
 _PLAIN = Cost(64, 200, 2, 1)
 _COSTS = {
-    "float64": Cost(140, 220, 16, 16),
-    "complex64": Cost(100, 260, 2, 5),
-    "complex128": Cost(260, 380, 16, 64),
-    "int64": Cost(120, 420, 8, 24),
-    "uint64": Cost(120, 420, 8, 24),
+    "float64": Cost(140, 220, 16, 4),
+    "complex64": Cost(100, 260, 2, 4),
+    "complex128": Cost(260, 380, 16, 12),
+    "int64": Cost(120, 420, 8, 8),
+    "uint64": Cost(120, 420, 8, 8),
 }
 
 
@@ -107,7 +108,7 @@ def in_words(size: int) -> str:
     """A number of bytes for a person: ``2 GiB``, ``4.4 TiB``."""
     for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")):
         if size < 1024 ** (power + 1):
-            return f"{size / 1024**power:.3g} {unit}"
+            return f"{size / 1024**power:.4g} {unit}"
     return "more than any machine has"
 
 
@@ -156,7 +157,7 @@ def _work(point: Point, parts: Parts) -> int:
     if operation == "train":
         steps: int = parts.settings["steps"]
         loops = _LOOP * turns if parts.settings["layer"] == "custom" else 0
-        return work + steps * (steps * taps**2 // 2 + 16 * turns * taps + 4 * taps**3 + _PHASE + loops)
+        return work + steps * (steps * taps**2 // 2 + _STEP * turns * taps + 4 * taps**3 + _PHASE + loops)
     if operation == "relation":
         return work + _CALL * _calls(parts)
     return work

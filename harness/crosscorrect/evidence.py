@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crosscorrect import dtypes, literals
+from crosscorrect.adapter import ARITHMETICS, MODES
 from crosscorrect.errors import UsageError, inert
-from crosscorrect.geometry import Geometry
+from crosscorrect.geometry import PADDING_WORDS, Geometry
 from crosscorrect.model import Direction, Outcome
+from crosscorrect.problem import SPELLINGS
 from crosscorrect.process import DIRTY_MEMORY
 
 if TYPE_CHECKING:
@@ -28,14 +31,22 @@ if TYPE_CHECKING:
 
 _FAILURES = (Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT)
 """What may come from memory that was never written: there a script runs on memory like a worker's."""
+_WORDS = {
+    "dtype": "|".join(dtypes.NAMES),
+    "mode": "|".join(MODES),
+    "device": "[a-z]{1,20}(:[0-9]{1,4})?",
+    "arithmetic": "|".join(ARITHMETICS),
+    "direction": "|".join(direction.value for direction in Direction),
+    "spelling": "|".join(("", *SPELLINGS)),
+    "tier": "[A-Za-z+]{0,30}",
+}
 _SIGNIFICANDS = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
 
 
 def context(run: Run, row: Row, inputs: Mapping[str, Array]) -> dict[str, Any]:
     """What a template may use: see ``frame.py.jinja`` for the names and what they hold."""
     dtype, record = str(row["dtype"]), record_of(run, row["problem"])
-    if dtype not in dtypes.NAMES:
-        raise UsageError(f"{row['problem']} has dtype {dtype!r}, which no script is written for")
+    _check_words(row, record)
     part = {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
     shapes = {name: tuple(array.shape) for name, array in inputs.items()}
     written = {name: literals.expression(array) for name, array in inputs.items()}
@@ -64,7 +75,10 @@ def context(run: Run, row: Row, inputs: Mapping[str, Array]) -> dict[str, Any]:
         **_data(inputs, dtype),
     }
     if row["operation"] == "conv2d":
-        found |= _geometry(Geometry.from_json(json.loads(record["geometry"])), shapes)
+        geometry = Geometry.from_json(json.loads(record["geometry"]))
+        if isinstance(geometry.padding, str) and geometry.padding not in PADDING_WORDS:
+            raise UsageError(inert(f"{row['problem']} has padding {geometry.padding[:60]!r}, which means nothing"))
+        found |= _geometry(geometry, shapes)
         forward = row["direction"] == Direction.FORWARD
         # of invalid arguments only the forward formula may have a meaning, as the verdict has it
         found["meaning"] = not found["invalid"] or (found["meaning"] and forward and dtype in dtypes.REAL)
@@ -76,6 +90,14 @@ def context(run: Run, row: Row, inputs: Mapping[str, Array]) -> dict[str, Any]:
     else:
         found |= {"meaning": True, "padded": False, "right": _plain_output(shapes)}
     return found
+
+
+def _check_words(row: Row, record: Mapping[str, Any]) -> None:
+    """Raise UsageError for a word of a run that no run of ours has: templates write these into code as they are."""
+    for key, form in _WORDS.items():
+        word = str(row.get(key) or record.get(key) or "")
+        if not re.fullmatch(form, word):
+            raise UsageError(inert(f"{row['problem']} has {key} {word[:60]!r}, which no script is written for"))
 
 
 def _data(inputs: Mapping[str, Array], dtype: str) -> dict[str, bool]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,7 +118,8 @@ def array_of(spec: Any, dtype: str, problem: str, name: str, folder: Path, salt:
 
 def _finish(values: Array, dtype: str, scale: float | None) -> Array:
     if scale is not None:
-        values = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64) * float(scale)
+        with np.errstate(over="ignore"):  # what overflows is refused by the cast
+            values = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64) * float(scale)
     return cast(values, dtype)
 
 
@@ -151,8 +153,7 @@ def _values(spec: Mapping[str, Any], folder: Path) -> Array:
         picture = pictures.PICTURES[spec["picture"]]
         return picture.draw(*pictures.size_of(spec["picture"], spec.get("size")), **_given(spec, picture))
     if "kernel" in spec:
-        make, needed = kernels.KERNELS[spec["kernel"]]
-        return make(**{key: spec[key] for key in needed})
+        return _kernel(spec)
     return npz.read(folder, spec["npz"], spec["key"], spec.get("crc32"))
 
 
@@ -182,9 +183,22 @@ def _picture_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...
 
 
 def _kernel_shape(spec: dict[str, Any], _folder: Path, _default: tuple[int, ...] | None) -> tuple[int, ...]:
-    make, needed = kernels.KERNELS[_name(spec, "kernel", kernels.KERNELS)]
+    _, needed = kernels.KERNELS[_name(spec, "kernel", kernels.KERNELS)]
     _only(spec, ("kernel", *needed), needed=needed)
-    return tuple(make(**{key: spec[key] for key in needed}).shape)  # at most 255 × 255
+    return tuple(_kernel(spec).shape)  # at most 255 × 255
+
+
+def _kernel(spec: Mapping[str, Any]) -> Array:
+    needed = kernels.KERNELS[spec["kernel"]][1]
+    return _made(spec["kernel"], json.dumps({key: spec[key] for key in needed}))
+
+
+@lru_cache(maxsize=64)
+def _made(name: str, keys: str) -> Array:
+    """A named kernel, not to be written to: the points of a sweep ask for the same ones, and some take a while."""
+    kernel = kernels.KERNELS[name][0](**json.loads(keys))
+    kernel.setflags(write=False)
+    return kernel
 
 
 def _fill_shape(spec: dict[str, Any], _folder: Path, default: tuple[int, ...] | None) -> tuple[int, ...]:

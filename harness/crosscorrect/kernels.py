@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Size = int | Sequence[int]
 MAX_SIZE = 255
 MAX_DEGREE = 30
+MAX_LENGTH = 1e300
 
 
 def edge() -> Array:
@@ -73,8 +74,8 @@ def directional(vector: Sequence[float]) -> Array:
     The derivative along v is ``vx * d/dx + vy * d/dy``, the gradient's component along v; Sobel's kernels stand for the
     two derivatives.
     """
-    if len(vector) != 2 or not all(_number(v) for v in vector):
-        raise ValueError("vector must be two numbers, [along x, along y]")
+    if len(vector) != 2 or not all(_number(v) and abs(v) <= MAX_LENGTH for v in vector):
+        raise ValueError(f"vector must be two numbers, [along x, along y], of at most {MAX_LENGTH:g}")
     return np.asarray(vector[0] * sobel_x() + vector[1] * sobel_y())
 
 

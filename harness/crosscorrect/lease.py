@@ -17,7 +17,6 @@ from crosscorrect.suite import load_suite, shipped_suites
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crosscorrect.plan import Plan as _Plan
 
 SECONDS = 10.0
 """About how long a lease takes: long beside what it costs to hand one out, short beside a run."""
@@ -101,7 +100,7 @@ class Brief:
             suites.append(suite)
         return Selection(suites, self.only, self.level, None if self.shard is None else Shard(*self.shard))
 
-    def plan(self, framework: str, selection: Selection) -> _Plan:
+    def plan(self, framework: str, selection: Selection) -> Plan:
         """The plan for one framework. Raises IncompleteError where it is not to be had here."""
         pythons = {name: Path(path) for name, path in self.pythons.items()}
         return Plan(

@@ -171,12 +171,12 @@ def _opened(folder: Path, name: Any) -> Iterator[io.FileIO]:
             remedy = "put the file itself there"
             raise ArrayError("a link leads there, or a part is no folder", ("npz",), name, remedy) from None
         raise ArrayError(f"the file cannot be read: {error.strerror}", ("npz",), name) from None
+    told = os.fstat(descriptor)
+    if not stat.S_ISREG(told.st_mode) or told.st_size > MEMORY:
+        os.close(descriptor)
+        wrong = f"larger than {in_words(MEMORY)}" if stat.S_ISREG(told.st_mode) else "not a regular file"
+        raise ArrayError(f"this is {wrong}", ("npz",), name, "name an .npz file")
     with io.FileIO(descriptor) as file:
-        told = os.fstat(descriptor)
-        if not stat.S_ISREG(told.st_mode):
-            raise ArrayError("this is not a regular file", ("npz",), name, "name an .npz file")
-        if told.st_size > MEMORY:
-            raise ArrayError(f"the file is larger than {in_words(MEMORY)}", ("npz",), name)
         yield file
 
 

@@ -329,7 +329,9 @@ def _readable(paths: list[Path]) -> Iterator[Suite]:
 
 
 def _is_suite(path: Path) -> bool:
+    from crosscorrect.yamlfile import MAX_BYTES
+
     if path.suffix not in SUFFIXES or not path.is_file():
         return False
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        return any(line.startswith("suite:") for line in stream)
+    with path.open("rb") as stream:  # no more of it than a suite may have: the file may be anyone's, and of any size
+        return any(line.startswith(b"suite:") for line in stream.read(MAX_BYTES).splitlines())

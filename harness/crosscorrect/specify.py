@@ -38,16 +38,8 @@ _ASKS = ("dy", "directions", "spelling", "relation", "verify", "dirty", "train",
 def specify(suite: str, point: Point) -> Problem:
     """The problem at a point of a sweep. Raises CaseError where its keys do not fit together."""
     data = point.data
-    for key in ("operation", "x", "w"):
-        if key not in data:
-            point.fail(f"the key {key} is missing", (), remedy=f"add {key}, to the case, its sweep or the defaults")
+    _check_keys(point)
     operation, dtype = data["operation"], data.get("dtype", "float32")
-    _check_keys(point, operation)
-    if dtype not in ("float16", "float32", "float64") and operation in ("train", "differentiate"):
-        remedy = "write float16, float32 or float64"
-        point.fail(f"{operation} needs a floating dtype that NumPy has", ("dtype",), dtype, remedy)
-    if data.get("expect") == "error" and operation not in ("conv2d", "relation"):
-        point.fail(f"{operation} cannot expect an error", ("expect",), "error", "only conv2d can")
     problem_id = f"{suite}/{data['id']}{point.suffix}"
     if not _ID.fullmatch(problem_id):
         point.fail("the problem id is longer than 200 characters", ("id",), problem_id, "shorten the id or the labels")
@@ -88,16 +80,25 @@ def specify(suite: str, point: Point) -> Problem:
     )
 
 
-def _check_keys(point: Point, operation: str) -> None:
-    """Refuse a key that means nothing to the operation."""
+def _check_keys(point: Point) -> None:
+    data = point.data
+    for key in ("operation", "x", "w"):
+        if key not in data:
+            point.fail(f"the key {key} is missing", (), remedy=f"add {key}, to the case, its sweep or the defaults")
+    operation, dtype = data["operation"], data.get("dtype", "float32")
     for key, takers in _OPERATION_KEYS.items():
-        if key not in point.data or operation in takers:
+        if key not in data or operation in takers:
             continue
         ignored = key in _ASKS and "operation" in point.swept
         # a default is offered to every case; only what a case says itself must mean something there
         offered = point.origins.get(key, ("",))[0] == "defaults" and key in _ASKS
         if not ignored and not offered:
             point.fail(f"{operation} does not take {key}", (key,), remedy=f"{key} is for " + ", ".join(takers))
+    if dtype not in ("float16", "float32", "float64") and operation in ("train", "differentiate"):
+        remedy = "write float16, float32 or float64"
+        point.fail(f"{operation} needs a floating dtype that NumPy has", ("dtype",), dtype, remedy)
+    if data.get("expect") == "error" and operation not in ("conv2d", "relation"):
+        point.fail(f"{operation} cannot expect an error", ("expect",), "error", "only conv2d can")
 
 
 def _pair(point: Point) -> Parts:

@@ -50,6 +50,15 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
     "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
 )
 @click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1, max=1024),
+    default=1,
+    show_default=True,
+    help="How many agent processes share the problems.",
+)
+@click.option("--dask", "cluster", default="", metavar="ADDRESS", help="Run on the cluster of this Dask scheduler.")
+@click.option(
     "--resume",
     is_flag=False,
     flag_value=Path("results/latest"),
@@ -81,6 +90,8 @@ def run(
     shard: tuple[int, int] | None,
     results: Path,
     expectations: Path | None,
+    jobs: int,
+    cluster: str,
     resume: Path | None,
     memory: float | None,
     with_report: bool,
@@ -122,6 +133,8 @@ def run(
                 seed=seed,
                 shard=shard,
                 results=results,
+                jobs=jobs,
+                cluster=cluster,
                 resume=resume,
                 **limits,
                 on_event=progress.hear,
