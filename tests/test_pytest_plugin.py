@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crosscorrect import store
+from crosscorrect.shards import merge
 from made_runs import check, finished
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Mutant(NumpyAdapter):
 @pytest.fixture(autouse=True, scope="module")
 def _tables_are_read_once_before(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Pytester forgets what a test imports, and pyarrow cannot be imported twice."""
-    store.load(finished(tmp_path_factory.mktemp("any") / "run", [check()]))
+    folder = tmp_path_factory.mktemp("any")
+    merge([finished(folder / "run", [check()])], [], folder / "results")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +62,7 @@ def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None
     metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: mutant\nVersion: 1.0\n", encoding="utf-8")
     points = "[crosscorrect.adapters]\nmutant = mutant:Mutant\n"
     metadata.joinpath("entry_points.txt").write_text(points, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def run(pytester: pytest.Pytester, *arguments: str | Path, framework: str = "numpy") -> pytest.RunResult:
@@ -126,6 +129,36 @@ def test_an_expected_failure_is_an_xfail_and_one_that_passes_or_ends_otherwise_i
     assert "small/first forward: fail where own.yaml:5 expects unsupported" in said
     assert "small/second forward: passes, but own.yaml:6 expects fail; remove the entry" in said
     assert re.search(r"XFAIL .*third@dtype=float32.* - a known loss", said)
+
+
+def test_parts_share_the_items_out_and_are_merged_into_a_whole_run(pytester: pytest.Pytester) -> None:
+    items = []
+    for number in (1, 2, 3):
+        folder = f"part-{number}"
+        result = run(pytester, "-v", "--crosscorrect-part", f"{number}/3", "--crosscorrect-shard", folder)
+        items += re.findall(r"::(\S+)\[numpy-eager\] PASSED", result.stdout.str())
+        info = store.read_info(pytester.path / folder)
+        assert (info["shard"], info["problems"], info["filter"]) == (f"{number}/3", 6, [])
+    assert sorted(items) == sorted(ITEMS)
+    parts = [pytester.path / f"part-{number}" for number in (1, 2, 3)]
+    merged = merge(parts, ["numpy"], pytester.path / "results")
+    assert merged.info["shard"] == ""
+    assert sorted(merged.checks["problem"]) == sorted(f"small/{name}" for name in [*ITEMS, "second"])
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--crosscorrect-part", "4/3"), "there is no shard 4/3"),
+        (("--crosscorrect-shard", "1/3"), "part 1/3 of the problems is --crosscorrect-part 1/3"),
+    ],
+)
+def test_a_part_that_is_none_and_one_in_the_place_of_the_folder_are_usage_errors(
+    pytester: pytest.Pytester, option: tuple[str, str], said: str
+) -> None:
+    result = run(pytester, *option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said in result.stderr.str()
 
 
 def test_two_xdist_workers_leave_one_sealed_shard_with_all_rows(pytester: pytest.Pytester) -> None:

@@ -315,3 +315,17 @@ def test_parts_that_do_not_make_a_whole_are_refused_in_one_sentence_and_nothing_
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.usefixtures("unforked")
+def test_a_run_in_parts_is_merged_into_what_a_run_in_one_gives(tmp_path: Path, small_suite: Path) -> None:
+    from crosscorrect import api
+
+    whole = api.run([small_suite], ["numpy"], results=tmp_path / "whole")
+    parts = [api.run([small_suite], ["numpy"], results=tmp_path / "parts", shard=(n, 4)).folder for n in (4, 2, 1, 3)]
+    assert [store.read_info(part)["shard"] for part in parts] == ["4/4", "2/4", "1/4", "3/4"]
+    assert sum(store.read_info(part)["share"] for part in parts) == 3
+    merged = merge(parts, ["numpy"], tmp_path / "results")
+    columns = ["problem", "direction", "outcome", "input_digest", "output_digest"]
+    assert sorted(map(tuple, merged.checks[columns].to_numpy())) == sorted(map(tuple, whole.checks[columns].to_numpy()))
+    assert {**merged.info, "run": ""} == {**whole.info, "run": ""}

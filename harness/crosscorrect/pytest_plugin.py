@@ -196,7 +196,8 @@ class _State:
         about = [p for p in problems if (not p.only or self.name in p.only) and p.spelling in spellings]
         whole = {(p.id, mode) for p in about for mode in modes if not p.modes or mode in p.modes}
         described = describe(Plan(self.selection(suites), [self.framework], self.plan_modes, (self.device,)))
-        return {**described, "share": len(problems), "filter": [] if whole <= done else ["pytest selection"]}
+        share = {} if self.part is None else {"share": len(problems)}  # each suite was dealt by itself
+        return {**described, **share, "filter": [] if whole <= done else ["pytest selection"]}
 
 
 class SuiteFile(pytest.File):

@@ -155,11 +155,11 @@ class Selection:
                 problem.inputs()
 
     def describe(self) -> dict[str, Any]:
-        """What ``run.json`` says of it: ``problems`` counts those of all shards, ``share`` the shard's own.
+        """What ``run.json`` says of it: ``problems`` counts those of all shards, ``share`` those of this one.
 
         Both are left out where counting takes a look at too many points.
         """
-        counts = {"problems": replace(self, shard=None).count, "share": self.count}
+        counts = {"problems": replace(self, shard=None).count, "share": self.count if self.shard else None}
         return {
             "suites": [
                 {"name": s.name, "title": s.title, "file": s.path.name, "digest": s.digest} for s in self.suites
