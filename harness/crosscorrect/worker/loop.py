@@ -129,11 +129,11 @@ class Server:
             reply.update(outcome="answer", seconds=end - begin, transfer_seconds=transfer)
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a framework raises is its answer
+        except BaseException as error:  # noqa: BLE001  whatever a framework raises is its answer
             reply.update(
                 outcome="raised",
                 exception=_name(type(error)),
-                message=_bounded(str(error), MESSAGE_LIMIT),
+                message=_bounded(_said(error), MESSAGE_LIMIT),
                 traceback=_bounded(traceback.format_exc(), TRACEBACK_LIMIT),
             )
         # after the call, so that it proves both that the bytes arrived whole and that nobody wrote into them
@@ -175,6 +175,13 @@ def _name(kind: type) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as defect:  # noqa: BLE001  an exception whose own text raises another
+        return f"its message cannot be shown: {_name(type(defect))}"
+
+
 def _bounded(text: str, limit: int) -> str:
     clean = text.encode("utf-8", "backslashreplace").decode()
     return clean if len(clean) <= limit else clean[: limit // 2] + "\n…\n" + clean[-limit // 2 :]
@@ -192,7 +199,7 @@ def main(config: Named, notes: Sequence[str] = ()) -> None:
         identity = adapter_class.identity()
     except BaseException as error:  # noqa: BLE001  a worker that cannot start must say why, whatever it was
         channel.send(
-            {"type": "failed", "exception": _name(type(error)), "message": _bounded(str(error), MESSAGE_LIMIT)}
+            {"type": "failed", "exception": _name(type(error)), "message": _bounded(_said(error), MESSAGE_LIMIT)}
         )
         traceback.print_exc()
         return
