@@ -76,3 +76,11 @@ def test_a_finding_says_which_version_is_wrong_and_where_it_was_reported(path: P
     words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert re.match(r"(PyTorch|TensorFlow|JAX|MXNet) \d+\.\d+\.\d+, ", words)
     assert "https://github.com/" in words or "o report found" in words
+
+
+def test_every_fault_in_its_table_has_a_test_that_exists() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) >= 60
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), (file, name)
