@@ -119,7 +119,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 def command(cluster: Nodes, many: Path, results: Path, *more: str) -> list[str]:
     arguments = ["run", str(many), "-f", "Ticking", "--adapter", "Ticking=unsteady:Ticking", "--dask", cluster.address]
-    short = "import crosscorrect.cluster as k, crosscorrect.crew as c, sys; c.MOST = 10; k.CONNECT_SECONDS = 6; from crosscorrect.cli import main; main(sys.argv[1:])"
+    short = (
+        "import crosscorrect.cluster as k, crosscorrect.crew as c, sys; c.MOST = 10; k.CONNECT_SECONDS = 6; "
+        "from crosscorrect.cli import main; main(sys.argv[1:])"
+    )
     return [sys.executable, "-c", short, *arguments, "--no-report", "-q", "--results", str(results), *more]
 
 
