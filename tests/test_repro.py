@@ -100,6 +100,13 @@ def test_bfloat16_is_written_as_the_float32_that_it_is(bits: np.ndarray[Any, Any
     assert evaluated(array).tobytes() == dtypes.widen(array).tobytes()
 
 
+def with_problems(run: store.Run, problems: Any) -> store.Run:
+    """The run with another table of problems."""
+    changed = store.Run(run.folder, run.info)
+    vars(changed).update(checks=run.checks, problems=problems, env=run.env, arrays=run.arrays)
+    return changed
+
+
 def test_few_numbers_are_written_in_decimal_and_many_in_base64() -> None:
     assert literals.expression(np.array([[0.1, 2]], np.float32)) == 'np.array([[0.1, 2]], dtype="float32")'
     assert "base64" in literals.expression(np.random.default_rng(0).standard_normal(300))
@@ -123,7 +130,7 @@ def variants(run: store.Run, framework: str) -> Iterator[tuple[store.Run, dict[s
     last = spellings.get(framework, "channels_first")
     for spelling in ("native", "apart", "recorded", "module", last):
         problems = run.problems.assign(spelling=spelling)
-        changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)
+        changed = with_problems(run, problems)
         for row in records(run):
             for mode in ("eager", "compiled") if spelling in ("native", "module") else ("eager",):
                 yield changed, {**row, "framework": framework, "mode": mode}
@@ -381,7 +388,7 @@ def test_no_text_of_a_run_becomes_code(run: store.Run, tmp_path: Path, column: s
     problems = run.problems
     if column == "problem":
         problems = problems.replace({"problem": {problems["problem"].iloc[0]: HOSTILE}})
-    changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)
+    changed = with_problems(run, problems)
     path = tmp_path / "hostile.py"
     repro.script(changed, row, stem="hostile").write(path)
     assert executed(path).returncode == 0
@@ -401,7 +408,7 @@ def test_a_word_that_no_run_has_is_refused_because_templates_write_it_into_code(
         problems = problems.assign(geometry=spelt)
     else:
         row = {**row, column: word}
-    changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)
+    changed = with_problems(run, problems)
     with pytest.raises(UsageError, match=rf"has {column} ") as told:
         repro.script(changed, row)
     assert str(told.value).isprintable()
@@ -409,5 +416,5 @@ def test_a_word_that_no_run_has_is_refused_because_templates_write_it_into_code(
 
 def test_a_script_names_the_public_report_that_its_problem_replays(run: store.Run) -> None:
     problems = run.problems.assign(url="https://example.org/issues/1")
-    changed = store.Run(run.folder, run.info, run.checks, problems, run.training, run.env, run.arrays)
+    changed = with_problems(run, problems)
     assert "# Known as https://example.org/issues/1\n" in repro.script(changed, records(run)[0]).text

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """The environment variables by which a worker is told how many threads it may use."""
-OUTSIDE_LOSSES = 5
+OUTSIDE_LOSSES = 12
 """A worker that is killed from outside is no fault of its problem, until this happens so often on one problem."""
 
 
@@ -70,7 +70,7 @@ class Inquiry:
             return Answer(index, standing=Verdict(Outcome.MISSING, message=self.supply.missing))
         begin = time.perf_counter()
         losses: list[WorkerLost] = []
-        for ask in (self._ask_here, self._ask_alone):
+        for ask in (self._ask_here, self._ask_alone) if self.plan.confirm else (self._ask_here,):
             try:
                 replies = self._outlast(ask, question, header)
             except WorkerLost as lost:

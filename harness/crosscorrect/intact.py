@@ -81,7 +81,7 @@ def check_files(folder: Path) -> None:
         path = folder / f"{name}.parquet"
         try:
             parquet.read_metadata(path)
-        except (OSError, ArrowException) as error:
+        except (OSError, ValueError, ArrowException) as error:
             raise _damaged(folder, f"the table {path.name} is missing or damaged: {error}") from None
 
 
