@@ -100,7 +100,7 @@ class Inquiry:
         self, ask: Callable[[Question, dict[str, Any]], list[Reply]], question: Question, header: dict[str, Any]
     ) -> list[Reply]:
         """The replies to a question, asked again where the worker was killed from outside. Raises WorkerLost."""
-        for left in reversed(range(OUTSIDE_LOSSES)):
+        for left in reversed(range(OUTSIDE_LOSSES if self.plan.confirm else 1)):
             try:
                 return ask(question, header)
             except WorkerLost as lost:

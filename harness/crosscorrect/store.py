@@ -211,7 +211,9 @@ def read_info(folder: Path) -> dict[str, Any]:
     if not isinstance(info, dict) or "finished" not in info:
         raise UsageError(f"{folder / 'run.json'} is not what 'crosscorrect run' writes")
     if info.get("schema") != SCHEMA_VERSION:
-        raise UsageError(f"{folder} has schema {info.get('schema')}; this crosscorrect reads {SCHEMA_VERSION}")
+        raise UsageError(
+            f"{folder / 'run.json'} has schema {info.get('schema')}; this crosscorrect reads {SCHEMA_VERSION}"
+        )
     return info
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from crosscorrect.registry import Framework
 
-PAUSE, LONGEST_PAUSE = 0.1, 5.0
+PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds before a worker is started again after a second loss in a row, doubled for each further one; the most."""
 STARTS, OUTSIDE_STARTS = 3, 12
 """How many workers in a row may die before their hello, by themselves and killed from outside; then it is missing."""
