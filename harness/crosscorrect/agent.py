@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.engine import Lane
+from crosscorrect.engine import TOLD_SECONDS, Lane
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.ledger import Ledger
@@ -39,6 +40,7 @@ class Agent:
         self._folder, self._brief, self._out = folder, brief, out
         self._selection = brief.selection()
         self._lane: Lane | None = None
+        self._telling = 0.0
         self.stop = threading.Event()
 
     def carry_out(self, lease: Lease) -> None:
@@ -62,7 +64,9 @@ class Agent:
         """Send one line; when nobody reads any more, the agent is to stop."""
         try:
             self._out.write(json.dumps({"what": what, **rest}) + "\n")
-            self._out.flush()
+            if what != "check" or time.monotonic() >= self._telling:  # each line that is sent wakes who reads it
+                self._out.flush()
+                self._telling = time.monotonic() + TOLD_SECONDS
         except BrokenPipeError:
             self.stop.set()
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from crosscorrect.selection import Selection
     from crosscorrect.spans import Span
 
-LOSSES = 3
+LOSSES = 12
 """So many agents in a row may die on one lease without a verdict between them; then the run ends."""
 
 

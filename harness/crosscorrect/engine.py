@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+TOLD_SECONDS = 0.05
+"""How often checks are told of: to wake who listens costs as much as a small check itself."""
+
+
 class Execution:
     """A plan at work, one lane (a thread and a worker) per framework; iterating gives its events as they happen.
 
@@ -85,7 +89,8 @@ class Lane:
     """One framework's way through a plan.
 
     ``upcoming`` is the next problem, ``waiting`` the hearing that is judged while the worker has the next question,
-    ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice.
+    ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice,
+    ``outbox`` are the checks that nobody was told of yet, because the next time to tell, ``telling``, has not come.
 
     Every row is in the segment before ``emit`` is called with it. A lane belongs to the thread that greets.
     """
@@ -107,6 +112,8 @@ class Lane:
     spellings: tuple[str, ...] = ("native",)
     refused: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    outbox: list[Check] = field(default_factory=list)
+    telling: float = 0.0
     diagnosed: set[tuple[str, ...]] = field(default_factory=set)
     confirmed: set[tuple[str, ...]] = field(default_factory=set)
 
@@ -199,6 +206,14 @@ class Lane:
             if self.stop.is_set():
                 break
         self._conclude_waiting()
+        self.tell_all()
+
+    def tell_all(self) -> None:
+        """Emit the checks that are in the segment and were not told yet."""
+        for check in self.outbox:
+            self.emit(check)
+        self.outbox = []
+        self.telling = time.monotonic() + TOLD_SECONDS
 
     def _conclude_waiting(self) -> None:
         if self.waiting is not None:
@@ -219,6 +234,8 @@ class Lane:
 
     def _meanwhile(self) -> None:
         """While the framework works: judge what it answered before, then make the next problem ready."""
+        if self.outbox and time.monotonic() >= self.telling:
+            self.tell_all()
         if self.waiting is not None and self.ruled is None:
             self.ruled = self._judge(self.waiting)
         if self.upcoming is not None:
@@ -263,8 +280,9 @@ class Lane:
             limit = self.keeps(heard.prepared.problem, judged.verdict)
             rows.add(unit, heard.prepared, direction, judged, self.plan.arithmetic, partial(self._kept, unit, limit))
         self.segment.commit(unit)
-        for check in unit.checks:
-            self.emit(check)
+        self.outbox += unit.checks
+        if time.monotonic() >= self.telling:
+            self.tell_all()
         self._suspect(unit, ruling)
         return unit.checks
 
@@ -312,7 +330,7 @@ class Lane:
     def _suspect(self, unit: Unit, ruling: Ruling) -> None:
         """End a worker that may not be what it was; the next question starts another."""
         worker = self.supply.worker
-        if worker is None or not worker.alive:
+        if worker is None:
             return
         reason = "one unit got two answers" if hearing.changed(ruling) else worker.suspicion()
         if reason:

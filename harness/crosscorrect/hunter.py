@@ -76,6 +76,7 @@ class Hunter(Lane):
             if not self.stop.is_set():
                 self.emit(error)
         finally:
+            self.tell_all()
             self.supply.close_all()
             self.emit(None)
 

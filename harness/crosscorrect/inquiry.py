@@ -112,7 +112,7 @@ class Inquiry:
 
     def _ask_here(self, question: Question, header: dict[str, Any]) -> list[Reply]:
         """Ask the lane's worker. Raises WorkerLost; a lost worker is gone."""
-        ready = self.supply.ready()
+        ready = self.supply.worker or self.supply.ready()
         if ready is None:
             raise WorkerLost("crash", self.supply.missing, "")
         try:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+LARGEST, MOST_ROWS = 2**35, 10**9
+"""What no run comes to: 10^7 checks take about 10 GB. A small file may claim to hold a large one."""
+
 _SETS = {"outcome": Outcome, "reason": Reason, "direction": Direction}
 _NUMBERS = {
     "checks": {"error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"},
@@ -79,10 +82,15 @@ def check_files(folder: Path) -> None:
 
     for name in tables.TABLES:
         path = folder / f"{name}.parquet"
+        if path.exists() and not path.is_file():
+            raise _damaged(folder, f"the table {path.name} is no file")
         try:
-            parquet.read_metadata(path)
+            metadata = parquet.read_metadata(path)
         except (OSError, ValueError, ArrowException) as error:
             raise _damaged(folder, f"the table {path.name} is missing or damaged: {error}") from None
+        size = sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
+        if size > LARGEST or metadata.num_rows > MOST_ROWS:
+            raise _damaged(folder, f"the table {path.name} says that it is of {metadata.num_rows} rows, {size} bytes")
 
 
 def check_table(folder: Path, name: str, table: pd.DataFrame, columns: Sequence[str] | None = None) -> None:

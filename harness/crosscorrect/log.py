@@ -14,6 +14,7 @@ import os
 import re
 import threading
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.errors import DamagedError, LogError
@@ -26,6 +27,8 @@ FORMAT = 1
 SYNC_SECONDS = 0.1
 """How often what was written is sent to the disk, at most; also when the log is closed."""
 PATTERN = "log-*.jsonl"
+LONGEST_LINE = 2**28
+"""The most bytes of a record that is read: the arrays of a unit that failed in all directions take a fifth of it."""
 
 _NAME = re.compile(r"log-(\d{4,})\.jsonl")
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -92,7 +95,8 @@ class Log:
 
 def logs(folder: Path) -> list[Path]:
     """The logs of a run folder in the order of their numbers."""
-    return sorted((p for p in folder.glob(PATTERN) if _NAME.fullmatch(p.name)), key=lambda p: int(p.stem[4:]))
+    found = [p for p in folder.glob(PATTERN) if _NAME.fullmatch(p.name) and p.is_file() and not p.is_symlink()]
+    return sorted(found, key=lambda p: int(p.stem[4:]))
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -103,7 +107,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """
     chain = number = 0
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), 1):
             if not line.endswith(b"\n"):
                 return
             body = line[9:-1]

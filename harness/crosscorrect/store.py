@@ -201,6 +201,8 @@ def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], more: Mapping
 
 def read_info(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder. Raises UsageError when the folder is no run, or of a newer schema."""
+    if (folder / "run.json").exists() and not (folder / "run.json").is_file():
+        raise UsageError(f"{folder / 'run.json'} is no file")
     try:
         with (folder / "run.json").open("rb") as stream:
             info: dict[str, Any] = json.loads(stream.read(LARGEST_INFO))
