@@ -91,7 +91,9 @@ def test_agents_that_die_again_and_again_on_one_lease_end_the_run_which_can_be_r
     whole = table(api.run([many], ["numpy"], results=tmp_path / "one"))
     with monkeypatch.context() as patch:
         patch.setattr("crosscorrect.hired.sys.executable", "/bin/false")
-        with pytest.raises(IncompleteError, match=r"12 agents died one after the other on problems \d+ to \d+ of numpy"):
+        with pytest.raises(
+            IncompleteError, match=r"12 agents died one after the other on problems \d+ to \d+ of numpy"
+        ):
             api.run([many], ["numpy"], results=tmp_path / "two", jobs=2)
     folder = tmp_path / "two" / "latest"
     assert table(api.run([many], ["numpy"], jobs=2, resume=folder)) == whole

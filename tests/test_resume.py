@@ -81,9 +81,10 @@ def test_a_log_that_ends_at_any_byte_is_resumed_to_the_same_verdicts(
     cut_short: tuple[Path, Table, Callable[[Path], store.Run]], data: st.DataObject
 ) -> None:
     kept, whole, resume = cut_short
-    copy = next(copies(kept))
     content = log_of(kept).read_bytes()
-    log_of(copy).write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    cut = data.draw(st.integers(0, len(content)))
+    copy = next(copies(kept))
+    log_of(copy).write_bytes(content[:cut])
     assert table(resume(copy)) == whole
     shutil.rmtree(copy)
 
@@ -94,9 +95,9 @@ def test_a_bit_that_flips_in_a_log_is_told_or_changes_nothing(
     cut_short: tuple[Path, Table, Callable[[Path], store.Run]], data: st.DataObject
 ) -> None:
     kept, whole, resume = cut_short
-    copy = next(copies(kept))
     content = bytearray(log_of(kept).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    copy = next(copies(kept))
     log_of(copy).write_bytes(content)
     name = log_of(kept).name
     try:

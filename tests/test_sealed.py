@@ -39,11 +39,12 @@ def test_every_file_of_a_run_and_of_its_report_is_sealed(run: Path) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_byte_that_changes_in_any_file_is_found(run: Path, tmp_path: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(p.name for p in run.iterdir())))
+    content = bytearray((run / name).read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    path = copy / data.draw(st.sampled_from(sorted(p.name for p in copy.iterdir())))
-    content = bytearray(path.read_bytes())
-    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path = copy / name
     path.write_bytes(content)
     try:
         with pytest.raises(CrosscorrectError) as told:

@@ -51,6 +51,7 @@ _INFO: dict[str, type | tuple[type, type]] = {
     "seed": int,
     "problems": int,
     "shard": str,
+    "share": int,
     "totals": dict,
     "sources": dict,
     "asked": dict,
