@@ -66,9 +66,9 @@ def main(*arguments: str) -> None:
             checks = sum(store.load(results / "latest").info["totals"].values())
         said = []
         for name in ("controller", "agent", "worker"):
-            curve = [sample.get(name, 0.0) for sample in samples]
-            if any(curve):
-                said.append(f"{name} {curve[len(curve) // 10]:.0f}, {curve[-2]:.0f}, {max(curve):.0f}")
+            curve = [sample[name] for sample in samples if name in sample]
+            if curve:
+                said.append(f"{name} {curve[len(curve) // 10]:.0f}, {curve[-1]:.0f}, {max(curve):.0f}")
         print(f"{count:>9} {first:>12.1f}s {checks / taken:>10.0f}  {'; '.join(said)}", flush=True)
 
 
