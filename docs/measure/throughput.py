@@ -2,8 +2,8 @@
 
 The same COUNT problems (tiny ``conv2d``, NumPy adapter) are checked by pytest, one test each, and by ``crosscorrect
 run`` with one and with two agents. A test does what a check does and no more: inputs, reference, the adapter's call in
-the same process, verdict. All of it is wall time with start and end; a turn of each, three times. Beside it stands the processor
-time of all processes of a way, which other jobs of the machine disturb less.
+the same process, verdict. All of it is wall time with start and end; a turn of each, three times. Beside it stands the
+processor time of all processes of a way, which other jobs of the machine disturb less.
 """
 
 from __future__ import annotations

@@ -82,8 +82,9 @@ def tier_a(reference: Reference, dtype: str, arithmetic: str = "strict", operand
         raise ValueError(f"unknown arithmetic {arithmetic!r}; known: {', '.join(contracts.NAMES)}")
     if dtype in dtypes.INTEGER:
         return np.full(reference.value.shape, np.inf)
-    form, own, scale = floating(dtype), reference_error(reference), _scale(reference)
+    form = floating(dtype)
     with np.errstate(invalid="ignore", over="ignore"):
+        own, scale = reference_error(reference), _scale(reference)
         summed, stores = contracts.strict_error(reference, scale, dtype), 1.0 * _component(reference.value)
         if arithmetic in contracts.REDUCED:
             found = contracts.reduced(arithmetic, scale, reference.terms, dtype, operands)
@@ -112,7 +113,7 @@ def exact(arrays: Iterable[Array], reference: Reference, dtype: str) -> bool:
     elif limit >= 2.0**53:
         limit *= 1.0 - 2.0**-40  # S itself is a rounded sum
     whole = all(map(_whole, arrays))
-    return whole and bool(np.all(twice * reference.scale <= limit))
+    return whole and bool(np.all(reference.scale <= limit / twice))
 
 
 def trusted(reference: Reference | Array) -> str | None:

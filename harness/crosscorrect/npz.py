@@ -101,7 +101,7 @@ def _member(folder: Path, name: Any, key: Any) -> Iterator[tuple[Header, IO[byte
         raise
     except Exception as error:  # whatever zipfile and zlib make of a hostile archive
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ArrayError(f"the file cannot be read: {reason}", ("npz",), name) from error
+        raise ArrayError(f"the file cannot be read: {reason[:200]}", ("npz",), name) from error
 
 
 class _Careful(io.BufferedReader):

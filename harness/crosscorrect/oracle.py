@@ -117,9 +117,9 @@ def squares(direction: Direction, x: Array, w: Array, geometry: Geometry, dy: Ar
     return bilinear(first, second, SUM)[0]
 
 
-def windows(x: Array, kernel: Sequence[int], geometry: Geometry) -> Floats:
-    """What the kernel sees: ``(N, C, *space) -> (N, *output, C, *kernel)`` in float64, zeros where it sees padding."""
-    x, kernel = np.asarray(dtypes.widen(x), np.float64), tuple(kernel)
+def windows(x: Array, kernel: Sequence[int], geometry: Geometry, dtype: Any = np.float64) -> Array:
+    """What the kernel sees: ``(N, C, *space) -> (N, *output, C, *kernel)`` in ``dtype``, and zeros for padding."""
+    x, kernel = np.asarray(dtypes.widen(x), dtype), tuple(kernel)
     geometry, size = _explicit(geometry, x.shape[2:], kernel)
     seen = unroll(x, kernel, begins(geometry), geometry.stride, geometry.dilation, size)
     rank = geometry.rank

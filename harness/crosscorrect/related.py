@@ -60,15 +60,22 @@ def _times(factor: float) -> Callable[[Array], Array]:
     def multiply(array: Array) -> Array:
         if array.dtype.kind in "iu":
             return np.asarray(array * array.dtype.type(int(factor)))
-        return np.asarray(dtypes.narrow(dtypes.widen(array) * factor, dtypes.name_of(array.dtype)))
+        return np.asarray(dtypes.narrow(_scaled(dtypes.widen(array), factor), dtypes.name_of(array.dtype)))
 
     return multiply
+
+
+def _scaled(array: Array, factor: float) -> Array:
+    """Each component times a real number: as a product of complex numbers, an infinity times it would be NaN."""
+    part = array.real.dtype
+    with np.errstate(over="ignore"):
+        return np.asarray((np.ascontiguousarray(array).view(part) * part.type(factor)).view(array.dtype))
 
 
 def _multiplied(factor: float) -> Relation:
     claim = f"multiplying image and bias by {factor:g} must multiply the output, bit for bit"
     change = _times(factor)
-    return Relation(claim, _changed(x=change, b=change), lambda _p, _i, y: (y[0] * factor, y[1]))
+    return Relation(claim, _changed(x=change, b=change), lambda _p, _i, y: (_scaled(y[0], factor), y[1]))
 
 
 def _order(size: int) -> list[int]:
@@ -208,7 +215,8 @@ def _pointwise_sides(_: Problem, inputs: Inputs, y: Sequence[Array]) -> Sides:
 def _matrix_calls(problem: Problem, inputs: Inputs) -> list[Call]:
     """Problem 3: the windows of the image, one a row, times the kernels, one a column."""
     w = inputs["w"]
-    seen = oracle.windows(inputs["x"], w.shape[2:], _geometry(problem))
+    x = dtypes.widen(inputs["x"])  # as it is: neither complex numbers nor all 64-bit integers are float64
+    seen = oracle.windows(x, w.shape[2:], _geometry(problem), x.dtype)
     rows = dtypes.narrow(seen.reshape(-1, w[0].size), problem.dtype)
     return [Call("matmul", {"a": rows, "b": np.ascontiguousarray(w.reshape(len(w), -1).T)}, {}, {"output": _FORWARD})]
 
