@@ -34,6 +34,8 @@ KEEP_ALWAYS = 4 * 1024
 """Arrays up to this many bytes are kept with every check, until ``KEEP_IN_ALL``."""
 KEEP_IN_ALL = 32 * 1024 * 1024
 """So many bytes are kept of checks that pass and that no case asks to show: a long run must not grow with them."""
+ROW_BYTES = 512
+"""What an array takes in log and table beside its numbers."""
 KEEP_ON_FAILURE = 4 * 1024 * 1024
 """Arrays up to this many bytes are kept with a check that did not pass, or whose case asks to be shown."""
 REMEMBERED = 2**15
@@ -154,7 +156,7 @@ class Segment:
         with self._lock:
             if not self._arrays.is_new(name):
                 return name
-            self._kept += array.nbytes
+            self._kept += array.nbytes + ROW_BYTES
         record = tables.array_record(array, name)
         if unit is None:
             self.write("arrays", record)
