@@ -6,7 +6,6 @@ small: that a large problem is refused is what it is there to see.
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
 from functools import lru_cache
@@ -54,7 +53,8 @@ def suite(data: bytes) -> bool:
     try:
         read = load_suite(path)
         for index in range(len(read.cases)):
-            for point in itertools.islice(read.points(index), POINTS):
+            sweep = read.sweep(index)
+            for point in map(sweep.point, range(min(len(sweep), POINTS))):
                 problem = specify(read.name, point)
                 if sum(map(prod, problem.shapes.values())) <= SMALL and problem.settings.get("steps", 0) <= POINTS:
                     _judged(problem)
