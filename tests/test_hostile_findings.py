@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosscorrect.related import RELATIONS
-from crosscorrect.suite import load_suite
+from crosscorrect.suite import lint, load_suite
 from crosscorrect_adapters.numpy import NumpyAdapter
 from fuzz.targets import TARGETS
 
@@ -97,3 +97,16 @@ def test_negation_of_complex_numbers_changes_signs_and_nothing_else(tmp_path: Pa
     (call,) = RELATIONS["negate"].calls(problem, inputs)
     for part in ("real", "imag"):
         assert np.array_equal(getattr(call.arrays["x"], part), -getattr(inputs["x"], part))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint32"])
+def test_an_integer_output_has_no_checksum_because_its_sum_would_wrap_where_it_does_not(
+    tmp_path: Path, dtype: str
+) -> None:
+    """The sum over the channels once wrapped like an output, and so every framework was wrong."""
+    path = tmp_path / "s.yaml"
+    x, w = fill("integers", 1, 2, 5, 5, high=100), fill("integers", 3, 2, 2, 2, high=100)
+    text = {"crosscorrect": 1, "suite": "s", "cases": [case("conv2d", dtype, x, w, verify="checksum")]}
+    path.write_text(json.dumps(text), encoding="utf-8")
+    (error,) = lint(path)
+    assert "an integer output, which may wrap or saturate, has no checksum" in str(error)

@@ -54,8 +54,10 @@ def _checksum(point: Point, parts: Parts) -> None:
         point.fail("there is no output to verify where an error is expected", ("verify",), parts.verify)
     if parts.geometry is not None and parts.geometry.transposed:
         point.fail("a transposed correlation has no checksum", ("verify",), parts.verify, "leave verify out")
-    if point.data.get("dtype") in dtypes.COMPLEX:
-        point.fail("a complex output has no checksum", ("verify",), parts.verify, "leave verify out")
+    dtype = point.data.get("dtype", "float32")
+    if dtype not in dtypes.REAL:
+        kind = "a complex output" if dtype in dtypes.COMPLEX else "an integer output, which may wrap or saturate,"
+        point.fail(f"{kind} has no checksum", ("verify",), parts.verify, "leave verify out")
 
 
 def relation(point: Point) -> Parts:

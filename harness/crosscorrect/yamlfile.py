@@ -1,8 +1,6 @@
 """One YAML 1.2 file as plain data with line marks, read so that a hostile file is one clear error and nothing else.
 
-The caps act on the parser's events, before anything is built from them. The scalars are resolved here, by the YAML 1.2
-core schema (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-5`` is a float, ``no`` a string, ``010`` ten, and there
-are no dates.
+The caps act on the parser's events, before anything is built from them.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.scanner import Scanner
 
 from crosscorrect.errors import CaseError
+from crosscorrect.scalars import flaw_of, join_surrogates, numeric, resolve, special
 
 MAX_BYTES = 2 * 2**20
 """The largest file: 70 times the largest suite that ships."""
@@ -44,21 +43,7 @@ MAX_KEY = 1024
 KeyPath = Sequence[str | int]
 """Where a value stands: mapping keys and list positions, from the root."""
 
-_NULL = re.compile(r"null|Null|NULL|~|")
-_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
-_SIGNS = (
-    # characters that make text look other than it is: https://trojansource.codes
-    (re.compile("[\u202a-\u202e\u2066-\u2069]"), "a character that reverses the direction of text"),
-    # all but tab and line feed: a terminal obeys them, and XML cannot hold them
-    (re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"), "a control character"),
-    (re.compile("[\ufdd0-\ufdef\ufffe\uffff]"), "a code point that is no character"),
-)
-"""What text may not hold, written as it is or as an escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +174,7 @@ class _Builder:
         return CaseError(problem, file=self.path, line=line, key=".".join(keys), value=value, remedy=remedy)
 
     def build(self, text: str) -> Document:
-        flaw, position = _flaw(text.replace("\r", "\n"))
+        flaw, position = flaw_of(text.replace("\r", "\n"))
         if flaw:
             raise self.fail(f"the file holds {flaw}", text.count("\n", 0, position) + 1, remedy="remove it")
         for event in self.events(text):
@@ -292,7 +277,7 @@ class _Builder:
         elif parent.key is None:
             if text is None:
                 raise self.fail("a key must be text", line, remedy="write a plain word before the colon")
-            key = _join_surrogates(text)
+            key = join_surrogates(text)
             if key is None or len(key) > MAX_KEY:
                 raise self.fail(f"a key must be readable text of at most {MAX_KEY} characters", line)
             if key in parent.value:
@@ -310,53 +295,19 @@ class _Builder:
         if len(text) > MAX_SCALAR:
             raise self.fail(f"one value is longer than {MAX_SCALAR} characters", line)
         if not event.implicit[0]:  # quoted, or a block: text, whatever it looks like
-            whole = _join_surrogates(text)
+            whole = join_surrogates(text)
             if whole is None:
                 raise self.fail("half a surrogate pair is not text", line, remedy="write the character itself")
-            flaw, _ = _flaw(whole)
+            flaw, _ = flaw_of(whole)
             if flaw:
                 raise self.fail(f"this text holds {flaw}", line, value=whole, remedy="remove it")
             return whole
-        if len(text) > MAX_DIGITS and (_INT.fullmatch(text) or _BASED.fullmatch(text) or _FLOAT.fullmatch(text)):
+        if len(text) > MAX_DIGITS and numeric(text):
             raise self.fail(f"a number has more than {MAX_DIGITS} characters", line, value=text)
-        value = _resolve(text)
+        value = resolve(text)
         # an integer is compared as one: to make a float of it would fail
-        if isinstance(value, (int, float)) and abs(value) > sys.float_info.max and not _SPECIAL.fullmatch(text):
+        if isinstance(value, (int, float)) and abs(value) > sys.float_info.max and not special(text):
             raise self.fail(
                 "this number is beyond a double", line, value=text, remedy="write .inf if infinity is meant"
             )
         return value
-
-
-def _resolve(text: str) -> Any:
-    """The value of a plain scalar by the YAML 1.2 core schema."""
-    value: Any = text
-    if _NULL.fullmatch(text):
-        value = None
-    elif text in _TRUE or text in _FALSE:
-        value = text in _TRUE
-    elif _INT.fullmatch(text):
-        value = int(text)
-    elif _BASED.fullmatch(text):
-        value = int(text, 0)
-    elif _FLOAT.fullmatch(text):
-        value = float(text)
-    elif _SPECIAL.fullmatch(text):
-        value = float(text.replace(".", "").lower())
-    return value
-
-
-def _flaw(text: str) -> tuple[str, int]:
-    """What a text holds that it may not, and where; empty where it is as it should be."""
-    if text.isascii() and text.isprintable():
-        return "", 0  # nearly all text
-    found = ((name, pattern.search(text)) for pattern, name in _SIGNS)
-    return next(((name, match.start()) for name, match in found if match), ("", 0))
-
-
-def _join_surrogates(text: str) -> str | None:
-    r"""Join the pairs that JSON's ``\ud83d\ude00`` leaves behind; None where half a pair is left."""
-    try:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError:
-        return None
