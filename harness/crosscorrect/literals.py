@@ -36,7 +36,7 @@ def _written(array: Array) -> str | None:
     words = [_number(value) for value in array.ravel()]
     # what is read back is parsed as Python itself will: a decimal that rounds twice on its way is caught here
     values = np.array([_NAMES[w] if w in _NAMES else ast.literal_eval(w) for w in words])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what a cast does to a number too large shows in the bytes
         same = values.astype(array.dtype).tobytes() == array.tobytes()
     longest = max(len(_row(words[i : i + array.shape[-1]])) for i in range(0, len(words), array.shape[-1]))
     if not same or longest + 4 * (array.ndim + 1) > WIDTH:
