@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from crosscorrect import expectations, yamlfile
 from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.worker import wire
 from fuzz.mutate import mutated
 from fuzz.targets import TARGETS
 
@@ -104,3 +105,10 @@ def test_frames_that_lie_about_their_lengths_are_errors_of_the_protocol(
 ) -> None:
     said = b"".join(b"XCF1" + (header % 2**32).to_bytes(4, "little") + payload.to_bytes(8, "little") + p for p in parts)
     assert not TARGETS["frames"](said)
+
+
+def test_the_targets_leave_the_limits_of_the_channel_as_they_are() -> None:
+    """They run in one process with other tests, which once found a smaller limit than there is."""
+    before = wire.MAX_PAYLOAD
+    TARGETS["frames"](b"XCF1")
+    assert wire.MAX_PAYLOAD == before > 2**20

@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 
@@ -127,21 +128,23 @@ def frames(data: bytes) -> bool:
     """What a worker that lies writes to its channel: frames, or the one error of the protocol, or their end."""
     read, other = os.pipe()
     keep, write_end = os.pipe()
-    wire.MAX_PAYLOAD = 2**20  # less than a frame may have: what it says of itself is taken from memory before it comes
+    count = 0
     try:
         os.write(other, data[: 2**16])
         os.close(other)
-        channel, count = Channel(read, write_end), 0
-        while True:
-            header, arrays = channel.receive()
-            assert isinstance(header, dict)
-            assert sum(array.nbytes for array in arrays.values()) <= wire.MAX_PAYLOAD
-            count += 1
+        channel = Channel(read, write_end)
+        # less than a frame may have: what it says of itself is taken from memory before it comes
+        with mock.patch.object(wire, "MAX_PAYLOAD", 2**20):
+            while True:
+                header, arrays = channel.receive()
+                assert isinstance(header, dict)
+                assert sum(array.nbytes for array in arrays.values()) <= 2**20
+                count += 1
     except (ProtocolError, EOFError):
         return count > 0
     finally:
-        for descriptor_ in (read, keep, write_end):
-            os.close(descriptor_)
+        for end in (read, keep, write_end):
+            os.close(end)
 
 
 def _told(error: Exception) -> bool:
