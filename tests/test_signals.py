@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from crosscorrect import ledger, log, store
+from crosscorrect.cli.signals import Ears, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,8 @@ def test_a_second_signal_ends_a_run_at_once_with_its_code_and_leaves_no_process(
     workers = family(begun)
     assert workers
     begun.send_signal(number)
-    assert "finished first" in begun.stderr.readline() + begun.stderr.readline()
+    assert begun.stderr.readline() == "\n"
+    assert "finished first" in begun.stderr.readline()
     begun.send_signal(number)
     rest = begun.stderr.read()
     assert begun.wait() == code
@@ -57,6 +59,23 @@ def test_a_second_signal_ends_a_run_at_once_with_its_code_and_leaves_no_process(
     assert "Traceback" not in rest
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert alive == []
+
+
+def test_a_signal_waits_while_something_is_being_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It came once while the line that the test had waited for was still on its way out, and that was printed twice."""
+    seen = []
+
+    def prints(ears: Ears) -> None:
+        with ears.closed():
+            signal.raise_signal(signal.SIGTERM)
+            seen.append(capsys.readouterr().err)
+        seen.append("not reached")
+
+    with Ears("stopping") as ears, pytest.raises(Stopped) as stopped:
+        prints(ears)
+    assert seen == [""]
+    assert stopped.value.code == 143
+    assert capsys.readouterr().err == "\nstopping\n"
 
 
 def test_the_first_signal_lets_the_problem_at_hand_finish_and_begins_no_other(tmp_path: Path) -> None:

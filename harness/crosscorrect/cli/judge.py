@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli.options import asking, finite, part
-from crosscorrect.cli.signals import Stopped, heard
+from crosscorrect.cli.signals import Ears, Stopped
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
     from crosscorrect.gate import Ruling
+    from crosscorrect.model import Check
+    from crosscorrect.plan import Greeting, Plan
     from crosscorrect.store import Run
 
 RESULTS = click.Path(file_okay=False, path_type=Path)
@@ -115,10 +117,15 @@ def run(
     from crosscorrect.gate import rule
 
     check_folder(expectations)  # a defect there is told before anything runs
-    progress = Progress(expectations, silent=quiet or as_json)
+    progress, ears = Progress(expectations, silent=quiet or as_json), Ears(STOPPING)
+
+    def hear(plan: Plan, event: Check | Greeting | None) -> None:
+        with ears.closed():
+            progress.hear(plan, event)
+
     limits = {} if memory is None else {"memory": int(memory * 2**30) or None}
     try:
-        with progress, heard(STOPPING):
+        with progress, ears:
             finished = api.run(
                 suites,
                 names or None,
@@ -137,7 +144,7 @@ def run(
                 cluster=cluster,
                 resume=resume,
                 **limits,
-                on_event=progress.hear,
+                on_event=hear,
             )
     except Stopped as stopped:
         if progress.begun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -23,24 +23,46 @@ class Stopped(KeyboardInterrupt):
         self.code = 128 + number
 
 
-@contextmanager
-def heard(said: str) -> Iterator[None]:
-    """Turn the signals into ``Stopped``; at the first one say what happens now."""
-    if threading.current_thread() is not threading.main_thread():  # only there can signals be heard
-        yield
-        return
-    told = False
+class Ears:
+    """Turns the signals into ``Stopped`` while it is entered, and says ``said`` at the first one.
 
-    def stop(number: int, _: object) -> NoReturn:
-        nonlocal told
-        if not told:
-            told = True
-            click.echo(f"\n{said}", err=True)
+    Only the main thread can hear signals; entered elsewhere, it does nothing.
+    """
+
+    def __init__(self, said: str) -> None:
+        self._said = said
+        self._told = self._closed = False
+        self._waiting: list[int] = []
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Let a signal wait until the block ends: what is cut off while it prints is printed twice or in half."""
+        self._closed = True
+        try:
+            yield
+        finally:
+            self._closed = False
+        if self._waiting:
+            self._stop(self._waiting.pop())
+
+    def _hear(self, number: int, _: object) -> None:
+        if self._closed:
+            self._waiting.append(number)
+        else:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        if not self._told:
+            self._told = True
+            click.echo(f"\n{self._said}", err=True)
         raise Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
