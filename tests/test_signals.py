@@ -36,6 +36,17 @@ def begun(small_suite: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             run.kill()
 
 
+@pytest.fixture
+def slow_suite(tmp_path: Path) -> Path:
+    """Eight problems that ``Slow`` takes 0.7 s for, each."""
+    suite = tmp_path / "slow.yaml"
+    cases = "".join(
+        f"  - {{id: c{i}, source: s, title: t, operation: corr2d, x: [[1, 2]], w: [[{i}]]}}\n" for i in range(1, 9)
+    )
+    suite.write_text(f"crosscorrect: 1\nsuite: slow\ntitle: Slow\ncases:\n{cases}", encoding="utf-8")
+    return suite
+
+
 def family(run: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(run.pid).children(recursive=True)
 
@@ -78,13 +89,8 @@ def test_a_signal_waits_while_something_is_being_printed(capsys: pytest.CaptureF
     assert capsys.readouterr().err == "\nstopping\n"
 
 
-def test_the_first_signal_lets_the_problem_at_hand_finish_and_begins_no_other(tmp_path: Path) -> None:
-    suite = tmp_path / "slow.yaml"
-    cases = "".join(
-        f"  - {{id: c{i}, source: s, title: t, operation: corr2d, x: [[1, 2]], w: [[{i}]]}}\n" for i in range(1, 9)
-    )
-    suite.write_text(f"crosscorrect: 1\nsuite: slow\ntitle: Slow\ncases:\n{cases}", encoding="utf-8")
-    arguments = ["run", str(suite), "-f", "Slow", "--adapter", "Slow=unsteady:Slow", "--no-report"]
+def test_the_first_signal_lets_the_problem_at_hand_finish_and_begins_no_other(tmp_path: Path, slow_suite: Path) -> None:
+    arguments = ["run", str(slow_suite), "-f", "Slow", "--adapter", "Slow=unsteady:Slow", "--no-report"]
     command = [sys.executable, "-m", "crosscorrect", *arguments, "--results", str(tmp_path / "results")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE, start_new_session=True) as run:
         assert run.stderr is not None
@@ -105,19 +111,10 @@ def test_the_first_signal_lets_the_problem_at_hand_finish_and_begins_no_other(tm
     assert list(finished.checks["outcome"].unique()) == ["pass"]
 
 
-def test_a_run_that_is_stopped_and_continued_blames_nobody(tmp_path: Path, small_suite: Path) -> None:
+def test_a_run_that_is_stopped_and_continued_blames_nobody(tmp_path: Path, slow_suite: Path) -> None:
     """SIGSTOP for longer than the limit of a call, then SIGCONT, as of a machine that was asleep."""
-    arguments = [
-        "run",
-        str(small_suite),
-        "-f",
-        "Slow",
-        "--adapter",
-        "Slow=unsteady:Slow",
-        "--no-report",
-        "--limit",
-        "4",
-    ]
+    named = ["-f", "Slow", "--adapter", "Slow=unsteady:Slow"]
+    arguments = ["run", str(slow_suite), *named, "--no-report", "--limit", "4"]
     command = [sys.executable, "-m", "crosscorrect", *arguments, "--results", str(tmp_path / "results")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE, start_new_session=True) as run:
         assert run.stderr is not None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import hearing, rows, tables, verdicts
-from crosscorrect.errors import CrosscorrectError, UsageError
+from crosscorrect.errors import UsageError
 from crosscorrect.hearing import Judged
 from crosscorrect.inquiry import Inquiry
 from crosscorrect.ledger import Ledger
@@ -21,6 +19,7 @@ from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
 from crosscorrect.selection import ordered
 from crosscorrect.store import Segment, Unit
 from crosscorrect.supply import Supply
+from crosscorrect.turns import Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -88,7 +87,8 @@ class Execution:
 class Lane:
     """One framework's way through a plan.
 
-    ``upcoming`` is the next problem, ``waiting`` the hearing that is judged while the worker has the next question,
+    ``turns`` is what comes next, ``waiting`` the hearings that are judged while the worker has the next questions,
+    ``doubted`` those of them that may have to be asked again,
     ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice,
     ``outbox`` are the checks that nobody was told of yet, because the next time to tell, ``telling``, has not come.
 
@@ -104,9 +104,9 @@ class Lane:
     ledger: Ledger = field(default_factory=Ledger)
     supply: Supply = None  # type: ignore[assignment]  # made from the others
     inquiry: Inquiry = field(init=False)
-    upcoming: Problem | None = None
-    waiting: Hearing | None = None
-    ruled: Ruling | None = None
+    turns: Turns | None = None
+    waiting: list[Hearing] = field(default_factory=list)
+    doubted: list[tuple[Hearing, Ruling]] = field(default_factory=list)
     modes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     spellings: tuple[str, ...] = ("native",)
@@ -184,29 +184,30 @@ class Lane:
 
     def solve(self, problem: Problem, mode: str, device: str) -> list[Check]:
         """Every question of one problem in one mode on one device, judged and written down."""
-        heard = self._begin(problem, mode, device)
-        return [] if heard is None else self._conclude(heard, self._judge(heard))
+        heard = self._ask(Turn(problem, mode, device, self._standing(problem, mode, device)))
+        if heard is None:
+            return []
+        return self._conclude(heard, self._judge(heard))
 
     def work(self, problems: Iterable[Problem]) -> None:
         """Solve problems in this order, as far as they have no verdict yet, until the run is stopped.
 
-        The answer to one is judged while the worker has the next.
+        The answers to some are judged while the worker has the next.
         """
-        for problem, self.upcoming in pairwise(chain(problems, (None,))):
-            assert problem is not None  # noqa: S101  None comes last
-            if self.upcoming is not None and self.upcoming.isolate:
-                self.supply.warm_up()
-            for device, mode in self.places(problem):
-                if self.stop.is_set():
-                    break
-                if not self.ledger.has(problem.id, self.framework.name, mode, device):
-                    heard = self._begin(problem, mode, device)
-                    self._conclude_waiting()
-                    self.waiting = heard
-            if self.stop.is_set():
-                break
+        self.turns = Turns(self._units(problems), self.preparation)
+        while not self.stop.is_set() and (taken := self.turns.take()):
+            heard = self._ask_all(self.turns, taken)
+            self._conclude_waiting()
+            self.waiting = heard
         self._conclude_waiting()
         self.tell_all()
+        self.turns.check()
+
+    def _units(self, problems: Iterable[Problem]) -> Iterator[Turn]:
+        for problem in problems:
+            for device, mode in self.places(problem):
+                if not self.ledger.has(problem.id, self.framework.name, mode, device):
+                    yield Turn(problem, mode, device, self._standing(problem, mode, device))
 
     def tell_all(self) -> None:
         """Emit the checks that are in the segment and were not told yet."""
@@ -215,32 +216,70 @@ class Lane:
         self.outbox = []
         self.telling = time.monotonic() + TOLD_SECONDS
 
-    def _conclude_waiting(self) -> None:
-        if self.waiting is not None:
-            heard, ruling = self.waiting, self.ruled or self._judge(self.waiting)
-            self.waiting = self.ruled = None
-            self._conclude(heard, ruling)
+    def _ask_all(self, turns: Turns, taken: list[Turn]) -> list[Hearing]:
+        """Ask the units of some turns, in one go if they are several; what has no answer comes next."""
+        if turns.wants_worker:
+            self.supply.warm_up()
+        worker = self.supply.ready() if len(taken) > 1 else None
+        if worker is None:
+            turns.put_back(taken[1:])
+            heard = self._ask(taken[0])
+            found = [] if heard is None else [heard]
+        else:
+            self.segment.begin(self._named(turn.problem, turn.mode, turn.device) for turn in taken)
+            found, lost = self.inquiry.hear_together(taken)
+            if len(found) < len(taken):
+                turns.put_back(taken[len(found) :], lost)
+            self._suspect(found)
+        self._learn(turns, found)
+        return found
 
-    def _begin(self, problem: Problem, mode: str, device: str) -> Hearing | None:
-        """Write down that a unit begins, and ask it; None where the run is given up meanwhile."""
+    def _ask(self, turn: Turn) -> Hearing | None:
+        """Write down that a unit begins, and ask it by itself; None where the run is given up meanwhile."""
+        problem, mode, device = turn.problem, turn.mode, turn.device
         if problem.isolate:
             self.supply.close()
-        prepared = self.preparation.get(problem)
-        self.segment.write("start", Unit(problem, self.framework.name, mode, device).key)
-        heard = self.inquiry.hear(prepared, mode, device, self._standing(problem, mode, device))
+        prepared = turn.prepared or self.preparation.get(problem)
+        self.segment.begin([self._named(problem, mode, device)])
+        heard = self.inquiry.hear(prepared, mode, device, turn.standing, turn.lost)
+        self._suspect([heard] if heard is not None else [])
         if problem.isolate:
             self.supply.close()
         return heard
 
+    def _learn(self, turns: Turns, found: list[Hearing]) -> None:
+        """Let the turns know what it took to answer so many."""
+        if self.supply.worker is not None:
+            replies = [reply for heard in found for answer in heard.answers for reply, _ in answer.replies]
+            seconds = sum(reply.get("seconds", 0.0) + reply.get("transfer_seconds", 0.0) for reply in replies)
+            turns.learn(len(found), seconds, silent=not self.supply.worker.printed())
+
     def _meanwhile(self) -> None:
-        """While the framework works: judge what it answered before, then make the next problem ready."""
+        """While the framework works: judge what it answered before, then make ready what comes next."""
         if self.outbox and time.monotonic() >= self.telling:
             self.tell_all()
-        if self.waiting is not None and self.ruled is None:
-            self.ruled = self._judge(self.waiting)
-        if self.upcoming is not None:
-            with contextlib.suppress(CrosscorrectError):  # what is wrong with it, its own turn tells
-                self.preparation.get(self.upcoming)
+        self._judge_waiting()
+        if self.turns is not None:
+            self.turns.look_ahead()
+
+    def _judge_waiting(self) -> None:
+        """Judge the hearings that wait, and write down those units that need not be asked again."""
+        waiting, self.waiting = self.waiting, []
+        settled = []
+        for heard in waiting:
+            ruling = self._judge(heard)
+            if hearing.is_suspicious(ruling) or hearing.changed(ruling):
+                self.doubted.append((heard, ruling))
+            else:
+                settled.append(self._unit(heard, ruling))
+        self._write(settled)
+
+    def _conclude_waiting(self) -> None:
+        """Judge what is still to be judged, ask again what is to be asked again, and write down the units."""
+        self._judge_waiting()
+        doubted, self.doubted = self.doubted, []
+        for heard, ruling in doubted:
+            self._conclude(heard, ruling)
 
     def _judge(self, heard: Hearing) -> Ruling:
         """The verdict on every direction of a unit."""
@@ -272,19 +311,35 @@ class Lane:
         return ruling
 
     def _conclude(self, heard: Hearing, ruling: Ruling) -> list[Check]:
-        """Ask a failing unit once more, alone, before the framework is blamed; write the unit down; its rows."""
-        unit = Unit(heard.prepared.problem, self.framework.name, heard.mode, heard.device)
+        """Ask a failing unit once more, alone, before the framework is blamed; write it down; its rows."""
+        event = None
         if self._doubts(heard, ruling):
-            ruling = self._confirm(heard, ruling, unit)
+            ruling, event = self._confirm(heard, ruling)
+        unit = self._unit(heard, ruling)
+        unit.events += [event] if event is not None else []
+        self._write([unit])
+        if hearing.changed(ruling):
+            self._recycle("one unit got two answers", heard)
+        return unit.checks
+
+    def _unit(self, heard: Hearing, ruling: Ruling) -> Unit:
+        """The rows of a unit."""
+        unit = self._named(heard.prepared.problem, heard.mode, heard.device)
         for direction, judged in ruling.items():
             limit = self.keeps(heard.prepared.problem, judged.verdict)
             rows.add(unit, heard.prepared, direction, judged, self.plan.arithmetic, partial(self._kept, unit, limit))
-        self.segment.commit(unit)
-        self.outbox += unit.checks
+        return unit
+
+    def _named(self, problem: Problem, mode: str, device: str) -> Unit:
+        return Unit(problem, self.framework.name, mode, device)
+
+    def _write(self, units: list[Unit]) -> None:
+        """Write units down, then tell of their checks when it is time."""
+        if units:
+            self.segment.commit(*units)
+            self.outbox += [check for unit in units for check in unit.checks]
         if time.monotonic() >= self.telling:
             self.tell_all()
-        self._suspect(unit, ruling)
-        return unit.checks
 
     def keeps(self, problem: Problem, verdict: Verdict) -> int:
         """Up to how many bytes each array is kept that goes with a verdict."""
@@ -310,31 +365,32 @@ class Lane:
         failed = [(d, j.verdict) for d, j in ruling.items() if j.verdict.outcome in hearing.SUSPICIOUS]
         return {(problem.suite, problem.case, heard.mode, heard.device, d, v.outcome, v.reason) for d, v in failed}
 
-    def _confirm(self, heard: Hearing, ruling: Ruling, unit: Unit) -> Ruling:
+    def _confirm(self, heard: Hearing, ruling: Ruling) -> tuple[Ruling, Event | None]:
+        """The ruling after a second hearing, and what is to be told where that came to something else."""
         heard_alone = self.inquiry.hear_alone(heard)
         if heard_alone is None:
-            return ruling
+            return ruling, None
         alone, again = self._judge(heard_alone), None
         if not hearing.differs(ruling, alone):
-            return ruling
+            return ruling, None
         if self.supply.worker is not None and self.supply.asked > 1:
-            heard_again = self.inquiry.hear(heard.prepared, heard.mode, heard.device, None)
+            heard_again = self.inquiry.hear(heard.prepared, heard.mode, heard.device)
             again = None if heard_again is None else self._judge(heard_again)
         settled = hearing.settled(ruling, alone, again, heard.asked)
         self.confirmed -= self._failures(heard, ruling)  # the next one of this case is asked twice as well
-        place = {"problem": unit.problem.id, "mode": unit.mode, "device": unit.device}
+        place = {"problem": heard.prepared.problem.id, "mode": heard.mode, "device": heard.device}
         message = "; ".join(dict.fromkeys(j.verdict.message for j in settled.values() if j.verdict.message))
-        unit.events.append(Event("asked again", self.framework.name, **place, message=message, detail=heard.told()))
-        return settled
+        return settled, Event("asked again", self.framework.name, **place, message=message, detail=heard.told())
 
-    def _suspect(self, unit: Unit, ruling: Ruling) -> None:
+    def _suspect(self, found: list[Hearing]) -> None:
         """End a worker that may not be what it was; the next question starts another."""
         worker = self.supply.worker
-        if worker is None:
-            return
-        reason = "one unit got two answers" if hearing.changed(ruling) else worker.suspicion()
-        if reason:
-            self._tell("recycled", reason, problem=unit.problem.id, mode=unit.mode, device=unit.device)
+        if found and worker is not None and worker.suspicion():
+            self._recycle(worker.suspicion(), found[-1])
+
+    def _recycle(self, reason: str, heard: Hearing) -> None:
+        if self.supply.worker is not None:
+            self._tell("recycled", reason, problem=heard.prepared.problem.id, mode=heard.mode, device=heard.device)
             self.supply.close()
 
     def _tell(self, what: str, message: str, **place: str) -> None:

@@ -6,6 +6,7 @@ passes, other seeds are tried; where all pass, it is the very numbers that matte
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +16,7 @@ import numpy as np
 from crosscorrect import dtypes, expectations, yamlfile
 from crosscorrect.drafts import SUITE, Draft
 from crosscorrect.engine import Lane
-from crosscorrect.errors import CaseError
+from crosscorrect.errors import CaseError, CrosscorrectError
 from crosscorrect.hunt import FOUND, HEADER, REPEATS, Find, Kind, Name, Search
 from crosscorrect.model import Check, Outcome
 from crosscorrect.plan import Preparation
@@ -25,6 +26,8 @@ from crosscorrect.store import Segment, Unit
 from crosscorrect.sweep import Point
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crosscorrect.expectations import Expectations
     from crosscorrect.model import Direction, Verdict
     from crosscorrect.plan import Prepared
@@ -48,7 +51,10 @@ class _Nowhere(Segment):
     def write(self, kind: str, record: Any) -> None:
         pass
 
-    def commit(self, unit: Unit) -> None:
+    def begin(self, units: Iterable[Unit]) -> None:
+        pass
+
+    def commit(self, *units: Unit) -> None:
         pass
 
     def limit(self, *, show: bool) -> int:  # noqa: ARG002
@@ -65,6 +71,7 @@ class Hunter(Lane):
     search: Search
     expected: Expectations | None = None
     trying: bool = False
+    upcoming: Problem | None = None
 
     def run(self) -> None:
         """The thread's body: every problem until the time is over, then the end mark."""
@@ -79,6 +86,11 @@ class Hunter(Lane):
             self.tell_all()
             self.supply.close_all()
             self.emit(None)
+
+    def _meanwhile(self) -> None:
+        if self.upcoming is not None:
+            with contextlib.suppress(CrosscorrectError):  # what is wrong with it, its own turn tells
+                self.preparation.get(self.upcoming)
 
     def _hunt(self) -> None:
         name, search = self.framework.name, self.search

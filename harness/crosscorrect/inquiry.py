@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from crosscorrect.adapter import SWITCHES
 from crosscorrect.errors import IncompleteError
@@ -13,12 +13,14 @@ from crosscorrect.model import Outcome, Verdict
 from crosscorrect.process import Worker, WorkerLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from crosscorrect.ask import Call, Question
     from crosscorrect.plan import Plan, Prepared
     from crosscorrect.problem import Problem
+    from crosscorrect.process import Asked
     from crosscorrect.supply import Supply
+    from crosscorrect.turns import Lost, Turn
     from crosscorrect.verdicts import Reply
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -36,17 +38,62 @@ class Inquiry:
     tell: Callable[..., None]
     meanwhile: Callable[[], None] | None = None
 
-    def hear(self, prepared: Prepared, mode: str, device: str, standing: Verdict | None) -> Hearing | None:
-        """The answers to a unit's questions, or to each its ``standing`` verdict; None where the run is given up."""
+    def hear(
+        self,
+        prepared: Prepared,
+        mode: str,
+        device: str,
+        standing: Verdict | None = None,
+        lost: Lost | None = None,
+    ) -> Hearing | None:
+        """The answers to a unit's questions, or to each its ``standing`` verdict; None where the run is given up.
+
+        ``lost`` says at which of them, and how, the worker was lost when the unit was asked together with others.
+        """
         asked, prefix = self.supply.asked, tuple(self.supply.before)
         answers = []
         for index in range(len(prepared.questions)):
-            answer = Answer(index, standing=standing) if standing else self._answer(prepared, index, mode, device)
+            before = lost[1] if lost is not None and lost[0] == index else None
+            answer = (
+                Answer(index, standing=standing) if standing else self._answer(prepared, index, mode, device, before)
+            )
             if answer is None:
                 return None
             answers.append(answer)
         self.supply.note(f"{prepared.problem.id} {mode} {device}")
         return Hearing(prepared, mode, device, answers, asked, prefix)
+
+    def hear_together(self, turns: Sequence[Turn]) -> tuple[list[Hearing], Lost | None]:
+        """The answers to small units that are asked in one go, up to where the worker is lost, or no longer trusted.
+
+        Where the first that is left out may have to do with the loss, it is told too, to be passed to ``hear``.
+        """
+        worker, heard = self.supply.worker, list[Hearing]()
+        answers: list[Answer] = []
+        assert worker is not None  # noqa: S101  whoever calls this has made it ready
+        asked = [self._asked(c, self._header(t.problem, t.mode, t.device)) for t in turns for c in _calls(t)]
+        replies = worker.ask_all(asked, self.meanwhile)
+        try:
+            for turn in turns:
+                begin, place, prefix = time.perf_counter(), self.supply.asked, tuple(self.supply.before)
+                answers = []
+                for index, _ in enumerate(_calls(turn)):
+                    reply = next(replies)
+                    printed = worker.printed() if "traceback" in reply[0] else ""
+                    said = f"printed since the first of {len(turns)} units asked in one go:\n{printed}"
+                    answers.append(Answer(index, time.perf_counter() - begin, [reply], printed=said if printed else ""))
+                heard.append(Hearing(cast("Prepared", turn.prepared), turn.mode, turn.device, answers, place, prefix))
+                self.supply.note(f"{turn.problem.id} {turn.mode} {turn.device}")
+                self.supply.answered()
+                if worker.suspicion():
+                    break
+        except WorkerLost as lost:
+            if not self.supply.stop.is_set():
+                turn = turns[len(heard)]
+                self.tell("lost", lost.message, problem=turn.problem.id, mode=turn.mode, device=turn.device)
+            self.supply.lost()
+            return heard, None if lost.outside else (len(answers), lost)
+        return heard, None
 
     def hear_alone(self, heard: Hearing) -> Hearing | None:
         """The answers of fresh processes that are asked nothing else; None where the run is given up."""
@@ -63,14 +110,16 @@ class Inquiry:
                 answers.append(Answer(index, lost=lost))
         return Hearing(prepared, heard.mode, heard.device, answers)
 
-    def _answer(self, prepared: Prepared, index: int, mode: str, device: str) -> Answer | None:
-        """One question's answer; after the loss of its worker it is asked once more, alone."""
+    def _answer(
+        self, prepared: Prepared, index: int, mode: str, device: str, before: WorkerLost | None
+    ) -> Answer | None:
+        """One question's answer; after the loss of its worker, maybe ``before``, it is asked once more, alone."""
         question, header = prepared.questions[index], self._header(prepared.problem, mode, device)
         if self.supply.ready() is None:
             return Answer(index, standing=Verdict(Outcome.MISSING, message=self.supply.missing))
         begin = time.perf_counter()
-        losses: list[WorkerLost] = []
-        for ask in (self._ask_here, self._ask_alone) if self.plan.confirm else (self._ask_here,):
+        losses: list[WorkerLost] = [] if before is None else [before]
+        for ask in (self._ask_here, self._ask_alone)[len(losses) : 1 + self.plan.confirm]:
             try:
                 replies = self._outlast(ask, question, header)
             except WorkerLost as lost:
@@ -147,7 +196,15 @@ class Inquiry:
                 break
         return replies
 
+    def _ask(self, worker: Worker, call: Call, header: dict[str, Any], meanwhile: Callable[[], object] | None) -> Reply:
+        return worker.ask(*self._asked(call, header), meanwhile)
+
     @staticmethod
-    def _ask(worker: Worker, call: Call, header: dict[str, Any], meanwhile: Callable[[], object] | None) -> Reply:
+    def _asked(call: Call, header: dict[str, Any]) -> Asked:
         asked = {**header, "verb": call.verb, "settings": call.settings}
-        return worker.ask(asked, call.arrays, asked.pop("limit"), meanwhile)
+        return asked, call.arrays, asked.pop("limit")
+
+
+def _calls(turn: Turn) -> list[Call]:
+    """The calls of a small unit, one for each of its questions."""
+    return [question.calls[0] for question in cast("Prepared", turn.prepared).questions]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect.errors import DamagedError, LogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FORMAT = 1
@@ -53,19 +53,26 @@ class Log:
 
     def append(self, kind: str, record: Mapping[str, Any]) -> None:
         """Append one record. Raises LogError where it was not written whole; the log then takes no more."""
+        self.append_all(kind, [record])
+
+    def append_all(self, kind: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append records of a kind with one write; whole ones at the front may be there where it raises LogError."""
         # a lone surrogate, from some framework's message, has no UTF-8: it becomes a question mark
-        body = _encode({"kind": kind, **record}).encode("utf-8", "replace")
+        bodies = [_encode({"kind": kind, **record}).encode("utf-8", "replace") for record in records]
         with self._lock:
             if self._broken:
                 raise LogError(f"the log {self.path} failed before; go on with 'crosscorrect run --resume'")
-            self._chain = zlib.crc32(body, self._chain)
-            line = b"%08x %b\n" % (self._chain, body)
+            lines = []
+            for body in bodies:
+                self._chain = zlib.crc32(body, self._chain)
+                lines.append(b"%08x %b\n" % (self._chain, body))
+            data = b"".join(lines)
             try:
-                written = os.write(self._fd, line)
+                written = os.write(self._fd, data)
             except OSError as error:
                 self._broken = True
                 raise _unwritable(self.path, error) from None
-            if written != len(line):
+            if written != len(data):
                 self._broken = True  # what follows a torn line could not be read
                 raise LogError(f"the log {self.path} took only a part of a record: the disk is full; {_REMEDY}")
             self._dirty = True

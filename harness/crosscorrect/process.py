@@ -8,8 +8,9 @@ import os
 import signal
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from crosscorrect import deaths, guard, stacks
 from crosscorrect.child import Child
@@ -17,14 +18,19 @@ from crosscorrect.errors import IncompleteError
 from crosscorrect.memory import MEMORY_LIMIT, oom_kills
 from crosscorrect.suspicion import Suspicion
 from crosscorrect.worker import boot
-from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError
+from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
 
     from crosscorrect.registry import Framework
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+    Reply = tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]
+    Asked = tuple[Mapping[str, Any], Arrays, float]
+    """A call's header, its arrays, and its limit in seconds."""
 
 BOOT_LIMIT = 180.0
 """Seconds a worker may take to import its framework and say hello."""
@@ -62,6 +68,15 @@ DIRTY_MEMORY = "glibc.malloc.perturb=129:glibc.malloc.tcache_count=0:glibc.mallo
 than on Linux with glibc nobody reads it. 8e37 in float32 and bfloat16, far from any answer."""
 COMPILERS = ("CC", "CXX")
 """Which compiler a framework builds its kernels with: torch.compile asks these."""
+
+
+class _Sent(NamedTuple):
+    """A call on its way: the parts of its frame, and how many bytes they are."""
+
+    nonce: int
+    limit: float
+    parts: list[memoryview]
+    size: int
 
 
 class WorkerLost(Exception):  # noqa: N818  it names a state of the worker, not a mistake of the caller
@@ -200,34 +215,67 @@ class Worker:
     def ask(
         self,
         call: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray[Any, Any]],
+        arrays: Arrays,
         limit: float,
         meanwhile: Callable[[], object] | None = None,
-    ) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    ) -> Reply:
         """Send one call, do ``meanwhile``, wait for the reply at most ``limit`` seconds in all.
 
         Raises WorkerLost; the worker is then gone.
         """
-        self._nonce += 1
+        return next(self.ask_all([(call, arrays, limit)], meanwhile))
+
+    def ask_all(self, asked: Iterable[Asked], meanwhile: Callable[[], object] | None = None) -> Iterator[Reply]:
+        """Send calls in one go, do ``meanwhile``, and give the replies, in order, as they come.
+
+        Each may take its limit from when the one before it was given. As many calls are sent at once as are sure to
+        find room; the others follow when those are answered. Raises WorkerLost; the worker is then gone.
+        """
+        waiting: deque[_Sent] = deque()
+        with self._loss(0):
+            for call, arrays, limit in asked:
+                self._nonce += 1
+                parts = frame({**call, "type": "call", "nonce": self._nonce}, arrays)
+                waiting.append(_Sent(self._nonce, limit, parts, sum(part.nbytes for part in parts)))
         self._child.forget()
-        deadline = time.monotonic() + limit
-        try:
-            self._channel.send({**call, "type": "call", "nonce": self._nonce}, arrays, deadline)
+        while waiting:
+            going = [waiting.popleft()]
+            left = self._channel.room - going[0].size
+            while waiting and waiting[0].size <= left:
+                left -= waiting[0].size
+                going.append(waiting.popleft())
+            deadline = time.monotonic() + going[0].limit
+            with self._loss(going[0].limit):
+                self._channel.send_all([sent.parts for sent in going], deadline)
             if meanwhile is not None:
                 begin = time.monotonic()
                 meanwhile()
                 deadline += time.monotonic() - begin  # time the controller took is not held against the worker
-            reply, results = self._channel.receive(deadline)
+                meanwhile = None
+            for sent in going:
+                yield self._receive(sent.nonce, sent.limit, deadline)
+                deadline = 0.0
+
+    def _receive(self, nonce: int, limit: float, deadline: float) -> Reply:
+        """The reply to a call; without a ``deadline`` it has its limit from now on."""
+        with self._loss(limit):
+            reply, results = self._channel.receive(deadline or time.monotonic() + limit)
+        if reply.get("type") != "reply" or reply.get("nonce") != nonce:
+            raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {nonce} was asked")
+        self._suspicion.hear(reply)
+        return reply, results
+
+    @contextlib.contextmanager
+    def _loss(self, limit: float) -> Iterator[None]:
+        """Turn what goes wrong on the channel into WorkerLost."""
+        try:
+            yield
         except TimeoutError:
             raise self._timed_out(limit) from None
         except (EOFError, BrokenPipeError):
             raise self._crashed() from None
         except ProtocolError as error:
             raise self._broke_protocol(str(error)) from None
-        if reply.get("type") != "reply" or reply.get("nonce") != self._nonce:
-            raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {self._nonce} was asked")
-        self._suspicion.hear(reply)
-        return reply, results
 
     def suspicion(self) -> str:
         """Why this worker may not be what it was; empty where nothing speaks against it."""

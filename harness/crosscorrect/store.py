@@ -133,11 +133,18 @@ class Segment:
         self._lock = threading.Lock()
 
     def write(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Append one record: ``start``, or a row of the table ``kind``. Raises LogError."""
+        """Append a row of the table ``kind``. Raises LogError."""
         self._log.append(kind, record)
 
-    def commit(self, unit: Unit) -> None:
-        """Append a unit, all of it or nothing. Raises LogError."""
+    def begin(self, units: Iterable[Unit]) -> None:
+        """Append that these units begin, with one write. Raises LogError."""
+        self._log.append_all("start", [unit.key for unit in units])
+
+    def commit(self, *units: Unit) -> None:
+        """Append units with one write, each whole or not at all. Raises LogError."""
+        self._log.append_all("unit", [self._record(unit) for unit in units])
+
+    def _record(self, unit: Unit) -> dict[str, Any]:
         with self._lock:
             is_new = self._problems.is_new(unit.problem.id)
         rows: dict[str, list[Any]] = {
@@ -148,7 +155,7 @@ class Segment:
             "arrays": unit.arrays,
         }
         said = {name: found for name, found in rows.items() if found or name == "checks"}
-        self._log.append("unit", {**unit.key, **said})
+        return {**unit.key, **said}
 
     def keep(self, array: Array, known: str | None = None, unit: Unit | None = None) -> str:
         """Put an array into a unit, or else into the log, unless it is there; return its digest, maybe ``known``."""

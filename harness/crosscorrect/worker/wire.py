@@ -7,13 +7,15 @@ to every worker: Python 3.8, NumPy 1.17 and the standard library.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import select
 import struct
+import sys
 import time
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -28,6 +30,8 @@ SMALL = 1 << 15
 AHEAD = 1 << 16
 SLICE, STALL = 1.0, 2.0
 """Seconds of one wait; one that took so much longer tells that this process was stopped, or its machine asleep."""
+F_GETPIPE_SZ = 1032 if sys.platform == "linux" else 0
+"""Linux's question for the size of a pipe, which Python has a name for since 3.10."""
 DTYPES = ("bool", *dtypes.NAMES)
 _NAMES = {dtypes.of(name).newbyteorder("<"): name for name in DTYPES}
 
@@ -68,27 +72,24 @@ class Channel:
         os.close(self._read_fd)
         os.close(self._write_fd)
 
+    @property
+    def room(self) -> int:
+        """How many bytes can be sent whole whatever the other side does, while it has read all that was sent."""
+        size = fcntl.fcntl(self._write_fd, F_GETPIPE_SZ) if F_GETPIPE_SZ else select.PIPE_BUF
+        return min(size, SMALL)
+
     def send(
         self, header: Mapping[str, Any], arrays: Optional[Arrays] = None, deadline: Optional[float] = None
     ) -> None:
         """Send one frame. Raises BrokenPipeError when the other side is gone, TimeoutError past the deadline."""
-        parts, described = [], []
-        for name, array in (arrays or {}).items():
-            data = _plain(array)
-            if data.dtype not in _NAMES:
-                raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
-            described.append([name, _NAMES[data.dtype], list(array.shape)])
-            if data.size:
-                parts.append(_bytes(data))
-        body = _encode({**header, "arrays": described}).encode()
-        if len(body) > MAX_HEADER:
-            raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
-        total = sum(part.nbytes for part in parts)
-        head = PREFIX.pack(MAGIC, len(body), total) + body
-        if total <= SMALL:  # one write wakes the other side once, with everything there
-            self._write(b"".join([head, *parts]), deadline)
-            return
-        for part in (head, *parts):
+        self.send_all([frame(header, arrays)], deadline)
+
+    def send_all(self, frames: Sequence[Sequence[memoryview]], deadline: Optional[float] = None) -> None:
+        """Send frames, as ``frame`` makes them, one after the other. Raises as ``send``."""
+        parts = [part for parts in frames for part in parts]
+        if sum(part.nbytes for part in parts) <= SMALL:  # one write wakes the other side once, with everything there
+            parts = [memoryview(b"".join(parts))]
+        for part in parts:
             self._write(part, deadline)
 
     def receive(self, deadline: Optional[float] = None) -> Tuple[Dict[str, Any], Dict[str, np.ndarray[Any, Any]]]:
@@ -115,8 +116,7 @@ class Channel:
             start += size
         return header, arrays
 
-    def _write(self, data: Any, deadline: Optional[float]) -> None:
-        view = memoryview(data)
+    def _write(self, view: memoryview, deadline: Optional[float]) -> None:
         while view.nbytes:
             deadline = self._wait(self._writable, deadline)
             try:
@@ -158,6 +158,23 @@ class Channel:
             stalled = time.monotonic() - begin - left
             if stalled > STALL:
                 deadline += stalled
+
+
+def frame(header: Mapping[str, Any], arrays: Optional[Arrays] = None) -> List[memoryview]:
+    """The parts of one frame, in order; arrays are not copied. Raises ProtocolError for what no frame can hold."""
+    parts, described = [], []
+    for name, array in (arrays or {}).items():
+        data = _plain(array)
+        if data.dtype not in _NAMES:
+            raise ProtocolError(f"array {name!r} has dtype {array.dtype}, which does not cross process borders")
+        described.append([name, _NAMES[data.dtype], list(array.shape)])
+        if data.size:
+            parts.append(_bytes(data))
+    body = _encode({**header, "arrays": described}).encode()
+    if len(body) > MAX_HEADER:
+        raise ProtocolError(f"a header of {len(body)} bytes is over the limit of {MAX_HEADER}")
+    total = sum(part.nbytes for part in parts)
+    return [memoryview(PREFIX.pack(MAGIC, len(body), total) + body), *parts]
 
 
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
