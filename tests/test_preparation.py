@@ -85,7 +85,7 @@ def test_the_problems_kept_stay_within_their_bound_and_the_newest_stays_whatever
 def test_no_more_problems_are_kept_than_the_bound_says(
     problems: list[Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "KEPT_PROBLEMS", 7)
+    monkeypatch.setattr(plan, "KEPT_FOR_ONE", 7)
     preparation = Preparation()
     for problem in problems:
         preparation.get(problem)

@@ -45,15 +45,15 @@ def suite(folder: Path, count: int) -> Path:
     path = folder / "trivial.yaml"
     path.write_text(
         "crosscorrect: 1\nsuite: trivial\ncases:\n"
-        "  - {id: tiny, operation: conv2d, x: {fill: integers, shape: [1, 1, 4, 5]},\n"
-        "     w: {fill: integers, shape: [1, 1, 2, 3]},\n"
+        "  - {id: tiny, operation: conv2d, x: {fill: integers, low: 1, shape: [1, 1, 4, 5]},\n"
+        "     w: {fill: integers, low: 1, shape: [1, 1, 2, 3]},\n"
         f"     sweep: {{x.seed: [{seeds}], w.seed: [{', '.join(map(str, range(100)))}]}}}}\n",
         encoding="utf-8",
     )
     return path
 
 
-def main(count: int = 10_000) -> None:
+def main(count: int = 20_000) -> None:
     """Print problems a second and the ratios."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

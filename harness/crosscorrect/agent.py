@@ -8,6 +8,7 @@ end of the input ends it once the problem at hand is done. Lines of JSON go out 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from crosscorrect.plan import Greeting
 
 
+GARBAGE = (20_000, 20, 20)
+"""Python's thresholds of garbage collection: a unit makes some hundred objects, and hardly a cycle among them."""
+
+
 class Agent:
     """Carries out the leases of one run, one after the other; the worker of the last framework stays for the next."""
 
@@ -40,17 +45,18 @@ class Agent:
         self._folder, self._brief, self._out = folder, brief, out
         self._selection = brief.selection()
         self._lane: Lane | None = None
-        self._telling = 0.0
+        self._telling, self._kept = 0.0, 0
         self.stop = threading.Event()
 
     def carry_out(self, lease: Lease) -> None:
         """Put the problems of a lease to its framework; its log is then complete, unless the agent was stopped."""
-        segment = Segment(self._folder, lease.number)
+        segment = Segment(self._folder, lease.number, self._kept)
         try:
             lane = self._ready(lease.framework, segment)
             lane.ledger.done = {bytes.fromhex(key) for key in lease.skip}
             lane.work(ordered(self._selection.of(lease.span)))
         finally:
+            self._kept = segment.kept
             segment.close()
         if not self.stop.is_set():
             self.say("done", number=lease.number)
@@ -90,6 +96,8 @@ class Agent:
 def main() -> None:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this stops it
+    gc.freeze()  # what was imported is not looked at again and again: a twentieth of the time of small problems
+    gc.set_threshold(*GARBAGE)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints must not get between the lines
     lines: SimpleQueue[str] = SimpleQueue()

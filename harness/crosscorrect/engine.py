@@ -49,7 +49,13 @@ class Execution:
     ) -> None:
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stop = threading.Event()
-        shared = (segment, Preparation(plan.seed), self._events.put, self._stop, ledger or Ledger())
+        shared = (
+            segment,
+            Preparation(plan.seed, len(plan.frameworks)),
+            self._events.put,
+            self._stop,
+            ledger or Ledger(),
+        )
         self.lanes = [(make or Lane)(plan, framework, *shared) for framework in plan.frameworks]
         self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self.lanes]
         for thread in self._threads:

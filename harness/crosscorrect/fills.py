@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from crosscorrect import dtypes
 
@@ -44,6 +45,20 @@ MAX_POWERS = 1000
 _CHUNK = 1 << 16  # elements at a time: a large array never exists as 64-bit words
 
 
+class _Key(ISeedSequence):
+    """A Philox key in the place of the seed that it is made from.
+
+    ``Philox(key=key)`` is the same, after it has asked the system for a seed of 128 random bits that it does not use,
+    which takes longer than all numbers of a small tensor.
+    """
+
+    def __init__(self, key: Array) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> Array:  # noqa: ARG002  always two of 64 bits
+        return self._key
+
+
 def stream_key(problem: str, tensor: str, seed: int = 0, salt: int = 0) -> Array:
     """The Philox key of one tensor: the first 128 bits of a sha256, as two little-endian 64-bit words.
 
@@ -59,10 +74,11 @@ def fill(spec: Mapping[str, Any], shape: Sequence[int], key: Array, dtype: str, 
     ``finish`` turns a piece of int64 or float64 values into the dtype, elementwise; it is applied piece by piece, so
     that an array of the largest size allowed needs little more memory than itself.
     """
-    out = np.empty(int(np.prod(shape, dtype=np.int64)), dtype=dtypes.of(dtype))
+    out = np.empty(math.prod(shape), dtype=dtypes.of(dtype))
     if spec["fill"] == "impulse":
         return _impulse(spec["at"], out.reshape(tuple(shape)), finish)
-    source = _source(spec, np.random.Philox(key=key))
+    philox = np.random.Philox(_Key(key))  # type: ignore[arg-type]  # NumPy takes any ISeedSequence, its stub says less
+    source = _source(spec, philox)
     for start in range(0, out.size, _CHUNK):
         stop = min(start + _CHUNK, out.size)
         out[start:stop] = finish(source(start, stop))

@@ -62,8 +62,10 @@ def read(paths: Iterable[Path]) -> Ledger:
         for record in log.read(path):
             try:
                 _take(ledger, record)
-            except KeyError as error:
-                raise DamagedError(f"{path} holds a {record['kind']} record without {error}; run it again") from None
+            except (KeyError, TypeError) as error:
+                raise DamagedError(
+                    f"{path} holds a {record['kind']} record that crosscorrect did not write ({error!r}); run it again"
+                ) from None
         for key in ledger.done & ledger.begun.keys():
             del ledger.begun[key]
     return ledger
@@ -73,7 +75,7 @@ def _take(ledger: Ledger, record: Mapping[str, Any]) -> None:
     if record["kind"] == "unit":
         ledger.done.add(unit_key(record))
     elif record["kind"] == "start":
-        unit = unit_of(record)
-        ledger.begun[unit_key(unit)] = unit
+        for unit in map(unit_of, record["units"]):
+            ledger.begun[unit_key(unit)] = unit
     elif record["kind"] == "env" and record["section"] == "version":
         ledger.versions.setdefault(record["framework"], {})[record["key"]] = record["value"]

@@ -131,7 +131,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def _decode(path: Path, number: int, body: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(body)
+        record = json.loads(body.decode())
         if isinstance(record, dict) and isinstance(record.get("kind"), str):
             return record
     except (ValueError, RecursionError):

@@ -29,6 +29,8 @@ KEPT_BYTES = 2**28
 
 KEPT_PROBLEMS = 1024
 """How many of them are kept; a lane that is further behind makes them again, which takes 0.2 ms for a small one."""
+KEPT_FOR_ONE = 64
+"""How many are kept for one lane, which only looks a little ahead: more would pass through the processor's caches."""
 
 OWN_BYTES, REFERENCE_BYTES = 6 * 2**10, 2 * 2**10
 """What a problem, and each of its references with its standard, take beside the numbers of their arrays.
@@ -117,8 +119,8 @@ class Prepared:
 class Preparation:
     """Prepares each problem once and shares it between the lanes; keeps the most recent ones only."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self._seed = seed
+    def __init__(self, seed: int = 0, lanes: int = 1) -> None:
+        self._seed, self._most = seed, KEPT_PROBLEMS if lanes > 1 else KEPT_FOR_ONE
         self._lock = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._ready: OrderedDict[str, tuple[Prepared, int]] = OrderedDict()
@@ -156,7 +158,7 @@ class Preparation:
         with self._lock:
             self._bytes += size - self._ready.pop(name, (made, 0))[1]
             self._ready[name] = (made, size)
-            while len(self._ready) > 1 and (self._bytes > KEPT_BYTES or len(self._ready) > KEPT_PROBLEMS):
+            while len(self._ready) > 1 and (self._bytes > KEPT_BYTES or len(self._ready) > self._most):
                 _, (_, gone) = self._ready.popitem(last=False)
                 self._bytes -= gone
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 KEEP_ALWAYS = 4 * 1024
 """Arrays up to this many bytes are kept with every check, until ``KEEP_IN_ALL``."""
-KEEP_IN_ALL = 32 * 1024 * 1024
-"""So many bytes are kept of checks that pass and that no case asks to show: a long run must not grow with them."""
+KEEP_IN_ALL = 8 * 2**20
+"""So many bytes a process keeps of checks that pass and that no case asks to show: a long run must not grow with
+them. They are those of 3,500 of the smallest problems."""
 ROW_BYTES = 512
 """What an array takes in log and table beside its numbers."""
 KEEP_ON_FAILURE = 4 * 1024 * 1024
@@ -124,12 +125,16 @@ class _Recent:
 
 
 class Segment:
-    """What one process writes into a run folder: a log of its own. Safe to use from several threads."""
+    """What one process writes into a run folder: a log of its own. Safe to use from several threads.
 
-    def __init__(self, folder: Path, number: int | None = None) -> None:
+    ``kept`` is about how many bytes of arrays it has taken.
+    """
+
+    def __init__(self, folder: Path, number: int | None = None, kept: int = 0) -> None:
+        """Begin the next log of the folder, or that of a number; ``kept`` bytes were kept by this process before."""
         self._log = log.Log(folder, number)
         self._arrays, self._problems = _Recent(), _Recent()
-        self._kept = 0
+        self.kept = kept
         self._lock = threading.Lock()
 
     def write(self, kind: str, record: Mapping[str, Any]) -> None:
@@ -137,8 +142,8 @@ class Segment:
         self._log.append(kind, record)
 
     def begin(self, units: Iterable[Unit]) -> None:
-        """Append that these units begin, with one write. Raises LogError."""
-        self._log.append_all("start", [unit.key for unit in units])
+        """Append that these units begin. Raises LogError."""
+        self._log.append("start", {"units": [unit.key for unit in units]})
 
     def commit(self, *units: Unit) -> None:
         """Append units with one write, each whole or not at all. Raises LogError."""
@@ -163,7 +168,7 @@ class Segment:
         with self._lock:
             if not self._arrays.is_new(name):
                 return name
-            self._kept += array.nbytes + ROW_BYTES
+            self.kept += array.nbytes + ROW_BYTES
         record = tables.array_record(array, name)
         if unit is None:
             self.write("arrays", record)
@@ -173,7 +178,7 @@ class Segment:
 
     def limit(self, *, show: bool) -> int:
         """Up to how many bytes an array is kept now, of a check that is to be shown or of another."""
-        return KEEP_ON_FAILURE if show else KEEP_ALWAYS if self._kept < KEEP_IN_ALL else -1
+        return KEEP_ON_FAILURE if show else KEEP_ALWAYS if self.kept < KEEP_IN_ALL else -1
 
     def close(self) -> None:
         """Send everything to the disk and close. Raises LogError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
 import os
@@ -54,6 +55,7 @@ COLUMNS = {
     "events": [f.name for f in fields(Event)],
     "arrays": ["digest", "dtype", "shape", "data"],
 }
+_COLUMNS = {name: frozenset(columns) for name, columns in COLUMNS.items()}
 _TYPES = {
     **dict.fromkeys(("error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"), "float64"),
     **dict.fromkeys(("loss", "loss_reference", "loss_bound"), "float64"),
@@ -67,6 +69,8 @@ _TYPES = {
 """The type of each column, by its name, where it is not text."""
 _ONCE = {"problems": ("problem",), "env": ("framework", "section", "key"), "arrays": ("digest",)}
 """The tables that several lanes and processes write alike, and the columns that tell their rows apart."""
+_encode_sorted = json.JSONEncoder(sort_keys=True).encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 BATCH = 4096
 """How many rows of a table are in memory at a time."""
 _UNSAID = {f.name: f.default for f in fields(Check) if f.default is not MISSING}
@@ -76,7 +80,8 @@ _UNSAID = {f.name: f.default for f in fields(Check) if f.default is not MISSING}
 def check_record(check: Check) -> Row:
     """A check as a row: a mapping of JSON values, all columns."""
     record = {name: getattr(check, name) for name in COLUMNS["checks"]}
-    return {**record, "arrays": json.dumps(check.arrays, sort_keys=True)}
+    record["arrays"] = _encode_sorted(check.arrays)
+    return record
 
 
 def short_record(check: Check) -> Row:
@@ -96,7 +101,7 @@ def problem_record(problem: Problem) -> Row:
     return {
         "problem": problem.id,
         **{name: getattr(problem, name) for name in COLUMNS["problems"] if name not in ("problem", *nested)},
-        **{name: json.dumps(value, ensure_ascii=False) for name, value in nested.items()},
+        **{name: _encode(value) for name, value in nested.items()},
     }
 
 
@@ -152,7 +157,7 @@ def _rows_of(record: Row) -> Iterator[tuple[str, Row]]:
 
 
 def _is_new(table: str, row: Row, seen: set[bytes]) -> bool:
-    named = "|".join([table, *(row[column] for column in _ONCE[table])])
+    named = "|".join([table, *[row[column] for column in _ONCE[table]]])
     key = hashlib.blake2b(named.encode("utf-8", "replace"), digest_size=12).digest()
     if key in seen:
         return False
@@ -163,7 +168,7 @@ def _is_new(table: str, row: Row, seen: set[bytes]) -> bool:
 def _whole(table: str, row: Row) -> Row:
     """The row with every column of its table and no other."""
     if table == "arrays":
-        return {**row, "data": base64.b64decode(row["data"], validate=True)}
+        return {**row, "data": binascii.a2b_base64(row["data"], strict_mode=True)}
     if table == "checks":
         return {**_UNSAID, "arrays": "{}", **row}
     return row
@@ -235,8 +240,8 @@ def schema(table: str) -> pa.Schema:
 
 def _table(name: str, found: list[Row], pa: Any) -> pa.Table:
     for row in found:
-        absent = next((column for column in COLUMNS[name] if column not in row), None)
-        if absent is not None:
+        if not row.keys() >= _COLUMNS[name]:
+            absent = next(column for column in COLUMNS[name] if column not in row)
             raise DamagedError(f"a row of the table {name} has no {absent}: the run is damaged; run it again")
     try:
         return pa.Table.from_pylist(found, schema=schema(name))
