@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 def resize(image: Array, pads: Sequence[Sequence[int]]) -> Array:
     """Add (begin, end) zeros per spatial axis of ``(N, C, *space)``; a negative count takes elements off."""
+    if not any(any(pair) for pair in pads):
+        return image
     grown = np.pad(image, [(0, 0), (0, 0), *((max(b, 0), max(e, 0)) for b, e in pads)])
     inside = [slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(pads, grown.shape[2:])]
     return grown[(slice(None), slice(None), *inside)]

@@ -8,22 +8,20 @@ end of the input ends it once the problem at hand is done. Lines of JSON go out 
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.engine import TOLD_SECONDS, Lane
+from crosscorrect import garbage
+from crosscorrect.engine import Lane
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.ledger import Ledger
-from crosscorrect.model import Check
 from crosscorrect.selection import ordered
 from crosscorrect.store import Segment
 from crosscorrect.tables import short_record
@@ -31,11 +29,8 @@ from crosscorrect.tables import short_record
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from crosscorrect.model import Check
     from crosscorrect.plan import Greeting
-
-
-GARBAGE = (20_000, 20, 20)
-"""Python's thresholds of garbage collection: a unit makes some hundred objects, and hardly a cycle among them."""
 
 
 class Agent:
@@ -45,7 +40,7 @@ class Agent:
         self._folder, self._brief, self._out = folder, brief, out
         self._selection = brief.selection()
         self._lane: Lane | None = None
-        self._telling, self._kept = 0.0, 0
+        self._kept = 0
         self.stop = threading.Event()
 
     def carry_out(self, lease: Lease) -> None:
@@ -70,9 +65,7 @@ class Agent:
         """Send one line; when nobody reads any more, the agent is to stop."""
         try:
             self._out.write(json.dumps({"what": what, **rest}) + "\n")
-            if what != "check" or time.monotonic() >= self._telling:  # each line that is sent wakes who reads it
-                self._out.flush()
-                self._telling = time.monotonic() + TOLD_SECONDS
+            self._out.flush()
         except BrokenPipeError:
             self.stop.set()
 
@@ -86,9 +79,9 @@ class Agent:
         self._lane.greet()
         return self._lane
 
-    def _hear(self, event: Check | Greeting) -> None:
-        if isinstance(event, Check):
-            self.say("check", row=short_record(event))
+    def _hear(self, event: list[Check] | Greeting) -> None:
+        if isinstance(event, list):
+            self.say("checks", rows=[short_record(check) for check in event])
         else:
             self.say("greeting", framework=event.framework, hello=event.hello, message=event.message)
 
@@ -96,8 +89,7 @@ class Agent:
 def main() -> None:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this stops it
-    gc.freeze()  # what was imported is not looked at again and again: a twentieth of the time of small problems
-    gc.set_threshold(*GARBAGE)
+    garbage.seldom()
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints must not get between the lines
     lines: SimpleQueue[str] = SimpleQueue()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect import log, sealed, tables
 from crosscorrect.crew import Leases
 from crosscorrect.errors import IncompleteError, UsageError
-from crosscorrect.hired import Hired, event_of
+from crosscorrect.hired import Hired, check_of, events_of
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.plan import Greeting
 
@@ -107,10 +107,10 @@ class Cluster:
         for said in map(json.loads, result["said"] if result else ()):
             if result and said["what"] == "failed":
                 said["message"] = f"node {result['node']}: {said['message']}"
-            event = event_of(said)
-            if isinstance(event, Greeting) and event.framework not in self._greeted:
-                self._greeted.add(event.framework)
-                yield event
+            for event in events_of(said):
+                if isinstance(event, Greeting) and event.framework not in self._greeted:
+                    self._greeted.add(event.framework)
+                    yield event
         if result is None or hashlib.sha256(result["log"]).hexdigest() != result["sha256"]:
             self._lost(lease, future)
             return
@@ -118,7 +118,7 @@ class Cluster:
         sealed.replace(path, result["log"])
         for table, row in tables.rows([path]):
             if table == "checks":
-                yield event_of({"what": "check", "row": row})
+                yield check_of(row)
 
     def _lost(self, lease: Lease, future: Any) -> None:
         """A lease whose node was lost, or whose log did not arrive whole, is carried out again."""
@@ -203,7 +203,7 @@ def carry_out(brief: str, text: str) -> dict[str, Any]:
     said, last = [], ""
     for line in agent.carry_out(lease):
         last = line["what"]
-        if last not in ("check", "done"):
+        if last not in ("checks", "done"):
             said.append(json.dumps(line))
     path = agent.folder / log.name(lease.number)
     content = path.read_bytes() if path.exists() else b""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect import ledger, log
 from crosscorrect.adapter import MODES
 from crosscorrect.errors import IncompleteError
-from crosscorrect.hired import Hired, event_of
+from crosscorrect.hired import Hired, events_of
 from crosscorrect.lease import MOST, SECONDS, Lease
 from crosscorrect.plan import Greeting
 
@@ -127,10 +127,15 @@ class Crew:
                 running -= 1
             elif isinstance(event, BaseException):
                 raise event
-            elif not isinstance(event, Greeting) or event.framework not in self._greeted:
-                if isinstance(event, Greeting):
-                    self._greeted.add(event.framework)
-                yield event
+            else:
+                yield from filter(self._is_news, event)
+
+    def _is_news(self, event: Check | Greeting) -> bool:
+        if not isinstance(event, Greeting):
+            return True
+        is_first = event.framework not in self._greeted
+        self._greeted.add(event.framework)
+        return is_first
 
     def drain(self, seconds: float) -> None:
         """Let each agent finish the problem at hand and begin no other, for so many seconds at most."""
@@ -180,7 +185,7 @@ class Crew:
         for said in agent.carry_out(lease):
             if said["what"] == "done":
                 return True
-            self._events.put(event_of(said))
+            self._events.put(events_of(said))
         return False
 
     def _end(self, agent: Hired) -> None:

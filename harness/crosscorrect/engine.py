@@ -70,6 +70,8 @@ class Execution:
                 running -= 1
             elif isinstance(event, BaseException):
                 raise event
+            elif isinstance(event, list):
+                yield from event
             else:
                 yield event
 
@@ -98,7 +100,8 @@ class Lane:
     ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice,
     ``outbox`` are the checks that nobody was told of yet, because the next time to tell, ``telling``, has not come.
 
-    Every row is in the segment before ``emit`` is called with it. A lane belongs to the thread that greets.
+    Every row is in the segment before ``emit`` is called with it, in a list of checks. A lane belongs to the thread
+    that greets.
     """
 
     plan: Plan
@@ -216,9 +219,9 @@ class Lane:
                     yield Turn(problem, mode, device, self._standing(problem, mode, device))
 
     def tell_all(self) -> None:
-        """Emit the checks that are in the segment and were not told yet."""
-        for check in self.outbox:
-            self.emit(check)
+        """Emit the checks that are in the segment and were not told yet, all at once."""
+        if self.outbox:
+            self.emit(self.outbox)
         self.outbox = []
         self.telling = time.monotonic() + TOLD_SECONDS
 

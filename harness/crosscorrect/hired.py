@@ -84,14 +84,18 @@ class Hired:
             self._process.stdin.flush()
 
 
-def event_of(said: Said) -> Check | Greeting:
-    """The event that a line tells. Raises the exception of one that says why the agent failed."""
+def events_of(said: Said) -> list[Check | Greeting]:
+    """The events that a line tells. Raises the exception of one that says why the agent failed."""
     if said["what"] == "failed":
         raise _error(said)
-    if said["what"] == "check":
-        row = said["row"]
-        return Check(**{**row, "arrays": json.loads(row.get("arrays", "{}"))})
-    return Greeting(said["framework"], said["hello"], said["message"])
+    if said["what"] == "checks":
+        return [check_of(row) for row in said["rows"]]
+    return [Greeting(said["framework"], said["hello"], said["message"])]
+
+
+def check_of(row: dict[str, Any]) -> Check:
+    """The check of a short record."""
+    return Check(**{**row, "arrays": json.loads(row.get("arrays", "{}"))})
 
 
 def _error(said: Said) -> CrosscorrectError:

@@ -9,6 +9,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from crosscorrect.geometry import Geometry
     from crosscorrect.problem import Problem
 
     Array = np.ndarray[Any, Any]
@@ -69,6 +71,9 @@ _TYPES = {
 """The type of each column, by its name, where it is not text."""
 _ONCE = {"problems": ("problem",), "env": ("framework", "section", "key"), "arrays": ("digest",)}
 """The tables that several lanes and processes write alike, and the columns that tell their rows apart."""
+_NESTED = ("settings", "arrays", "expect")
+"""The columns of a problem that are mappings, written as JSON; the geometry is one, too."""
+_SAID = [name for name in COLUMNS["problems"] if name not in ("problem", "geometry", *_NESTED)]
 _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 BATCH = 4096
@@ -96,13 +101,18 @@ def row_record(row: TrainingStep | Event) -> Row:
 
 def problem_record(problem: Problem) -> Row:
     """A problem as a row: all that a reader of the run needs to know about it."""
-    geometry = None if problem.geometry is None else problem.geometry.to_json()
-    nested = {"geometry": geometry, "settings": problem.settings, "arrays": problem.arrays, "expect": problem.expect}
     return {
         "problem": problem.id,
-        **{name: getattr(problem, name) for name in COLUMNS["problems"] if name not in ("problem", *nested)},
-        **{name: _encode(value) for name, value in nested.items()},
+        **{name: getattr(problem, name) for name in _SAID},
+        "geometry": _geometry(problem.geometry),
+        **{name: _encode(getattr(problem, name)) for name in _NESTED},
     }
+
+
+@lru_cache(1024)
+def _geometry(geometry: Geometry | None) -> str:
+    """A geometry as JSON; many problems of a sweep have the same."""
+    return _encode(None if geometry is None else geometry.to_json())
 
 
 def array_record(array: Array, digest: str) -> Row:

@@ -111,11 +111,12 @@ def run(
     crosscorrect run chapter -f torch --resume          go on with a run of this command that was cut short
     crosscorrect run -f torch --shard 2/8               the second of eight parts that cost about the same
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
-    from crosscorrect import api
+    from crosscorrect import api, garbage
     from crosscorrect.cli.progress import Progress
     from crosscorrect.expectations import check_folder
     from crosscorrect.gate import rule
 
+    garbage.seldom()
     check_folder(expectations)  # a defect there is told before anything runs
     progress, ears = Progress(expectations, silent=quiet or as_json), Ears(STOPPING)
 
