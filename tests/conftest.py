@@ -20,7 +20,7 @@ from crosscorrect.supply import Supply
 from crosscorrect.worker.loop import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from crosscorrect.model import Check
 
@@ -49,6 +49,12 @@ class InProcess:
 
     def ask(self, call: dict[str, Any], arrays: dict[str, Any], *_: Any) -> Any:
         return self._server.answer({**call, "nonce": 0}, {name: a.copy() for name, a in arrays.items()})
+
+    def ask_all(self, asked: Iterable[Any], meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
+        replies = [self.ask(*one) for one in asked]
+        if meanwhile is not None:
+            meanwhile()
+        yield from replies
 
     def printed(self) -> str:
         return ""

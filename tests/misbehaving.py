@@ -41,9 +41,9 @@ class LeavesAChild(Leaves):
         subprocess.Popen(["/bin/sleep", "4243"])
 
 
-class LeavesAndHangs(LeavesADaemon):
+class LeavesAndHangs(Leaves):
     def leave(self) -> None:
-        super().leave()
+        subprocess.Popen(["/bin/sleep", "4244"], start_new_session=True)
         with open(os.path.join(os.environ["TMPDIR"], "hangs"), "w"):
             pass
         time.sleep(3600)

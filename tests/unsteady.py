@@ -114,3 +114,73 @@ class Ticking(NumpyAdapter):
     def corr2d(self, x: Any, k: Any) -> Any:
         time.sleep(0.1)
         return super().corr2d(x, k)
+
+
+class Crowded(NumpyAdapter):
+    """Right; at the problem whose image begins with 7 ``act`` may change that. ``calls`` counts those before it."""
+
+    calls = 0
+
+    def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
+        output = super().conv2d(x, w, b, geometry)
+        result = self.act(output) if x.flat[0] == 7 else output
+        type(self).calls += 1
+        return result
+
+    def act(self, output: Any) -> Any:
+        return output
+
+
+class Dies(Crowded):
+    def act(self, output: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return output
+
+
+class Leaves(Crowded):
+    def act(self, _: Any) -> Any:
+        os._exit(3)
+
+
+class DiesAmongOthers(Crowded):
+    def act(self, output: Any) -> Any:
+        if self.calls:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return output
+
+
+class WrongAmongOthers(Crowded):
+    def act(self, output: Any) -> Any:
+        return output + (self.calls > 0)
+
+
+class KilledTwice(Crowded):
+    def act(self, output: Any) -> Any:
+        if times() < 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return output
+
+
+class KilledAlways(Crowded):
+    def act(self, output: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return output
+
+
+class GradsDieOnce(Crowded):
+    def grads(self, x: Any, w: Any, b: Any, dy: Any, geometry: Any) -> Any:
+        if x.flat[0] == 7 and times() == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().grads(x, w, b, dy, geometry)
+
+
+class Complains(Crowded):
+    def act(self, _: Any) -> Any:
+        os.write(2, b"it cannot be computed\n")
+        raise RuntimeError("no such kernel")
+
+
+class Chatters(Complains):
+    def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
+        os.write(1, b"computing\n")
+        return super().conv2d(x, w, b, geometry)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PRINTED_TAIL = 16 * 1024
 """How many bytes of what a process printed last are kept."""
+
+READS = 64
+"""How often what it prints is read at once, at most: one that never stops must not hold up who listens."""
 
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """``ru_maxrss`` is in bytes on macOS and in KiB elsewhere."""
@@ -43,13 +47,17 @@ class Child:
         self.peak: int | None = None
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._silent = False
         self._printing, self._reaping = threading.Lock(), threading.Lock()
         self._started, self._ended = threading.Event(), threading.Event()
         self._failure: OSError | None = None
         # before its program replaces it, the child is a copy of this process, whose peak then counts as its own
         self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         read, write = os.pipe()
+        self._pending = select.poll()
+        self._pending.register(read, select.POLLIN)
         options = {"env": dict(environment), "cwd": folder, "pass_fds": pass_fds, "stdout": write, "stderr": write}
+        self._printed = read
         self._thread = threading.Thread(target=self._live, args=(list(command), options, read), daemon=True)
         self._thread.start()
         self._started.wait()
@@ -68,12 +76,21 @@ class Child:
                 return
             finally:
                 self._started.set()
-            while chunk := stream.read(65536):
-                self._keep(chunk)
+            more = select.poll()
+            more.register(stream, select.POLLIN)
+            while not self._silent:
+                more.poll()
+                with self._printing:
+                    self._drain(stream.fileno())
         self._ended.wait()
 
-    def _keep(self, chunk: bytes) -> None:
-        with self._printing:
+    def _drain(self, printed: int) -> None:
+        """Keep what it has printed by now; for who holds ``_printing``."""
+        for _ in range(READS):
+            if self._silent or not self._pending.poll(0):
+                return
+            chunk = os.read(printed, 65536)
+            self._silent = not chunk
             self._chunks.append(chunk[-PRINTED_TAIL:])
             self._size += len(self._chunks[-1])
             while self._size - len(self._chunks[0]) >= PRINTED_TAIL:
@@ -87,11 +104,13 @@ class Child:
         if self.gone:
             self._thread.join(1)
         with self._printing:
+            self._drain(self._printed)
             return b"".join(self._chunks)[-PRINTED_TAIL:].decode("utf-8", "backslashreplace")
 
     def forget(self) -> None:
         """Drop what was printed so far."""
         with self._printing:
+            self._drain(self._printed)
             self._chunks.clear()
             self._size = 0
 

@@ -11,6 +11,7 @@ from crosscorrect.errors import IncompleteError
 from crosscorrect.hearing import Answer, Hearing
 from crosscorrect.model import Outcome, Verdict
 from crosscorrect.process import Worker, WorkerLost
+from crosscorrect.turns import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from crosscorrect.problem import Problem
     from crosscorrect.process import Asked
     from crosscorrect.supply import Supply
-    from crosscorrect.turns import Lost, Turn
+    from crosscorrect.turns import Turn
     from crosscorrect.verdicts import Reply
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -50,10 +51,10 @@ class Inquiry:
 
         ``lost`` says at which of them, and how, the worker was lost when the unit was asked together with others.
         """
-        asked, prefix = self.supply.asked, tuple(self.supply.before)
+        asked, prefix = (lost.asked, lost.prefix) if lost else (self.supply.asked, tuple(self.supply.before))
         answers = []
         for index in range(len(prepared.questions)):
-            before = lost[1] if lost is not None and lost[0] == index else None
+            before = lost.how if lost is not None and lost.question == index else None
             answer = (
                 Answer(index, standing=standing) if standing else self._answer(prepared, index, mode, device, before)
             )
@@ -91,8 +92,9 @@ class Inquiry:
             if not self.supply.stop.is_set():
                 turn = turns[len(heard)]
                 self.tell("lost", lost.message, problem=turn.problem.id, mode=turn.mode, device=turn.device)
+            told = Lost(len(answers), lost, self.supply.asked, tuple(self.supply.before))
             self.supply.lost()
-            return heard, None if lost.outside else (len(answers), lost)
+            return heard, None if lost.outside else told
         return heard, None
 
     def hear_alone(self, heard: Hearing) -> Hearing | None:

@@ -21,15 +21,22 @@ if TYPE_CHECKING:
     from crosscorrect.problem import Problem
     from crosscorrect.process import WorkerLost
 
-Lost = tuple[int, "WorkerLost"]
-"""At which question of a unit a worker was lost, and how."""
-
 MOST = 32
 """How many units are asked in one go, at most: more save little, and are lost together with a worker."""
 SMALL_BYTES = 2048
 """How large all arrays of a unit may be together that is asked with others."""
 FAST, SLOW = 0.01, 0.04
 """Seconds of the framework in one go, below which the next is twice as large, and above which it is half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How a worker was lost at one of the questions of a unit, and what it had been asked before, as of a hearing."""
+
+    question: int
+    how: WorkerLost
+    asked: int
+    prefix: tuple[str, ...]
 
 
 @dataclass(slots=True)
