@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect import __version__, lock, log, store
 from crosscorrect.crew import Crew
-from crosscorrect.engine import Execution
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.execution import Execution
 from crosscorrect.lease import Brief
 from crosscorrect.ledger import read as read_ledger
 from crosscorrect.memory import MEMORY_LIMIT

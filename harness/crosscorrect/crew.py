@@ -6,12 +6,10 @@ whose agent died goes to another, without what has its verdicts in the log that 
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crosscorrect import ledger, log
 from crosscorrect.adapter import MODES
@@ -19,6 +17,7 @@ from crosscorrect.errors import IncompleteError
 from crosscorrect.hired import Hired, events_of
 from crosscorrect.lease import MOST, SECONDS, Lease
 from crosscorrect.plan import Greeting
+from crosscorrect.team import Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,25 +109,14 @@ class Crew:
     def __init__(self, brief: Brief, selection: Selection, folder: Path, done: Ledger, count: int) -> None:
         self._brief, self._folder = brief, folder
         self._leases = Leases(brief, selection, done, log.next_number(folder))
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        self._team = Team()
         self._agents: set[Hired] = set()
         self._greeted: set[str] = set()
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
+        self._team.start([self._serve] * count)
 
     def __iter__(self) -> Iterator[Check | Greeting]:
         """Every greeting (the first of each framework) and check. Raises what went wrong in an agent."""
-        running = len(self._threads)
-        while running:
-            event = self._events.get()
-            if event is None:
-                running -= 1
-            elif isinstance(event, BaseException):
-                raise event
-            else:
-                yield from filter(self._is_news, event)
+        return filter(self._is_news, self._team)
 
     def _is_news(self, event: Check | Greeting) -> bool:
         if not isinstance(event, Greeting):
@@ -138,54 +126,47 @@ class Crew:
         return is_first
 
     def drain(self, seconds: float) -> None:
-        """Let each agent finish the problem at hand and begin no other, for so many seconds at most."""
-        self._stop.set()
+        """Let each agent finish the problems at hand and begin no other, for so many seconds at most."""
+        self._team.stop.set()
         for agent in list(self._agents):
             agent.drain()
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        self._team.wait(seconds)
 
     def close(self) -> None:
         """Give the run up: every agent ends, and its worker with it."""
-        self._stop.set()
+        self._team.stop.set()
         for agent in list(self._agents):
             agent.kill()
-        for thread in self._threads:
-            thread.join()
+        self._team.wait()
 
     def _serve(self) -> None:
         """One agent's thread: leases until there are none."""
         agent: Hired | None = None
         lease, losses = self._leases.take(), 0
         try:
-            while lease is not None and not self._stop.is_set():
+            while lease is not None and not self._team.stop.is_set():
                 if agent is None:
                     agent = Hired(self._folder, self._brief)
                     self._agents.add(agent)
                 if self._is_done(agent, lease):
                     losses = 0
-                elif not self._stop.is_set():
+                elif not self._team.stop.is_set():
                     self._end(agent)
                     agent = None
                     further = self._leases.give_back(lease, self._folder / log.name(lease.number))
                     losses = 0 if further else losses + 1
                     _check_losses(lease, losses)
                 lease = self._leases.take(lease.framework)
-        except BaseException as error:  # noqa: BLE001  the main thread raises it
-            if not self._stop.is_set():
-                self._events.put(error)
         finally:
             if agent is not None:
                 self._end(agent)
-            self._events.put(None)
 
     def _is_done(self, agent: Hired, lease: Lease) -> bool:
         """Hand a lease to an agent and pass its events on; whether it was finished."""
         for said in agent.carry_out(lease):
             if said["what"] == "done":
                 return True
-            self._events.put(events_of(said))
+            self._team.say(events_of(said))
         return False
 
     def _end(self, agent: Hired) -> None:

@@ -1,8 +1,7 @@
-"""The run itself: every problem through every framework's worker, each answer judged at once and written as a row."""
+"""A lane: every problem through one framework's worker, each answer judged at once and written as rows."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from dataclasses import dataclass, field
@@ -36,59 +35,6 @@ if TYPE_CHECKING:
 
 TOLD_SECONDS = 0.05
 """How often checks are told of: to wake who listens costs as much as a small check itself."""
-
-
-class Execution:
-    """A plan at work, one lane (a thread and a worker) per framework; iterating gives its events as they happen.
-
-    Every row is in the segment before it is given. ``make`` makes another kind of lane from the same arguments.
-    """
-
-    def __init__(
-        self, plan: Plan, segment: Segment, ledger: Ledger | None = None, make: Callable[..., Lane] | None = None
-    ) -> None:
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._stop = threading.Event()
-        shared = (
-            segment,
-            Preparation(plan.seed, len(plan.frameworks)),
-            self._events.put,
-            self._stop,
-            ledger or Ledger(),
-        )
-        self.lanes = [(make or Lane)(plan, framework, *shared) for framework in plan.frameworks]
-        self._threads = [threading.Thread(target=lane.run, daemon=True) for lane in self.lanes]
-        for thread in self._threads:
-            thread.start()
-
-    def __iter__(self) -> Iterator[Any]:
-        """Every greeting and check (what else lanes emit, too). Raises what went wrong in a lane."""
-        running = len(self._threads)
-        while running:
-            event = self._events.get()
-            if event is None:
-                running -= 1
-            elif isinstance(event, BaseException):
-                raise event
-            elif isinstance(event, list):
-                yield from event
-            else:
-                yield event
-
-    def drain(self, seconds: float) -> None:
-        """Let each lane finish the unit at hand and begin no other, for so many seconds at most."""
-        self._stop.set()
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def close(self) -> None:
-        """Give the run up: whatever is still being asked is not written down; every worker ends."""
-        self._stop.set()
-        for lane in self.lanes:
-            lane.abandon()
-        for thread in self._threads:
-            thread.join()
 
 
 @dataclass(slots=True)
@@ -133,16 +79,12 @@ class Lane:
         self.inquiry = Inquiry(self.plan, self.supply, self._tell, self._meanwhile)
 
     def run(self) -> None:
-        """The thread's body: every problem, then the end mark; a defect of the harness itself is handed over."""
+        """The thread's body: every problem."""
         try:
             self.greet()
             self.work(ordered(self.plan.problems))
-        except BaseException as error:  # noqa: BLE001  the main thread raises it
-            if not self.stop.is_set():
-                self.emit(error)
         finally:
             self.supply.close_all()
-            self.emit(None)
 
     def abandon(self) -> None:
         """Called from outside when the run is given up: the worker's death ends whatever this lane waits for."""

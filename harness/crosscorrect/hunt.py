@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, overload
 from crosscorrect import api, store, yamlfile
 from crosscorrect.casefile import case_file
 from crosscorrect.drafts import SUITE, Draft, draw, spelt
-from crosscorrect.engine import Execution
 from crosscorrect.errors import UsageError
+from crosscorrect.execution import Execution
 from crosscorrect.model import Check, Exit, Outcome, Reason
 from crosscorrect.plan import Greeting, Plan, describe
 from crosscorrect.problem import DTYPES, SPELLINGS

@@ -74,18 +74,14 @@ class Hunter(Lane):
     upcoming: Problem | None = None
 
     def run(self) -> None:
-        """The thread's body: every problem until the time is over, then the end mark."""
+        """The thread's body: every problem until the time is over."""
         try:
             self.greet()
             if not self.supply.missing and len(self.absent) < len(self.plan.devices):
                 self._hunt()
-        except BaseException as error:  # noqa: BLE001  the main thread raises it
-            if not self.stop.is_set():
-                self.emit(error)
         finally:
             self.tell_all()
             self.supply.close_all()
-            self.emit(None)
 
     def _meanwhile(self) -> None:
         if self.upcoming is not None:
