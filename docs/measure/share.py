@@ -36,16 +36,17 @@ def watched(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return timed
 
 
-def asked(self: Worker, call: Any, arrays: Any, limit: float, meanwhile: Any = None) -> Any:
-    """``Worker.ask``, with the time that the worker was busy."""
+def asked(self: Worker, calls: Any, meanwhile: Any = None) -> Any:
+    """``Worker.ask_all``, with the time that the worker was busy: call after call, from when they were sent."""
     begin = time.perf_counter()
-    reply, results = ASK(self, call, arrays, limit, meanwhile)
-    busy = reply.get("seconds", 0.0) + reply.get("transfer_seconds", 0.0)
-    spent["frameworks"].append((begin, begin + busy))
-    return reply, results
+    for reply, results in ASK(self, calls, meanwhile):
+        end = begin + reply.get("seconds", 0.0) + reply.get("transfer_seconds", 0.0)
+        spent["frameworks"].append((begin, end))
+        begin = end
+        yield reply, results
 
 
-ASK = Worker.ask
+ASK = Worker.ask_all
 
 
 def union(intervals: list[Interval], begin: float, end: float) -> float:
@@ -67,7 +68,7 @@ def main(name: str, python: str, *suites: str) -> None:
         if event is not None and (moments or isinstance(event, Greeting)):
             moments.append(time.perf_counter())
 
-    Worker.ask = asked  # type: ignore[method-assign]
+    Worker.ask_all = asked  # type: ignore[method-assign]
     plan._prepare = watched(plan._prepare, "oracle")  # noqa: SLF001  watched, not changed
     for function in ("of", "diagnosed"):
         setattr(verdicts, function, watched(getattr(verdicts, function), "oracle"))
