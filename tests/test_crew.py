@@ -150,6 +150,15 @@ def test_every_problem_is_in_one_lease_of_each_framework(many: Path) -> None:
         assert sorted(places) == list(range(240))
 
 
+def test_agents_take_the_seed_of_the_run(many: Path, tmp_path: Path) -> None:
+    options = {"only": ["many/a@x.seed=1?"], "seed": 5}
+    alone = api.run([many], ["numpy"], results=tmp_path / "one", **options)
+    together = api.run([many], ["numpy"], results=tmp_path / "two", jobs=2, **options)
+    assert table(together) == table(alone)
+    other = api.run([many], ["numpy"], results=tmp_path / "three", only=options["only"])
+    assert not set(other.checks["input_digest"]) & set(alone.checks["input_digest"])
+
+
 def test_two_agents_are_stopped_by_a_signal_and_the_run_is_resumed(many: Path, tmp_path: Path) -> None:
     whole = table(api.run([many], ["numpy"], results=tmp_path / "one"))
     arguments = ["run", str(many), "-f", "numpy", "-j", "2", "--no-report", "--results", str(tmp_path / "two")]

@@ -36,6 +36,18 @@ def begun(small_suite: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             run.kill()
 
 
+def test_a_second_signal_ends_what_cannot_print_because_nobody_reads() -> None:
+    def prints(ears: Ears) -> None:
+        with ears.closed():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("not reached")
+
+    with Ears("stopping") as ears, pytest.raises(Stopped) as stopped:
+        prints(ears)
+    assert stopped.value.code == 130
+
+
 @pytest.fixture
 def slow_suite(tmp_path: Path) -> Path:
     """Eight problems that ``Slow`` takes 0.7 s for, each."""

@@ -35,7 +35,7 @@ cases:
   - {{id: after, operation: conv2d, x: {{fill: normal, shape: [1, 1, 3, 3]}}, w: [[1, 2]],
      sweep: {{x.seed: {SEEDS}}}}}
 """
-LARGE = "  - {id: large, operation: conv2d, x: {fill: normal, shape: [1, 1, 40, 40]}, w: [[1, 2]]}\n"
+LARGE = "  - {id: large, operation: conv2d, x: {fill: normal, shape: [1, 1, 60, 60]}, w: [[1, 2]]}\n"
 
 
 @pytest.fixture
@@ -114,6 +114,35 @@ def test_a_loss_in_the_gradients_is_held_against_the_gradients_alone(run: Callab
     assert {told[d][:2] for d in ("grad_input", "grad_weight")} == {("fail", "order-dependent")}
 
 
+def test_an_answer_that_came_before_the_loss_is_not_asked_until_it_passes(run: Callable[..., store.Run]) -> None:
+    told = bad(run("WrongThenDies"))
+    assert told["forward"][:2] == ("fail", "order-dependent")
+    assert {told[d][:2] for d in ("grad_input", "grad_weight")} == {("fail", "order-dependent")}
+
+
+def test_each_of_several_that_are_unsteady_is_asked_again_in_the_worker_that_gave_both_answers(
+    many: Path, tmp_path: Path
+) -> None:
+    unsteady = "".join(
+        f"  - {{id: bad{i}, operation: conv2d, x: [[7, 1, 5, {i}], [3, 9, 4, 6]], w: [[1, 2]]}}\n" for i in range(1, 5)
+    )
+    before, after = MANY.index("  - {id: bad"), MANY.index("  - {id: after")
+    many.write_text(MANY[:before] + unsteady + MANY[after:], encoding="utf-8")
+    finished = api.run(
+        [many], ["WrongFirst"], adapters={"WrongFirst": "unsteady:WrongFirst"}, results=tmp_path / "results"
+    )
+    rows = finished.checks[finished.checks["outcome"] != "pass"]
+    assert list(rows["case"]) == ["bad1", "bad2", "bad3", "bad4"]
+    assert set(rows["reason"]) == {"determinism"}
+    assert list(finished.events["what"]).count("recycled") == 1
+
+
+def test_the_time_of_a_check_is_its_own(run: Callable[..., store.Run]) -> None:
+    checks = run("Crowded").checks
+    assert (checks["total_seconds"] >= checks["seconds"]).all()
+    assert checks["total_seconds"].sum() < 10
+
+
 def test_a_worker_that_is_killed_from_outside_among_others_blames_nobody(run: Callable[..., store.Run]) -> None:
     finished = run("KilledTwice")
     assert {told[0] for told in bad(finished).values()} == {"pass"}
@@ -175,6 +204,13 @@ def test_what_is_large_or_wants_a_worker_goes_by_itself(problems: list[Problem],
     ]
 
 
+def test_what_has_a_large_output_is_not_small(problems: list[Problem]) -> None:
+    wide = replace(problems[0], geometry=replace(problems[0].geometry, padding=((40, 40), (40, 40))))  # type: ignore[type-var]
+    preparation = Preparation()
+    assert Turn(problems[0], "eager", "cpu", prepared=preparation.get(problems[0])).small
+    assert not Turn(wide, "eager", "cpu", prepared=Preparation().get(wide)).small
+
+
 def test_looking_ahead_makes_ready_no_more_than_one_large_problem(large: Problem) -> None:
     source = iter([Turn(replace(large, id=f"many/large{place}"), "eager", "cpu") for place in range(9)])
     turns = Turns(source, Preparation())
@@ -190,10 +226,18 @@ def test_what_was_put_back_comes_first_and_by_itself_and_nothing_is_lost(problem
     for count in (1, 2):
         turns.learn(count, 0.0, silent=True)
     taken = turns.take()
+    turns.put_back([])
     turns.put_back(taken[1:])
     rest = list(iter(turns.take, []))
     assert [turn.problem.id for some in [taken[:1], *rest] for turn in some] == [p.id for p in problems]
     assert len(rest[0]) == 1
+
+
+def test_putting_nothing_back_changes_nothing(problems: list[Problem]) -> None:
+    turns = Turns((Turn(problem, "eager", "cpu") for problem in problems), Preparation())
+    turns.learn(1, 0.0, silent=True)
+    turns.put_back([])
+    assert len(turns.take()) == 2
 
 
 def test_problems_before_one_that_makes_no_sense_are_all_asked(problems: list[Problem]) -> None:

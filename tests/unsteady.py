@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from crosscorrect_adapters.numpy import NumpyAdapter
 
@@ -184,3 +184,19 @@ class Chatters(Complains):
     def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
         os.write(1, b"computing\n")
         return super().conv2d(x, w, b, geometry)
+
+
+class WrongThenDies(GradsDieOnce, WrongAmongOthers):
+    """Its forward answer is wrong among others, and then its gradients kill the worker, once."""
+
+
+class WrongFirst(Crowded):
+    """Wrong at the first look at each such image, among others."""
+
+    seen: ClassVar[set[bytes]] = set()
+
+    def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
+        output = super().conv2d(x, w, b, geometry)
+        wrong = x.flat[0] == 7 and self.calls > 1 and x.tobytes() not in self.seen
+        self.seen.add(x.tobytes())
+        return output + wrong

@@ -22,6 +22,7 @@ from crosscorrect.engine import Lane
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.ledger import Ledger
+from crosscorrect.plan import Preparation
 from crosscorrect.selection import ordered
 from crosscorrect.store import Segment
 from crosscorrect.tables import short_record
@@ -75,7 +76,8 @@ class Agent:
             return self._lane
         self.close()
         plan = self._brief.plan(framework, self._selection)
-        self._lane = Lane(plan, plan.frameworks[0], segment, emit=self._hear, stop=self.stop, ledger=Ledger())
+        preparation = Preparation(plan.seed)
+        self._lane = Lane(plan, plan.frameworks[0], segment, preparation, self._hear, self.stop, Ledger())
         self._lane.greet()
         return self._lane
 

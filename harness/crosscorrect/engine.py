@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+CHANGED = "one unit got two answers"
+"""Why a worker is recycled whose unit said something else when it was asked again."""
 TOLD_SECONDS = 0.05
 """How often checks are told of: to wake who listens costs as much as a small check itself."""
 
@@ -138,7 +140,10 @@ class Lane:
         heard = self._ask(Turn(problem, mode, device, self._standing(problem, mode, device)))
         if heard is None:
             return []
-        return self._conclude(heard, self._judge(heard))
+        checks, changed = self._conclude(heard, self._judge(heard))
+        if changed:
+            self._recycle(CHANGED, heard)
+        return checks
 
     def work(self, problems: Iterable[Problem]) -> None:
         """Solve problems in this order, as far as they have no verdict yet, until the run is stopped.
@@ -147,7 +152,7 @@ class Lane:
         """
         self.turns = Turns(self._units(problems), self.preparation)
         while not self.stop.is_set() and (taken := self.turns.take()):
-            heard = self._ask_all(self.turns, taken)
+            heard = self._hear(self.turns, taken)
             self._conclude_waiting()
             self.waiting = heard
         self._conclude_waiting()
@@ -167,13 +172,15 @@ class Lane:
         self.outbox = []
         self.telling = time.monotonic() + TOLD_SECONDS
 
-    def _ask_all(self, turns: Turns, taken: list[Turn]) -> list[Hearing]:
+    def _hear(self, turns: Turns, taken: list[Turn]) -> list[Hearing]:
         """Ask the units of some turns, in one go if they are several; what has no answer comes next."""
         if turns.wants_worker:
             self.supply.warm_up()
         worker = self.supply.ready() if len(taken) > 1 else None
         if worker is None:
             turns.put_back(taken[1:])
+            if taken[0].prepared is None:
+                self._conclude_waiting()  # what is wrong with this one ends the lane
             heard = self._ask(taken[0])
             found = [] if heard is None else [heard]
         else:
@@ -200,7 +207,7 @@ class Lane:
 
     def _learn(self, turns: Turns, found: list[Hearing]) -> None:
         """Let the turns know what it took to answer so many."""
-        if self.supply.worker is not None:
+        if self.supply.worker is not None and any(answer.replies for heard in found for answer in heard.answers):
             replies = [reply for heard in found for answer in heard.answers for reply, _ in answer.replies]
             seconds = sum(reply.get("seconds", 0.0) + reply.get("transfer_seconds", 0.0) for reply in replies)
             turns.learn(len(found), seconds, silent=not self.supply.worker.printed())
@@ -229,8 +236,9 @@ class Lane:
         """Judge what is still to be judged, ask again what is to be asked again, and write down the units."""
         self._judge_waiting()
         doubted, self.doubted = self.doubted, []
-        for heard, ruling in doubted:
-            self._conclude(heard, ruling)
+        changed = [heard for heard, ruling in doubted if self._conclude(heard, ruling)[1]]
+        if changed:  # only now: each of them may have had to be asked there again
+            self._recycle(CHANGED, changed[0])
 
     def _judge(self, heard: Hearing) -> Ruling:
         """The verdict on every direction of a unit."""
@@ -261,17 +269,21 @@ class Lane:
             ruling[direction] = Judged(answer, verdict, output, trained)
         return ruling
 
-    def _conclude(self, heard: Hearing, ruling: Ruling) -> list[Check]:
-        """Ask a failing unit once more, alone, before the framework is blamed; write it down; its rows."""
+    def _conclude(self, heard: Hearing, ruling: Ruling) -> tuple[list[Check], bool]:
+        """Ask a failing unit once more, alone, before the framework is blamed; write it down.
+
+        Returns its rows, and whether its worker gave two answers. One that should be asked again and cannot be, because
+        the run is stopped, is not written down: a resumed run asks it.
+        """
         event = None
         if self._doubts(heard, ruling):
+            if self.stop.is_set():
+                return [], False
             ruling, event = self._confirm(heard, ruling)
         unit = self._unit(heard, ruling)
         unit.events += [event] if event is not None else []
         self._write([unit])
-        if hearing.changed(ruling):
-            self._recycle("one unit got two answers", heard)
-        return unit.checks
+        return unit.checks, bool(hearing.changed(ruling))
 
     def _unit(self, heard: Hearing, ruling: Ruling) -> Unit:
         """The rows of a unit."""
@@ -302,11 +314,12 @@ class Lane:
 
     def _doubts(self, heard: Hearing, ruling: Ruling) -> bool:
         """Whether a unit failed in a worker that had been asked others, in a way that was not confirmed before."""
-        if not self.plan.confirm or not heard.asked or self.stop.is_set() or not hearing.is_suspicious(ruling):
+        if not self.plan.confirm or not heard.asked or not hearing.is_suspicious(ruling):
             return False
         keys = self._failures(heard, ruling)
         is_new = not keys <= self.confirmed
-        self.confirmed |= keys
+        if not self.stop.is_set():
+            self.confirmed |= keys
         return is_new
 
     @staticmethod
@@ -324,7 +337,7 @@ class Lane:
         alone, again = self._judge(heard_alone), None
         if not hearing.differs(ruling, alone):
             return ruling, None
-        if self.supply.worker is not None and self.supply.asked > 1:
+        if heard.worker is not None and self.supply.worker is heard.worker:
             heard_again = self.inquiry.hear(heard.prepared, heard.mode, heard.device)
             again = None if heard_again is None else self._judge(heard_again)
         settled = hearing.settled(ruling, alone, again, heard.asked)

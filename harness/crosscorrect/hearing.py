@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crosscorrect.model import Direction
     from crosscorrect.plan import Prepared
-    from crosscorrect.process import WorkerLost
+    from crosscorrect.process import Worker, WorkerLost
     from crosscorrect.trajectory import Trajectory
     from crosscorrect.verdicts import Reply
 
@@ -45,7 +45,8 @@ class Answer:
 class Hearing:
     """The answers of a unit in order. ``asked`` says how many units the same worker was asked before, ``prefix`` which.
 
-    ``prefix`` has the last ones only, and is empty where the worker was fresh.
+    ``prefix`` has the last ones only, and is empty where the worker was fresh. ``worker`` is the one that answered
+    last, None where it was asked alone.
     """
 
     prepared: Prepared
@@ -54,6 +55,7 @@ class Hearing:
     answers: list[Answer]
     asked: int = 0
     prefix: tuple[str, ...] = ()
+    worker: Worker | None = None
 
     def told(self) -> str:
         """What was asked before in the same worker, as JSON."""

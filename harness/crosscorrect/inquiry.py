@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """The environment variables by which a worker is told how many threads it may use."""
+PATIENCE = 1.0
+"""Seconds that units which were asked in one go have to be answered after a stop."""
 OUTSIDE_LOSSES = 12
 """A worker that is killed from outside is no fault of its problem, until this happens so often on one problem."""
 
@@ -49,52 +51,61 @@ class Inquiry:
     ) -> Hearing | None:
         """The answers to a unit's questions, or to each its ``standing`` verdict; None where the run is given up.
 
-        ``lost`` says at which of them, and how, the worker was lost when the unit was asked together with others.
+        ``lost`` has the first of them, and how the worker was lost then, where the unit was asked with others before.
         """
+        answers = list(lost.answers) if lost else []
         asked, prefix = (lost.asked, lost.prefix) if lost else (self.supply.asked, tuple(self.supply.before))
-        answers = []
-        for index in range(len(prepared.questions)):
-            before = lost.how if lost is not None and lost.question == index else None
+        before = lost.how if lost else None
+        for index in range(len(answers), len(prepared.questions)):
             answer = (
                 Answer(index, standing=standing) if standing else self._answer(prepared, index, mode, device, before)
             )
             if answer is None:
                 return None
             answers.append(answer)
+            before = None
         self.supply.note(f"{prepared.problem.id} {mode} {device}")
-        return Hearing(prepared, mode, device, answers, asked, prefix)
+        return Hearing(prepared, mode, device, answers, asked, prefix, self.supply.worker)
 
     def hear_together(self, turns: Sequence[Turn]) -> tuple[list[Hearing], Lost | None]:
         """The answers to small units that are asked in one go, up to where the worker is lost, or no longer trusted.
 
-        Where the first that is left out may have to do with the loss, it is told too, to be passed to ``hear``.
+        Where it is lost, the first that is left out was at hand: what is known of it is passed to ``hear``. After a
+        stop no more answers are waited for than come within ``PATIENCE``; the worker must then not be asked again.
         """
         worker, heard = self.supply.worker, list[Hearing]()
-        answers: list[Answer] = []
         assert worker is not None  # noqa: S101  whoever calls this has made it ready
-        asked = [self._asked(c, self._header(t.problem, t.mode, t.device)) for t in turns for c in _calls(t)]
+        start, answers = time.perf_counter(), list[Answer]()
+        asked = [self._asked(c, self._header(t.problem, t.mode, t.device)) for t in turns for c in t.calls]
         replies = worker.ask_all(asked, self.meanwhile)
         try:
             for turn in turns:
-                begin, place, prefix = time.perf_counter(), self.supply.asked, tuple(self.supply.before)
+                place, prefix = self.supply.asked, tuple(self.supply.before)
                 answers = []
-                for index, _ in enumerate(_calls(turn)):
+                for index, _ in enumerate(turn.calls):
+                    begin = time.perf_counter()
                     reply = next(replies)
-                    printed = worker.printed() if "traceback" in reply[0] else ""
-                    said = f"printed since the first of {len(turns)} units asked in one go:\n{printed}"
-                    answers.append(Answer(index, time.perf_counter() - begin, [reply], printed=said if printed else ""))
-                heard.append(Hearing(cast("Prepared", turn.prepared), turn.mode, turn.device, answers, place, prefix))
+                    printed = _among(turns, worker.printed()) if "traceback" in reply[0] else ""
+                    own = reply[0].get("seconds", 0.0) + reply[0].get("transfer_seconds", 0.0)
+                    # an answer that was there already, while others were judged, took at least the framework's time
+                    answers.append(Answer(index, max(own, time.perf_counter() - begin), [reply], printed=printed))
+                prepared = cast("Prepared", turn.prepared)
+                heard.append(Hearing(prepared, turn.mode, turn.device, answers, place, prefix, worker))
+                answers = []
                 self.supply.note(f"{turn.problem.id} {turn.mode} {turn.device}")
                 self.supply.answered()
-                if worker.suspicion():
+                late = time.perf_counter() - start > PATIENCE
+                if worker.suspicion() or (late and self.supply.stop.is_set()):
                     break
         except WorkerLost as lost:
             if not self.supply.stop.is_set():
                 turn = turns[len(heard)]
                 self.tell("lost", lost.message, problem=turn.problem.id, mode=turn.mode, device=turn.device)
-            told = Lost(len(answers), lost, self.supply.asked, tuple(self.supply.before))
+            lost.stderr = _among(turns, lost.stderr)
+            how = None if lost.outside and self.plan.confirm else lost
+            told = Lost(tuple(answers), how, self.supply.asked, tuple(self.supply.before))
             self.supply.lost()
-            return heard, None if lost.outside else told
+            return heard, told
         return heard, None
 
     def hear_alone(self, heard: Hearing) -> Hearing | None:
@@ -117,7 +128,7 @@ class Inquiry:
     ) -> Answer | None:
         """One question's answer; after the loss of its worker, maybe ``before``, it is asked once more, alone."""
         question, header = prepared.questions[index], self._header(prepared.problem, mode, device)
-        if self.supply.ready() is None:
+        if before is None and self.supply.ready() is None:
             return Answer(index, standing=Verdict(Outcome.MISSING, message=self.supply.missing))
         begin = time.perf_counter()
         losses: list[WorkerLost] = [] if before is None else [before]
@@ -167,7 +178,7 @@ class Inquiry:
         if ready is None:
             raise WorkerLost("crash", self.supply.missing, "")
         try:
-            replies = self._ask_all(ready, question, header, self.meanwhile)
+            replies = self._ask_calls(ready, question, header, self.meanwhile)
         except WorkerLost:
             self.supply.lost()
             raise
@@ -178,11 +189,11 @@ class Inquiry:
         """Ask a worker that is started for it. Raises WorkerLost."""
         try:
             with self.supply.start() as worker:
-                return self._ask_all(worker, question, header, None)
+                return self._ask_calls(worker, question, header, None)
         except IncompleteError as error:
             raise WorkerLost("crash", str(error), "") from None
 
-    def _ask_all(
+    def _ask_calls(
         self, worker: Worker, question: Question, header: dict[str, Any], meanwhile: Callable[[], object] | None
     ) -> list[Reply]:
         """The replies to the calls of a question, up to the first that is no answer. Raises WorkerLost."""
@@ -207,6 +218,6 @@ class Inquiry:
         return asked, call.arrays, asked.pop("limit")
 
 
-def _calls(turn: Turn) -> list[Call]:
-    """The calls of a small unit, one for each of its questions."""
-    return [question.calls[0] for question in cast("Prepared", turn.prepared).questions]
+def _among(turns: Sequence[Turn], printed: str) -> str:
+    """What was printed since units were asked in one go; whose it is, is not known."""
+    return f"printed since the first of {len(turns)} units asked in one go:\n{printed}" if printed else ""

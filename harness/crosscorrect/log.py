@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 SYNC_SECONDS = 0.1
 """How often what was written is sent to the disk, at most; also when the log is closed."""
 PATTERN = "log-*.jsonl"
@@ -84,7 +84,7 @@ class Log:
         self._closing.set()
         self._flusher.join()
         try:
-            os.fdatasync(self._fd)
+            _to_disk(self._fd)
         except OSError as error:
             raise _unwritable(self.path, error) from None
         finally:
@@ -95,9 +95,13 @@ class Log:
             if self._dirty and not self._broken:
                 self._dirty = False
                 try:
-                    os.fdatasync(self._fd)
+                    _to_disk(self._fd)
                 except OSError:  # the kernel may have dropped what it could not write: nothing more is trusted to it
                     self._broken = True
+
+
+def _to_disk(fd: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(fd)  # macOS has the second only
 
 
 def logs(folder: Path) -> list[Path]:

@@ -16,6 +16,8 @@ from crosscorrect.errors import CrosscorrectError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from crosscorrect.ask import Call
+    from crosscorrect.hearing import Answer
     from crosscorrect.model import Verdict
     from crosscorrect.plan import Preparation, Prepared
     from crosscorrect.problem import Problem
@@ -23,18 +25,21 @@ if TYPE_CHECKING:
 
 MOST = 32
 """How many units are asked in one go, at most: more save little, and are lost together with a worker."""
-SMALL_BYTES = 2048
-"""How large all arrays of a unit may be together that is asked with others."""
+SMALL_BYTES = 2**16
+"""How much memory a unit may take, made ready, that is asked with others: so much of each is held at once."""
 FAST, SLOW = 0.01, 0.04
 """Seconds of the framework in one go, below which the next is twice as large, and above which it is half."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """How a worker was lost at one of the questions of a unit, and what it had been asked before, as of a hearing."""
+    """A unit whose worker was lost among others: its answers until then, and what was asked before, as of a hearing.
 
-    question: int
-    how: WorkerLost
+    ``how`` is None where the loss has nothing to do with the unit.
+    """
+
+    answers: tuple[Answer, ...]
+    how: WorkerLost | None
     asked: int
     prefix: tuple[str, ...]
 
@@ -58,12 +63,16 @@ class Turn:
         """Whether it may be asked in one go with others."""
         if self.prepared is None or self.standing is not None or self.lost is not None or self.problem.isolate:
             return False
-        calls = [call for question in self.prepared.questions for call in question.calls]
         return (
-            len(calls) == len(self.prepared.questions)  # what depends on the answer before it is asked by itself
-            and not any(call.fresh for call in calls)
-            and sum(array.nbytes for call in calls for array in call.arrays.values()) <= SMALL_BYTES
+            # what depends on the answer before it is asked by itself
+            all(len(question.calls) == 1 and not question.calls[0].fresh for question in self.prepared.questions)
+            and self.prepared.nbytes <= SMALL_BYTES
         )
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of a small unit, one for each of its questions."""
+        return [] if self.prepared is None else [question.calls[0] for question in self.prepared.questions]
 
 
 class Turns:
@@ -103,8 +112,8 @@ class Turns:
 
     def put_back(self, turns: Sequence[Turn], lost: Lost | None = None) -> None:
         """Let these come next, in this order and the first by itself; ``lost`` goes with it."""
-        self._size = 1
         if turns:
+            self._size = 1
             turns[0].lost = lost
             self._waiting.extendleft(reversed(turns))
 

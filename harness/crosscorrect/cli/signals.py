@@ -56,13 +56,13 @@ class Ears:
             self._stop(self._waiting.pop())
 
     def _hear(self, number: int, _: object) -> None:
-        if self._closed:
+        if self._closed and not self._waiting:
             self._waiting.append(number)
-        else:
+        else:  # the second ends even what cannot print, because nobody reads it
             self._stop(number)
 
     def _stop(self, number: int) -> None:
-        if not self._told:
+        if not (self._told or self._closed):
             self._told = True
             click.echo(f"\n{self._said}", err=True)
         raise Stopped(number)
