@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+pytest.importorskip("scipy", reason="SciPy is not installed here: pip install 'crosscorrect[bench]'")
+
 from crosscorrect.speed.ratios import LEVEL, Ratio, geometric_mean, jointly, logs, ratio, restarts_for
 
 Array = np.ndarray[Any, Any]

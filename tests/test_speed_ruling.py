@@ -6,6 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("scipy", reason="SciPy is not installed here: pip install 'crosscorrect[bench]'")
+
 from scipy import stats
 
 from crosscorrect.speed.ratios import Ratio

@@ -45,7 +45,7 @@ class Samples:
     @property
     def times(self) -> Array:
         """Seconds a call."""
-        return self.wall / self.calls
+        return np.asarray(self.wall / self.calls)
 
     @property
     def waiting(self) -> Array:
@@ -70,7 +70,7 @@ def kept(arms: Mapping[str, Samples], threads: int = 1) -> Array:
     rounds = [~np.isnan(samples.wall) for samples in arms.values()]
     if threads == 1:
         rounds += [samples.waiting <= WAITING for samples in arms.values()]
-    return np.logical_and.reduce(rounds)
+    return np.asarray(np.logical_and.reduce(rounds))
 
 
 def complaints(arms: Mapping[str, Samples], sentinel: Mapping[str, Samples], threads: int = 1) -> list[Complaint]:
