@@ -13,7 +13,7 @@ from crosscorrect.adapter import LOOPS
 from crosscorrect.model import Direction
 from crosscorrect.problem import OPERATIONS, Problem
 from crosscorrect.suite import load_suite, shipped_suites
-from crosscorrect.worker.loop import VERBS
+from crosscorrect.worker.verbs import VERBS
 
 if TYPE_CHECKING:
     from pathlib import Path

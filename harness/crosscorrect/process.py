@@ -235,7 +235,7 @@ class Worker:
         with self._loss(0):
             for call, arrays, limit in asked:
                 self._nonce += 1
-                parts = frame({**call, "type": "call", "nonce": self._nonce}, arrays)
+                parts = frame({"type": "call", **call, "nonce": self._nonce}, arrays)
                 waiting.append(_Sent(self._nonce, limit, parts, sum(part.nbytes for part in parts)))
         self._child.forget()
         while waiting:

@@ -15,7 +15,7 @@ import numpy as np
 from crosscorrect import diagnosis, mutants, verdicts
 from crosscorrect.model import Outcome
 from crosscorrect.plan import Preparation
-from crosscorrect.worker.loop import VERBS
+from crosscorrect.worker.verbs import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -241,7 +241,7 @@ def _ask(adapter: Any, call: Call) -> verdicts.Reply:
     reply: dict[str, Any] = {"inputs": {name: digest(array) for name, array in call.arrays.items()}}
     try:
         tensors = {name: adapter.put(array) for name, array in call.arrays.items()}
-        named = VERBS[call.verb](adapter, tensors, call.settings)
+        named = VERBS[call.verb](adapter, tensors, call.settings).named()
         results: dict[str, Array] = {name: adapter.get(tensor) for name, tensor in named.items()}
     except Unsupported as refusal:
         return {**reply, "outcome": "unsupported", "message": str(refusal)}, {}

@@ -13,82 +13,22 @@ import signal
 import sys
 import time
 import traceback
-from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
-from crosscorrect import dtypes
-from crosscorrect.adapter import Grads, Unsupported
-from crosscorrect.geometry import Geometry
+from crosscorrect.adapter import Unsupported
+from crosscorrect.worker.timer import Timer
+from crosscorrect.worker.verbs import VERBS, leaves, to_numpy
 from crosscorrect.worker.vitals import Vitals
-from crosscorrect.worker.wire import DTYPES, PROTOCOL, Channel, digest
+from crosscorrect.worker.wire import PROTOCOL, Channel, digest
 
 MESSAGE_LIMIT = 4000
 TRACEBACK_LIMIT = 8000
 DIRTY = 8
 """How many pieces of memory are dirtied: an allocator need not hand out the last one first."""
 
-Tensors = Mapping[str, Any]
 Named = Dict[str, Any]
-
-
-def _corr2d(adapter: Any, t: Tensors, _settings: Named) -> Named:
-    return {"output": adapter.corr2d(t["x"], t["w"])}
-
-
-def _layer(adapter: Any, t: Tensors, _settings: Named) -> Named:
-    return {"output": adapter.layer(t["x"], t["w"], t["b"])}
-
-
-def _matmul(adapter: Any, t: Tensors, _settings: Named) -> Named:
-    return {"output": adapter.matmul(t["a"], t["b"])}
-
-
-def _conv2d(adapter: Any, t: Tensors, settings: Named) -> Named:
-    geometry = Geometry.from_json(settings["geometry"])
-    return {"output": adapter.conv2d(t["x"], t["w"], t.get("b"), geometry, **_spelt(settings))}
-
-
-def _grads(adapter: Any, t: Tensors, settings: Named) -> Named:
-    geometry = Geometry.from_json(settings["geometry"])
-    grads: Grads = adapter.grads(t["x"], t["w"], t.get("b"), t["dy"], geometry, **_spelt(settings))
-    named = {"dx": grads.dx, "dw": grads.dw, "db": grads.db}
-    return {name: tensor for name, tensor in named.items() if tensor is not None}
-
-
-def _spelt(settings: Named) -> Named:
-    """The spelling as an argument, where it is not the adapter's own: an adapter without spellings takes none."""
-    return {"spelling": settings["spelling"]} if "spelling" in settings else {}
-
-
-def _train(adapter: Any, t: Tensors, settings: Named) -> Named:
-    trained = adapter.train(
-        t["x"],
-        t["y"],
-        t.get("w0"),
-        t.get("b0"),
-        settings["lr"],
-        settings["steps"],
-        settings["layer"],
-        tuple(settings["kernel_size"]),
-    )
-    return {"losses": trained.losses, "weights": trained.weights, "biases": trained.biases}
-
-
-def _differentiate(adapter: Any, t: Tensors, settings: Named) -> Named:
-    gradient = adapter.differentiate_corr2d(t["x"], t["w"], t["dy"], settings["loop"])
-    return {} if gradient is None else {"dx": gradient[0], "dw": gradient[1]}
-
-
-VERBS: Dict[str, Callable[[Any, Tensors, Named], Named]] = {
-    "corr2d": _corr2d,
-    "layer": _layer,
-    "matmul": _matmul,
-    "conv2d": _conv2d,
-    "grads": _grads,
-    "train": _train,
-    "differentiate": _differentiate,
-}
 
 
 class Server:
@@ -98,6 +38,7 @@ class Server:
         self._class = adapter_class
         self._instances: Dict[Tuple[str, str], Any] = {}
         self._arithmetic: Dict[Tuple[str, str], str] = {}
+        self._timer = Timer()
 
     def _adapter(self, device: str, mode: str, arithmetic: str) -> Any:
         key = (device, mode)
@@ -110,23 +51,16 @@ class Server:
         return self._instances[key]
 
     def answer(self, call: Named, arrays: Dict[str, Any]) -> Tuple[Named, Dict[str, Any]]:
-        """Carry out one call. Returns the reply's header and its arrays; no framework exception passes."""
+        """Carry out one call, or what its ``type`` asks for instead: ``prepare`` one to be timed, or ``time`` it.
+
+        Returns the reply's header and its arrays; no framework exception passes.
+        """
         reply: Named = {"type": "reply", "nonce": call["nonce"]}
         results: Dict[str, Any] = {}
+        act = {"prepare": self._prepare, "time": self._time}.get(call.get("type", ""), self._compute)
         try:
-            adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
-            start = time.perf_counter()
-            if "dirty" in call["settings"]:
-                _dirty(adapter, call["settings"]["dirty"], next(iter(arrays.values())).dtype)
-            tensors = {name: adapter.put(array) for name, array in arrays.items()}
-            adapter.sync()
-            begin = time.perf_counter()
-            named = VERBS[call["verb"]](adapter, tensors, call["settings"])
-            adapter.sync(*_leaves(named))
-            end = time.perf_counter()
-            results = {name: _crossing(name, _to_numpy(adapter, value, name)) for name, value in named.items()}
-            transfer = begin - start + time.perf_counter() - end
-            reply.update(outcome="answer", seconds=end - begin, transfer_seconds=transfer)
+            said, results = act(call, arrays)
+            reply.update(outcome="answer", **said)
         except Unsupported as refusal:
             reply.update(outcome="unsupported", message=_bounded(str(refusal), MESSAGE_LIMIT))
         except BaseException as error:  # noqa: BLE001  whatever a framework raises is its answer
@@ -140,6 +74,31 @@ class Server:
         reply["inputs"] = {name: digest(array) for name, array in arrays.items()}
         return reply, results
 
+    def _compute(self, call: Named, arrays: Named) -> Tuple[Named, Named]:
+        """Compute once."""
+        adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
+        start = time.perf_counter()
+        if "dirty" in call["settings"]:
+            _dirty(adapter, call["settings"]["dirty"], next(iter(arrays.values())).dtype)
+        tensors = {name: adapter.put(array) for name, array in arrays.items()}
+        adapter.sync()
+        begin = time.perf_counter()
+        named = VERBS[call["verb"]](adapter, tensors, call["settings"]).named()
+        adapter.sync(*leaves(named))
+        end = time.perf_counter()
+        results = to_numpy(adapter, named)
+        transfer = begin - start + time.perf_counter() - end
+        return {"seconds": end - begin, "transfer_seconds": transfer}, results
+
+    def _prepare(self, call: Named, arrays: Named) -> Tuple[Named, Named]:
+        """Make a call ready to be timed; its result."""
+        return self._timer.prepare(self._adapter(call["device"], call["mode"], call["arithmetic"]), call, arrays)
+
+    def _time(self, call: Named, _arrays: Named) -> Tuple[Named, Named]:
+        """A sample of the call that was made ready; its last result where the call is to ``show`` it."""
+        said = self._timer.sample(call["calls"])
+        return said, self._timer.last() if call["show"] else {}
+
 
 def _dirty(adapter: Any, shape: Any, dtype: Any) -> None:
     """Leave freed memory of the output's size full of ones: an output that is never written then shows them.
@@ -149,26 +108,6 @@ def _dirty(adapter: Any, shape: Any, dtype: Any) -> None:
     ones = np.frombuffer(b"\xff" * int(np.prod(shape) * dtype.itemsize), dtype).reshape(shape)
     held = [adapter.put(ones) for _ in range(DIRTY)]
     adapter.sync(*held)
-
-
-def _leaves(named: Named) -> list[Any]:
-    return [leaf for value in named.values() for leaf in (value if isinstance(value, list) else [value])]
-
-
-def _to_numpy(adapter: Any, value: Any, name: str) -> Any:
-    if not isinstance(value, list):
-        return np.asarray(adapter.get(value))
-    if not value:
-        return np.zeros((0,), np.float64)
-    history = np.stack([np.asarray(adapter.get(entry)) for entry in value])  # one entry per step
-    # a loss is one number; some frameworks have no scalar tensors and give one element
-    return history.reshape(len(value)) if name == "losses" else history
-
-
-def _crossing(name: str, array: Any) -> Any:
-    if dtypes.name_of(array.dtype) not in DTYPES:
-        raise TypeError(f"{name} came back from the adapter with dtype {array.dtype}, which no verdict is made for")
-    return array
 
 
 def _name(kind: type) -> str:

@@ -1,0 +1,137 @@
+"""Whether a machine was fit to measure: without that there is no ranking, whatever the numbers say.
+
+Contention does not cancel between frameworks: one that hands its work to another thread loses the core at each
+hand-off, and a true ratio of 0.81 reads 2.0 while a framework beside its own twin reads 1.00 (research/timing.md 0.2,
+0.3). Wall time over processor time of each sample shows it. What is judged here is one restart of one problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Array = np.ndarray[Any, Any]
+
+WAITING = 1.15
+"""Wall over processor time at most, of a sample and of nine in ten of an arm's (clean 1.00–1.03, contended 2.1–4.7)."""
+SKEW = 1.25
+"""The median over the fifth of a hundredth parts at most: more is a second mode."""
+DRIFT = 0.05
+"""By how much the sentinel may become slower or faster from one block of rounds to another in a restart."""
+DROPPED = 0.3
+"""The share of rounds that may be dropped."""
+THREADS = 1.10
+"""Processor time over wall time, beside the threads that were asked for, at most."""
+BLOCKS = 4
+"""Into how many blocks the rounds of a sentinel are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One arm's samples of one problem in one restart, a number per round: ``(rounds,)``; NaN for none.
+
+    ``wall`` and ``cpu`` are seconds of the whole sample, ``calls`` how many calls it was made of.
+    """
+
+    wall: Array
+    cpu: Array
+    calls: int
+
+    @property
+    def times(self) -> Array:
+        """Seconds a call."""
+        return np.asarray(self.wall / self.calls)
+
+    @property
+    def waiting(self) -> Array:
+        """Wall time over processor time: 1 where nothing but the work took place."""
+        return np.asarray(np.divide(self.wall, self.cpu, out=np.full_like(self.wall, np.inf), where=self.cpu > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why a restart is not fit: which gate of research/timing.md 3.4, whose samples, what was found."""
+
+    gate: str
+    arm: str
+    message: str
+
+
+def kept(arms: Mapping[str, Samples], threads: int = 1) -> Array:
+    """Which rounds count: those in which no arm waited. ``(rounds,)`` of bool. With more threads than one, all.
+
+    What several threads wait for is not told by wall over processor time: they spin.
+    """
+    rounds = [~np.isnan(samples.wall) for samples in arms.values()]
+    if threads == 1:
+        rounds += [samples.waiting <= WAITING for samples in arms.values()]
+    return np.asarray(np.logical_and.reduce(rounds))
+
+
+def complaints(arms: Mapping[str, Samples], sentinel: Mapping[str, Samples], threads: int = 1) -> list[Complaint]:
+    """What speaks against one restart of one problem; empty where it is fit.
+
+    ``sentinel`` are the parts of the worker that does always the same, in the same rounds.
+    """
+    found = [complaint for name, samples in arms.items() for complaint in _of_arm(name, samples, threads)]
+    for name, samples in sentinel.items():
+        drift = _drift(samples.times)
+        if drift > DRIFT:
+            found.append(Complaint("F3", name, f"the sentinel's {name} part drifted by {drift:.0%} within the restart"))
+    share = 1 - float(kept(arms, threads).mean())
+    if share > DROPPED:
+        found.append(Complaint("rounds", "", f"{share:.0%} of the rounds were disturbed; {DROPPED:.0%} may be"))
+    return found
+
+
+def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
+    found = []
+    there = ~np.isnan(samples.wall)
+    if not there.any():
+        return [Complaint("F0", name, f"{name} has no sample")]
+    waited = float(np.quantile(samples.waiting[there], 0.9))
+    if threads == 1 and waited > WAITING:
+        found.append(Complaint("F1", name, f"{name} waited: wall time is {waited:.2f} of its processor time"))
+    times = samples.times[there]
+    skew = float(np.median(times) / np.quantile(times, 0.05))
+    if skew > SKEW:
+        found.append(Complaint("F2", name, f"{name} has two speeds: its median is {skew:.2f} of its fast samples"))
+    parallel = float(np.median(1 / samples.waiting[there]))
+    if parallel > threads * THREADS:
+        found.append(Complaint("F6", name, f"{name} ran on {parallel:.1f} threads where {threads} was asked for"))
+    return found
+
+
+def _drift(times: Array) -> float:
+    """The largest step between the medians of blocks of rounds, as a share."""
+    blocks = [np.nanmedian(block) for block in np.array_split(times, BLOCKS) if not np.isnan(block).all()]
+    return float(max(blocks) / min(blocks) - 1) if len(blocks) > 1 else 0.0
+
+
+def twins_differ(low: float, high: float, target: float) -> str:
+    """Why an arm and its twin speak against a measurement; empty where they do not.
+
+    They are the same: the interval of their ratio, ``low`` to ``high``, must hold 1, and be no wider than twice the
+    half-width that is aimed at.
+    """
+    if not low <= 1 <= high:
+        return f"the reference beside its own twin reads [{low:.3f}, {high:.3f}]: what is the same came out different"
+    if high / low > (1 + 2 * target) ** 2:
+        return f"the reference beside its own twin is uncertain by [{low:.3f}, {high:.3f}], twice ±{target:.1%} may be"
+    return ""
+
+
+def culprits(before: Sequence[tuple[int, str, float]], after: Sequence[tuple[int, str, float]], seconds: float) -> str:
+    """The foreign processes that used most processor time between two looks: ``(pid, name, seconds)`` each.
+
+    Says at most three that used 5 % of a core or more; empty where none did.
+    """
+    earlier = {(pid, name): used for pid, name, used in before}
+    spent = [(used - earlier.get((pid, name), used), name, pid) for pid, name, used in after]
+    busy = sorted((found for found in spent if found[0] >= 0.05 * seconds), reverse=True)[:3]
+    return ", ".join(f"{name} ({pid}) used {used / seconds:.0%} of a core" for used, name, pid in busy)

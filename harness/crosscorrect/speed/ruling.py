@@ -1,0 +1,89 @@
+"""From ratios to speed verdicts: undecided until the evidence decides, and nothing where the answer was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from crosscorrect.speed.ratios import LEVEL, Ratio, jointly, restarts_for
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+
+class Speed(StrEnum):
+    """A speed verdict. Only ``FASTER``, ``SLOWER`` and ``EQUIVALENT`` rank."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    UNFIT = "unfit"
+    WRONG = "wrong"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of one comparison: the ratio over fit restarts, and what stands against telling it.
+
+    ``wrong`` is why the answer is no right one, ``unfit`` why the machine was not fit, ``other`` why the two are not
+    the same question.
+    """
+
+    ratio: Ratio | None
+    wrong: str = ""
+    unfit: str = ""
+    other: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedVerdict:
+    """The verdict on one comparison, with its reason; ``ratio`` only where one may be told."""
+
+    speed: Speed
+    ratio: Ratio | None = None
+    message: str = ""
+
+
+def rule(measured: Mapping[Hashable, Measured], margin: float) -> dict[Hashable, SpeedVerdict]:
+    """The verdicts on comparisons that are looked at together, within ``margin`` (0.03: ±3 %).
+
+    Of all that seem to differ, and of all that seem the same, the expected share that does not is 1 - ``LEVEL``.
+    """
+    told = {key: _standing(found) for key, found in measured.items()}
+    open_keys = [key for key, verdict in told.items() if verdict is None]
+    ratios = [_ratio(measured[key]) for key in open_keys]
+    beyond = jointly([found.p_beyond(margin) for found in ratios])
+    within = jointly([found.p_within(margin) for found in ratios])
+    decided = {
+        key: _decide(found, margin, differs=p < 1 - LEVEL, same=q < 1 - LEVEL)
+        for key, found, p, q in zip(open_keys, ratios, beyond, within, strict=True)
+    }
+    return {key: verdict if verdict is not None else decided[key] for key, verdict in told.items()}
+
+
+def _standing(found: Measured) -> SpeedVerdict | None:
+    """The verdict that no number changes."""
+    if found.wrong:
+        return SpeedVerdict(Speed.WRONG, message=found.wrong)
+    if found.other:
+        return SpeedVerdict(Speed.NOT_COMPARABLE, message=found.other)
+    if found.unfit or found.ratio is None:
+        return SpeedVerdict(Speed.UNFIT, message=found.unfit or "no restart was fit")
+    return None
+
+
+def _ratio(found: Measured) -> Ratio:
+    assert found.ratio is not None  # noqa: S101  the others have their verdict
+    return found.ratio
+
+
+def _decide(found: Ratio, margin: float, *, differs: bool, same: bool) -> SpeedVerdict:
+    if differs:
+        return SpeedVerdict(Speed.SLOWER if found.value > 1 else Speed.FASTER, found)
+    if same:
+        return SpeedVerdict(Speed.EQUIVALENT, found)
+    more = restarts_for(found, margin) - found.restarts
+    return SpeedVerdict(Speed.INCONCLUSIVE, found, f"needs about {more} more restart{'s' if more > 1 else ''}")

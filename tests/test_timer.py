@@ -1,0 +1,115 @@
+"""A worker times the call that was prepared: the right one, so often, and until its result is there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crosscorrect.geometry import Geometry
+from crosscorrect.worker.loop import Server
+from crosscorrect_adapters.numpy import NumpyAdapter
+
+X, W = np.arange(12.0).reshape(1, 1, 3, 4), np.array([[[[1.0, 2.0]]]])
+WHERE = {"device": "cpu", "mode": "eager", "arithmetic": "strict", "nonce": 1}
+CALL = {**WHERE, "verb": "conv2d", "settings": {"geometry": Geometry().to_json()}}
+
+
+class Counting(NumpyAdapter):
+    """Counts its computations; the first takes longer, as one that compiles."""
+
+    count = 0
+
+    def conv2d(self, *arguments: Any, **options: Any) -> Any:
+        type(self).count += 1
+        time.sleep(0.02 if self.count == 1 else 0.001)
+        return super().conv2d(*arguments, **options)
+
+
+class Lazy(NumpyAdapter):
+    """Returns at once and computes when somebody looks; ``sync`` does not wait."""
+
+    def conv2d(self, *arguments: Any, **options: Any) -> Any:
+        held: list[Any] = []
+
+        def result() -> Any:
+            if not held:
+                time.sleep(0.005)
+                held.append(super(Lazy, self).conv2d(*arguments, **options))
+            return held[0]
+
+        return result
+
+    def sync(self, *tensors: Any) -> None:
+        pass
+
+    def get(self, tensor: Any) -> Any:
+        return tensor() if callable(tensor) else tensor
+
+
+def server(adapter: type) -> Server:
+    adapter.count = 0  # type: ignore[attr-defined]
+    served = Server(adapter)
+    reply, results = served.answer({**CALL, "type": "prepare"}, {"x": X, "w": W})
+    assert reply["outcome"] == "answer"
+    assert np.array_equal(results["output"], X[..., :-1] + 2 * X[..., 1:])
+    return served
+
+
+def sample(served: Server, calls: int, *, show: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    return served.answer({"type": "time", "calls": calls, "show": show, "nonce": 2}, {})
+
+
+@pytest.mark.parametrize("calls", [1, 7])
+def test_a_sample_is_so_many_calls_after_one_that_is_not_timed(calls: int) -> None:
+    served = server(Counting)
+    before = Counting.count
+    reply, results = sample(served, calls)
+    assert reply["calls"] == calls
+    assert Counting.count - before == calls + 1
+    assert results == {}
+
+
+def test_wall_and_processor_time_are_of_the_calls_alone() -> None:
+    reply, _ = sample(server(Counting), 5)
+    assert reply["wall"] >= 5_000_000  # five times a millisecond of sleep
+    assert reply["cpu"] < reply["wall"]
+    assert {name: type(reply[name]) for name in ("switches", "faults", "residual")} == dict.fromkeys(
+        ("switches", "faults", "residual"), int
+    )
+
+
+def test_the_first_call_is_told_apart_from_the_second() -> None:
+    Counting.count = 0
+    reply, _ = Server(Counting).answer({**CALL, "type": "prepare"}, {"x": X, "w": W})
+    assert reply["first"] >= 20_000_000
+    assert reply["first"] > reply["second"] >= 1_000_000
+
+
+def test_a_sync_that_does_not_wait_leaves_its_time_to_whoever_looks_first() -> None:
+    assert sample(server(Lazy), 3)[0]["residual"] >= 5_000_000
+
+
+def test_the_last_result_is_shown_where_it_is_wanted() -> None:
+    _, results = sample(server(Counting), 2, show=True)
+    assert np.array_equal(results["output"], X[..., :-1] + 2 * X[..., 1:])
+
+
+def test_what_is_prepared_next_takes_the_place_of_what_was() -> None:
+    served = server(Counting)
+    served.answer({**CALL, "type": "prepare"}, {"x": X, "w": 3 * W})
+    assert np.array_equal(sample(served, 1, show=True)[1]["output"], 3 * X[..., :-1] + 6 * X[..., 1:])
+
+
+def test_a_sample_of_nothing_prepared_is_an_error_and_no_death() -> None:
+    reply, results = sample(Server(Counting), 1)
+    assert (reply["outcome"], results) == ("raised", {})
+
+
+def test_collection_of_garbage_is_as_it_was_after_a_sample() -> None:
+    import gc
+
+    sample(server(Counting), 1)
+    assert gc.isenabled()
