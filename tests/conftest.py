@@ -89,6 +89,12 @@ def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosscorrect.supply.Worker", Unforked)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question outlasts few workers that are killed from outside: for problems that always kill their own."""
+    monkeypatch.setattr("crosscorrect.inquiry.OUTSIDE_LOSSES", 4)
+
+
 class OneWorker(Supply):
     """A supply whose worker, when a problem or a call asks for a fresh one, stays the one it has."""
 

@@ -44,6 +44,7 @@ def by_case(finished: store.Run) -> Outcomes:
         ("Hangs", "timeout", "no answer within"),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_problem_that_fails_its_worker_is_marked_and_the_others_pass(
     small_suite: Path, tmp_path: Path, name: str, outcome: str, message: str
 ) -> None:

@@ -360,6 +360,7 @@ def test_a_failure_that_does_not_come_again_is_kept_and_called_so(tmp_path: Path
     assert "run again it does not fail" in find["note"]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_worker_that_dies_is_a_find_and_the_hunt_goes_on(tmp_path: Path) -> None:
     said = hunted("DiesOfDilation", tmp_path, "--dtype", "float32", problems=8)
     (find,) = said["found"]

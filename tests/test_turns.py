@@ -150,6 +150,7 @@ def test_a_worker_that_is_killed_from_outside_among_others_blames_nobody(run: Ca
     assert set(finished.events["problem"]) == {"many/bad"}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_is_killed_from_outside_again_and_again_is_given_up(run: Callable[..., store.Run]) -> None:
     told = bad(run("KilledAlways"))
     assert told["forward"][0] == "crash"

@@ -28,7 +28,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM
 """The environment variables by which a worker is told how many threads it may use."""
 PATIENCE = 1.0
 """Seconds that units which were asked in one go have to be answered after a stop."""
-OUTSIDE_LOSSES = 12
+OUTSIDE_LOSSES = 30
 """A worker that is killed from outside is no fault of its problem, until this happens so often on one problem."""
 
 
