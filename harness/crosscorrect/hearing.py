@@ -45,7 +45,8 @@ class Answer:
 class Hearing:
     """The answers of a unit in order. ``asked`` says how many units the same worker was asked before, ``prefix`` which.
 
-    ``prefix`` has the last ones only, and is empty where the worker was fresh. ``worker`` is the one that answered
+    ``prefix`` has the last ones only, and is empty where the worker was fresh; ``among`` are those that were asked
+    in one go with this one, before it. ``worker`` is the one that answered
     last, None where it was asked alone.
     """
 
@@ -55,11 +56,12 @@ class Hearing:
     answers: list[Answer]
     asked: int = 0
     prefix: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()
     worker: Worker | None = None
 
     def told(self) -> str:
         """What was asked before in the same worker, as JSON."""
-        return json.dumps({"asked": self.asked, "last": list(self.prefix)}, ensure_ascii=False)
+        return json.dumps({"asked": self.asked, "last": [*self.prefix, *self.among]}, ensure_ascii=False)
 
 
 @dataclass(slots=True)

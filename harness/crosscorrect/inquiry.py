@@ -65,7 +65,7 @@ class Inquiry:
             answers.append(answer)
             before = None
         self.supply.note(f"{prepared.problem.id} {mode} {device}")
-        return Hearing(prepared, mode, device, answers, asked, prefix, self.supply.worker)
+        return Hearing(prepared, mode, device, answers, asked, prefix, worker=self.supply.worker)
 
     def hear_together(self, turns: Sequence[Turn]) -> tuple[list[Hearing], Lost | None]:
         """The answers to small units that are asked in one go, up to where the worker is lost, or no longer trusted.
@@ -78,9 +78,9 @@ class Inquiry:
         start, answers = time.perf_counter(), list[Answer]()
         asked = [self._asked(c, self._header(t.problem, t.mode, t.device)) for t in turns for c in t.calls]
         replies = worker.ask_all(asked, self.meanwhile)
+        place, prefix, names = self.supply.asked, tuple(self.supply.before), list[str]()
         try:
             for turn in turns:
-                place, prefix = self.supply.asked, tuple(self.supply.before)
                 answers = []
                 for index, _ in enumerate(turn.calls):
                     begin = time.perf_counter()
@@ -90,9 +90,11 @@ class Inquiry:
                     # an answer that was there already, while others were judged, took at least the framework's time
                     answers.append(Answer(index, max(own, time.perf_counter() - begin), [reply], printed=printed))
                 prepared = cast("Prepared", turn.prepared)
-                heard.append(Hearing(prepared, turn.mode, turn.device, answers, place, prefix, worker))
+                before = place + len(names)
+                heard.append(Hearing(prepared, turn.mode, turn.device, answers, before, prefix, tuple(names), worker))
                 answers = []
-                self.supply.note(f"{turn.problem.id} {turn.mode} {turn.device}")
+                names.append(f"{turn.problem.id} {turn.mode} {turn.device}")
+                self.supply.note(names[-1])
                 self.supply.answered()
                 late = time.perf_counter() - start > PATIENCE
                 if worker.suspicion() or (late and self.supply.stop.is_set()):
