@@ -103,7 +103,7 @@ def test_lanes_that_ask_at_the_same_time_get_one_and_the_same(
         return real(problem, seed)
 
     monkeypatch.setattr(plan, "_prepare", prepare)
-    preparation, got = Preparation(), {}
+    preparation, got = Preparation(lanes=4), {}
 
     def lane(name: int) -> None:
         started.wait()
