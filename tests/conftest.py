@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from crosscorrect import store
-from crosscorrect.engine import Lane
+from crosscorrect.lane import Lane
 from crosscorrect.plan import Plan
 from crosscorrect.registry import Framework, locate
 from crosscorrect.selection import Selection

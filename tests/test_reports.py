@@ -75,7 +75,7 @@ def problem(row: Check, **changes: Any) -> dict[str, Any]:
 
 
 class Builder:
-    """Writes a run folder record by record, as the engine does."""
+    """Writes a run folder record by record, as a lane does."""
 
     def __init__(self, results: Path, frameworks: list[str]) -> None:
         self.folder = store.create(

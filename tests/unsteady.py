@@ -35,7 +35,11 @@ class Counting(NumpyAdapter):
     def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
         output = super().conv2d(x, w, b, geometry)
         type(self).calls += 1
-        return self.changed(output)
+        return self.changed(output) if self.concerned(x) else output
+
+    def concerned(self, _x: Any) -> bool:
+        """Whether this is a problem with which it is unsteady."""
+        return True
 
     def changed(self, output: Any) -> Any:
         return output
@@ -116,66 +120,48 @@ class Ticking(NumpyAdapter):
         return super().corr2d(x, k)
 
 
-class Crowded(NumpyAdapter):
-    """Right; at the problem whose image begins with 7 ``act`` may change that. ``calls`` counts those before it."""
+class Crowded(Counting):
+    """Unsteady with one problem among many only: that whose image begins with 7."""
 
-    calls = 0
-
-    def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
-        output = super().conv2d(x, w, b, geometry)
-        result = self.act(output) if x.flat[0] == 7 else output
-        type(self).calls += 1
-        return result
-
-    def act(self, output: Any) -> Any:
-        return output
+    def concerned(self, x: Any) -> bool:
+        return bool(x.flat[0] == 7)
 
 
-class Dies(Crowded):
-    def act(self, output: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        return output
+class DiesInCrowd(Crowded, DiesAlways): ...
 
 
-class Leaves(Crowded):
-    def act(self, _: Any) -> Any:
+class DiesInCrowdAfterOthers(Crowded, DiesAfterOthers): ...
+
+
+class WrongInCrowdAfterOthers(Crowded, AfterOthers): ...
+
+
+class KilledInCrowdOnce(Crowded, KilledOnce): ...
+
+
+class LeavesInCrowd(Crowded):
+    def changed(self, _: Any) -> Any:
         os._exit(3)
 
 
-class DiesAmongOthers(Crowded):
-    def act(self, output: Any) -> Any:
-        if self.calls:
-            os.kill(os.getpid(), signal.SIGSEGV)
-        return output
-
-
-class WrongAmongOthers(Crowded):
-    def act(self, output: Any) -> Any:
-        return output + (self.calls > 0)
-
-
-class KilledTwice(Crowded):
-    def act(self, output: Any) -> Any:
-        if times() < 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return output
-
-
-class KilledAlways(Crowded):
-    def act(self, output: Any) -> Any:
+class KilledInCrowd(Crowded):
+    def changed(self, _: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
-        return output
 
 
 class GradsDieOnce(Crowded):
     def grads(self, x: Any, w: Any, b: Any, dy: Any, geometry: Any) -> Any:
-        if x.flat[0] == 7 and times() == 0:
+        if self.concerned(x) and times() == 0:
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().grads(x, w, b, dy, geometry)
 
 
+class WrongThenDies(GradsDieOnce, WrongInCrowdAfterOthers):
+    """Its forward answer is wrong after others, and then its gradients kill the worker, once."""
+
+
 class Complains(Crowded):
-    def act(self, _: Any) -> Any:
+    def changed(self, _: Any) -> Any:
         os.write(2, b"it cannot be computed\n")
         raise RuntimeError("no such kernel")
 
@@ -186,17 +172,13 @@ class Chatters(Complains):
         return super().conv2d(x, w, b, geometry)
 
 
-class WrongThenDies(GradsDieOnce, WrongAmongOthers):
-    """Its forward answer is wrong among others, and then its gradients kill the worker, once."""
-
-
 class WrongFirst(Crowded):
-    """Wrong at the first look at each such image, among others."""
+    """Wrong at the first look at each such image, after others."""
 
     seen: ClassVar[set[bytes]] = set()
 
     def conv2d(self, x: Any, w: Any, b: Any, geometry: Any) -> Any:
         output = super().conv2d(x, w, b, geometry)
-        wrong = x.flat[0] == 7 and self.calls > 1 and x.tobytes() not in self.seen
+        wrong = self.concerned(x) and self.calls > 1 and x.tobytes() not in self.seen
         self.seen.add(x.tobytes())
         return output + wrong

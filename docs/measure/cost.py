@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crosscorrect import cost, store
-from crosscorrect.engine import Lane
+from crosscorrect.lane import Lane
 from crosscorrect.plan import Plan, describe
 from crosscorrect.registry import locate
 from crosscorrect.selection import Selection

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from crosscorrect import store
-from crosscorrect.engine import Lane
+from crosscorrect.lane import Lane
 from crosscorrect.plan import Plan, Preparation
 from crosscorrect.registry import locate
 from crosscorrect.suite import find_suites, load_suite

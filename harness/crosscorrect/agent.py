@@ -18,8 +18,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import garbage
-from crosscorrect.engine import Lane
 from crosscorrect.errors import CrosscorrectError
+from crosscorrect.lane import Lane
 from crosscorrect.lease import Brief, Lease
 from crosscorrect.ledger import Ledger
 from crosscorrect.plan import Preparation

@@ -57,16 +57,16 @@ class Child:
         self._pending = select.poll()
         self._pending.register(read, select.POLLIN)
         options = {"env": dict(environment), "cwd": folder, "pass_fds": pass_fds, "stdout": write, "stderr": write}
-        self._printed = read
-        self._thread = threading.Thread(target=self._live, args=(list(command), options, read), daemon=True)
+        self._output = read
+        self._thread = threading.Thread(target=self._live, args=(list(command), options), daemon=True)
         self._thread.start()
         self._started.wait()
         os.close(write)
         if self._failure is not None:
             raise self._failure
 
-    def _live(self, command: list[str], options: dict[str, Any], printed: int) -> None:
-        with open(printed, "rb", buffering=0) as stream:
+    def _live(self, command: list[str], options: dict[str, Any]) -> None:
+        with os.fdopen(self._output, "rb", buffering=0) as stream:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  the interpreter is the user's own choice
                     command, stdin=subprocess.DEVNULL, start_new_session=True, **options
@@ -81,15 +81,15 @@ class Child:
             while not self._silent:
                 more.poll()
                 with self._printing:
-                    self._drain(stream.fileno())
+                    self._drain()
         self._ended.wait()
 
-    def _drain(self, printed: int) -> None:
+    def _drain(self) -> None:
         """Keep what it has printed by now; for who holds ``_printing``."""
         for _ in range(READS):
             if self._silent or not self._pending.poll(0):
                 return
-            chunk = os.read(printed, 65536)
+            chunk = os.read(self._output, 65536)
             self._silent = not chunk
             self._chunks.append(chunk[-PRINTED_TAIL:])
             self._size += len(self._chunks[-1])
@@ -104,13 +104,13 @@ class Child:
         if self.gone:
             self._thread.join(1)
         with self._printing:
-            self._drain(self._printed)
+            self._drain()
             return b"".join(self._chunks)[-PRINTED_TAIL:].decode("utf-8", "backslashreplace")
 
     def forget(self) -> None:
         """Drop what was printed so far."""
         with self._printing:
-            self._drain(self._printed)
+            self._drain()
             self._chunks.clear()
             self._size = 0
 

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect import log, sealed, tables
 from crosscorrect.crew import Leases
 from crosscorrect.errors import IncompleteError, UsageError
-from crosscorrect.hired import Hired, check_of, events_of
+from crosscorrect.hired import Hired, News, check_of, events_of
 from crosscorrect.lease import Brief, Lease
-from crosscorrect.plan import Greeting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crosscorrect.ledger import Ledger
     from crosscorrect.model import Check
+    from crosscorrect.plan import Greeting
     from crosscorrect.selection import Selection
 
 AHEAD = 2
@@ -58,7 +58,7 @@ class Cluster:
             self._client.close()
             raise
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._greeted: set[str] = set()
+        self._news = News()
         self._losses: dict[tuple[int, int, str], int] = {}
 
     def __iter__(self) -> Iterator[Check | Greeting]:
@@ -107,10 +107,7 @@ class Cluster:
         for said in map(json.loads, result["said"] if result else ()):
             if result and said["what"] == "failed":
                 said["message"] = f"node {result['node']}: {said['message']}"
-            for event in events_of(said):
-                if isinstance(event, Greeting) and event.framework not in self._greeted:
-                    self._greeted.add(event.framework)
-                    yield event
+            yield from filter(self._news, events_of(said))
         if result is None or hashlib.sha256(result["log"]).hexdigest() != result["sha256"]:
             self._lost(lease, future)
             return

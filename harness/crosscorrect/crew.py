@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from crosscorrect import ledger, log
 from crosscorrect.adapter import MODES
 from crosscorrect.errors import IncompleteError
-from crosscorrect.hired import Hired, events_of
+from crosscorrect.hired import Hired, News, events_of
 from crosscorrect.lease import MOST, SECONDS, Lease
-from crosscorrect.plan import Greeting
 from crosscorrect.team import Team
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from crosscorrect.lease import Brief
     from crosscorrect.ledger import Ledger
     from crosscorrect.model import Check
+    from crosscorrect.plan import Greeting
     from crosscorrect.selection import Selection
     from crosscorrect.spans import Span
 
@@ -111,19 +111,11 @@ class Crew:
         self._leases = Leases(brief, selection, done, log.next_number(folder))
         self._team = Team()
         self._agents: set[Hired] = set()
-        self._greeted: set[str] = set()
         self._team.start([self._serve] * count)
 
     def __iter__(self) -> Iterator[Check | Greeting]:
         """Every greeting (the first of each framework) and check. Raises what went wrong in an agent."""
-        return filter(self._is_news, self._team)
-
-    def _is_news(self, event: Check | Greeting) -> bool:
-        if not isinstance(event, Greeting):
-            return True
-        is_first = event.framework not in self._greeted
-        self._greeted.add(event.framework)
-        return is_first
+        return filter(News(), self._team)
 
     def drain(self, seconds: float) -> None:
         """Let each agent finish the problems at hand and begin no other, for so many seconds at most."""

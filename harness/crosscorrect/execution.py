@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect.engine import Lane
+from crosscorrect.lane import Lane
 from crosscorrect.ledger import Ledger
 from crosscorrect.plan import Preparation
 from crosscorrect.team import Team

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,11 @@ class Answer:
     lost: WorkerLost | None = None
     before: WorkerLost | None = None
     printed: str = ""
+
+    @property
+    def own_seconds(self) -> float:
+        """What of ``seconds`` the framework took for itself, computing and moving arrays, as far as it answered."""
+        return math.fsum(reply.get(name, 0.0) for reply, _ in self.replies for name in ("seconds", "transfer_seconds"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,21 @@ class Hired:
             self._process.stdin.flush()
 
 
+class News:
+    """Tells which events of many agents are news: checks, and of each framework the first greeting."""
+
+    def __init__(self) -> None:
+        self._greeted: set[str] = set()
+
+    def __call__(self, event: Check | Greeting) -> bool:
+        """Whether this one is; asked once of each."""
+        if not isinstance(event, Greeting):
+            return True
+        is_first = event.framework not in self._greeted
+        self._greeted.add(event.framework)
+        return is_first
+
+
 def events_of(said: Said) -> list[Check | Greeting]:
     """The events that a line tells. Raises the exception of one that says why the agent failed."""
     if said["what"] == "failed":

@@ -6,7 +6,6 @@ passes, other seeds are tried; where all pass, it is the very numbers that matte
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +14,9 @@ import numpy as np
 
 from crosscorrect import dtypes, expectations, yamlfile
 from crosscorrect.drafts import SUITE, Draft
-from crosscorrect.engine import Lane
-from crosscorrect.errors import CaseError, CrosscorrectError
+from crosscorrect.errors import CaseError
 from crosscorrect.hunt import FOUND, HEADER, REPEATS, Find, Kind, Name, Search
+from crosscorrect.lane import Lane
 from crosscorrect.model import Check, Outcome
 from crosscorrect.plan import Preparation
 from crosscorrect.shrink import shrink
@@ -85,8 +84,7 @@ class Hunter(Lane):
 
     def _meanwhile(self) -> None:
         if self.upcoming is not None:
-            with contextlib.suppress(CrosscorrectError):  # what is wrong with it, its own turn tells
-                self.preparation.get(self.upcoming)
+            self.preparation.ahead(self.upcoming)
 
     def _hunt(self) -> None:
         name, search = self.framework.name, self.search

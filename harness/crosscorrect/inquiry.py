@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from crosscorrect.adapter import SWITCHES
@@ -64,13 +64,13 @@ class Inquiry:
                 return None
             answers.append(answer)
             before = None
-        self.supply.note(f"{prepared.problem.id} {mode} {device}")
+        self.supply.note(_unit(prepared.problem, mode, device))
         return Hearing(prepared, mode, device, answers, asked, prefix, worker=self.supply.worker)
 
     def hear_together(self, turns: Sequence[Turn]) -> tuple[list[Hearing], Lost | None]:
         """The answers to small units that are asked in one go, up to where the worker is lost, or no longer trusted.
 
-        Where it is lost, the first that is left out was at hand: what is known of it is passed to ``hear``. After a
+        Where it is lost, the first that is left out was at hand: what is known of it is for ``hear``. After a
         stop no more answers are waited for than come within ``PATIENCE``; the worker must then not be asked again.
         """
         worker, heard = self.supply.worker, list[Hearing]()
@@ -86,14 +86,14 @@ class Inquiry:
                     begin = time.perf_counter()
                     reply = next(replies)
                     printed = _among(turns, worker.printed()) if "traceback" in reply[0] else ""
-                    own = reply[0].get("seconds", 0.0) + reply[0].get("transfer_seconds", 0.0)
-                    # an answer that was there already, while others were judged, took at least the framework's time
-                    answers.append(Answer(index, max(own, time.perf_counter() - begin), [reply], printed=printed))
+                    answer = Answer(index, time.perf_counter() - begin, [reply], printed=printed)
+                    # one that was there already, while others were judged, took at least the framework's time
+                    answers.append(replace(answer, seconds=max(answer.seconds, answer.own_seconds)))
                 prepared = cast("Prepared", turn.prepared)
                 before = place + len(names)
                 heard.append(Hearing(prepared, turn.mode, turn.device, answers, before, prefix, tuple(names), worker))
                 answers = []
-                names.append(f"{turn.problem.id} {turn.mode} {turn.device}")
+                names.append(_unit(turn.problem, turn.mode, turn.device))
                 self.supply.note(names[-1])
                 self.supply.answered()
                 late = time.perf_counter() - start > PATIENCE
@@ -107,7 +107,7 @@ class Inquiry:
             how = None if lost.outside and self.plan.confirm else lost
             told = Lost(tuple(answers), how, self.supply.asked, tuple(self.supply.before))
             self.supply.lost()
-            return heard, told
+            return heard, told if answers or how else None
         return heard, None
 
     def hear_alone(self, heard: Hearing) -> Hearing | None:
@@ -218,6 +218,11 @@ class Inquiry:
     def _asked(call: Call, header: dict[str, Any]) -> Asked:
         asked = {**header, "verb": call.verb, "settings": call.settings}
         return asked, call.arrays, asked.pop("limit")
+
+
+def _unit(problem: Problem, mode: str, device: str) -> str:
+    """How a unit is remembered by the worker that was asked."""
+    return f"{problem.id} {mode} {device}"
 
 
 def _among(turns: Sequence[Turn], printed: str) -> str:

@@ -2,9 +2,9 @@
 
 A line is ``checksum SP json LF``. The checksum is the CRC-32 of the JSON, begun with the checksum of the line before:
 a line that was changed, taken out, put in or moved breaks the chain. A line without its end was torn by the death of
-its writer and was never a record. Each record is one ``write`` to the operating system before ``append`` returns, so
-that kill -9 loses nothing; a thread asks for the disk every tenth of a second, so that a power cut loses no more than
-that.
+its writer and was never a record. Records go to the operating system before ``append`` returns, several of them with
+one ``write``, so that kill -9 loses nothing; a thread asks for the disk every tenth of a second, so that a power cut
+loses no more than that.
 """
 
 from __future__ import annotations

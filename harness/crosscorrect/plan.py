@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import judge, operations
+from crosscorrect.errors import CrosscorrectError
 from crosscorrect.selection import Selection
 from crosscorrect.sources import fingerprint
 from crosscorrect.worker.wire import digest
@@ -144,6 +146,12 @@ class Preparation:
                     with self._lock:
                         self._making.pop(problem.id, None)
         return found
+
+    def ahead(self, problem: Problem) -> Prepared | None:
+        """The same before its turn; None for a problem that makes no sense, which its own turn then tells."""
+        with contextlib.suppress(CrosscorrectError):
+            return self.get(problem)
+        return None
 
     def _find(self, name: str) -> Prepared | None:
         entry = self._ready.get(name)

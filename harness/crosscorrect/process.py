@@ -252,14 +252,14 @@ class Worker:
                 meanwhile()
                 deadline += time.monotonic() - begin  # time the controller took is not held against the worker
                 meanwhile = None
-            for sent in going:
-                yield self._receive(sent.nonce, sent.limit, deadline)
-                deadline = 0.0
+            for place, sent in enumerate(going):
+                until = deadline if place == 0 else time.monotonic() + sent.limit
+                yield self._receive(sent.nonce, sent.limit, until)
 
     def _receive(self, nonce: int, limit: float, deadline: float) -> Reply:
-        """The reply to a call; without a ``deadline`` it has its limit from now on."""
+        """The reply to a call, which has its ``limit`` in seconds until the deadline."""
         with self._loss(limit):
-            reply, results = self._channel.receive(deadline or time.monotonic() + limit)
+            reply, results = self._channel.receive(deadline)
         if reply.get("type") != "reply" or reply.get("nonce") != nonce:
             raise self._broke_protocol(f"a reply to nonce {reply.get('nonce')} where {nonce} was asked")
         self._suspicion.hear(reply)

@@ -20,8 +20,8 @@ from crosscorrect.adapter import MODES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crosscorrect.engine import Lane
     from crosscorrect.expectations import Expectations
+    from crosscorrect.lane import Lane
     from crosscorrect.problem import Problem
     from crosscorrect.selection import Selection
     from crosscorrect.store import Run, Segment
@@ -138,7 +138,7 @@ class _State:
     def lane(self) -> Lane:
         """The lane of this process, started when the first item needs it."""
         from crosscorrect import store
-        from crosscorrect.engine import Lane
+        from crosscorrect.lane import Lane
         from crosscorrect.plan import Plan
 
         if self._lane is None:

@@ -44,11 +44,11 @@ class Team:
             else:
                 yield from event
 
-    def wait(self, seconds: float = float("inf")) -> None:
+    def wait(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         """Wait until all have ended, for so many seconds at most."""
         until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(None if seconds == float("inf") else max(0.0, until - time.monotonic()))
+            thread.join(min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX))
 
     def _run(self, body: Callable[[], None]) -> None:
         try:

@@ -6,7 +6,6 @@ units are sent together; the worker still answers one after the other, and each 
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -139,7 +138,6 @@ class Turns:
                 self._broken = error
         if turn is None:
             return False
-        with contextlib.suppress(CrosscorrectError):  # what is wrong with it, its own turn tells
-            turn.prepared = self._preparation.get(turn.problem)
+        turn.prepared = self._preparation.ahead(turn.problem)
         self._waiting.append(turn)
         return True

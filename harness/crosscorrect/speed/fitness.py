@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WAITING = 1.15
 """Wall over processor time at most, of a sample and of nine in ten of an arm's (clean 1.00–1.03, contended 2.1–4.7)."""
 SKEW = 1.25
-"""The median over the fifth of a hundredth parts at most: more is a second mode."""
+"""The median over the 5 % quantile of an arm's times at most: more is a second mode."""
 DRIFT = 0.05
 """By how much the sentinel may become slower or faster from one block of rounds to another in a restart."""
 DROPPED = 0.3

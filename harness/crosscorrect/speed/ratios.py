@@ -47,12 +47,6 @@ class Ratio:
         """Half the interval, as a share: 0.011 is ±1.1 %."""
         return math.sqrt(self.high / self.low) - 1 if self.low > 0 else math.inf
 
-    @property
-    def agrees(self) -> bool:
-        """Whether the two intervals share at least half of the shorter one."""
-        overlap = min(self.high, self.resampled[1]) - max(self.low, self.resampled[0])
-        return overlap >= min(self.high - self.low, self.resampled[1] - self.resampled[0]) / 2
-
     def p_beyond(self, margin: float) -> float:
         """How often as much as this is seen where the truth is within ``margin`` of 1: two one-sided t tests, doubled.
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from crosscorrect.adapter import Unsupported
 from crosscorrect.worker.timer import Timer
-from crosscorrect.worker.verbs import VERBS, leaves, to_numpy
+from crosscorrect.worker.verbs import VERBS, Named, leaves, to_numpy
 from crosscorrect.worker.vitals import Vitals
 from crosscorrect.worker.wire import PROTOCOL, Channel, digest
 
@@ -27,8 +27,6 @@ MESSAGE_LIMIT = 4000
 TRACEBACK_LIMIT = 8000
 DIRTY = 8
 """How many pieces of memory are dirtied: an allocator need not hand out the last one first."""
-
-Named = Dict[str, Any]
 
 
 class Server:

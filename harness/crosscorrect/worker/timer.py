@@ -8,11 +8,9 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
-from crosscorrect.worker.verbs import VERBS, Bound, leaves, to_numpy
-
-Named = Dict[str, Any]
+from crosscorrect.worker.verbs import VERBS, Bound, Named, leaves, to_numpy
 
 
 class Timer:

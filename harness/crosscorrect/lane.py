@@ -44,9 +44,9 @@ class Lane:
     """One framework's way through a plan.
 
     ``turns`` is what comes next, ``waiting`` the hearings that are judged while the worker has the next questions,
-    ``doubted`` those of them that may have to be asked again,
-    ``refused`` and ``absent`` say why of modes and devices, ``confirmed`` are the failures that were asked twice,
-    ``outbox`` are the checks that nobody was told of yet, because the next time to tell, ``telling``, has not come.
+    ``doubted`` those of them that may have to be asked again, ``refused`` and ``absent`` say why of modes and devices,
+    ``confirmed`` are the failures that were asked twice, ``outbox`` are the checks that nobody was told of yet, because
+    the next time to tell, ``telling``, has not come.
 
     Every row is in the segment before ``emit`` is called with it, in a list of checks. A lane belongs to the thread
     that greets.
@@ -188,7 +188,7 @@ class Lane:
             found, lost = self.inquiry.hear_together(taken)
             if len(found) < len(taken):
                 turns.put_back(taken[len(found) :], lost)
-            self._suspect(found)
+            self._suspect(*found)
         self._learn(turns, found)
         return found
 
@@ -200,16 +200,17 @@ class Lane:
         prepared = turn.prepared or self.preparation.get(problem)
         self.segment.begin([self._named(problem, mode, device)])
         heard = self.inquiry.hear(prepared, mode, device, turn.standing, turn.lost)
-        self._suspect([heard] if heard is not None else [])
+        if heard is not None:
+            self._suspect(heard)
         if problem.isolate:
             self.supply.close()
         return heard
 
     def _learn(self, turns: Turns, found: list[Hearing]) -> None:
         """Let the turns know what it took to answer so many."""
-        if self.supply.worker is not None and any(answer.replies for heard in found for answer in heard.answers):
-            replies = [reply for heard in found for answer in heard.answers for reply, _ in answer.replies]
-            seconds = sum(reply.get("seconds", 0.0) + reply.get("transfer_seconds", 0.0) for reply in replies)
+        answers = [answer for heard in found for answer in heard.answers if answer.replies]
+        if self.supply.worker is not None and answers:
+            seconds = sum(answer.own_seconds for answer in answers)
             turns.learn(len(found), seconds, silent=not self.supply.worker.printed())
 
     def _meanwhile(self) -> None:
@@ -275,13 +276,14 @@ class Lane:
         Returns its rows, and whether its worker gave two answers. One that should be asked again and cannot be, because
         the run is stopped, is not written down: a resumed run asks it.
         """
-        event = None
+        events: list[Event] = []
         if self._doubts(heard, ruling):
-            if self.stop.is_set():
+            confirmed = None if self.stop.is_set() else self._confirm(heard, ruling)
+            if confirmed is None:
                 return [], False
-            ruling, event = self._confirm(heard, ruling)
+            ruling, events = confirmed
         unit = self._unit(heard, ruling)
-        unit.events += [event] if event is not None else []
+        unit.events += events
         self._write([unit])
         return unit.checks, bool(hearing.changed(ruling))
 
@@ -329,24 +331,29 @@ class Lane:
         failed = [(d, j.verdict) for d, j in ruling.items() if j.verdict.outcome in hearing.SUSPICIOUS]
         return {(problem.suite, problem.case, heard.mode, heard.device, d, v.outcome, v.reason) for d, v in failed}
 
-    def _confirm(self, heard: Hearing, ruling: Ruling) -> tuple[Ruling, Event | None]:
-        """The ruling after a second hearing, and what is to be told where that came to something else."""
+    def _confirm(self, heard: Hearing, ruling: Ruling) -> tuple[Ruling, list[Event]] | None:
+        """The ruling after a second hearing, and what is to be told where that came to something else.
+
+        None where the run is given up meanwhile.
+        """
         heard_alone = self.inquiry.hear_alone(heard)
         if heard_alone is None:
-            return ruling, None
+            return None
         alone, again = self._judge(heard_alone), None
         if not hearing.differs(ruling, alone):
-            return ruling, None
+            return ruling, []
         if heard.worker is not None and self.supply.worker is heard.worker:
             heard_again = self.inquiry.hear(heard.prepared, heard.mode, heard.device)
-            again = None if heard_again is None else self._judge(heard_again)
+            if heard_again is None:
+                return None
+            again = self._judge(heard_again)
         settled = hearing.settled(ruling, alone, again, heard.asked)
         self.confirmed -= self._failures(heard, ruling)  # the next one of this case is asked twice as well
         place = {"problem": heard.prepared.problem.id, "mode": heard.mode, "device": heard.device}
         message = "; ".join(dict.fromkeys(j.verdict.message for j in settled.values() if j.verdict.message))
-        return settled, Event("asked again", self.framework.name, **place, message=message, detail=heard.told())
+        return settled, [Event("asked again", self.framework.name, **place, message=message, detail=heard.told())]
 
-    def _suspect(self, found: list[Hearing]) -> None:
+    def _suspect(self, *found: Hearing) -> None:
         """End a worker that may not be what it was; the next question starts another."""
         worker = self.supply.worker
         if found and worker is not None and worker.suspicion():
