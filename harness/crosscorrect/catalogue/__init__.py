@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crosscorrect.catalogue import arithmetic, arrays, backward, kernels, places
+from crosscorrect.catalogue import arithmetic, arrays, backward, kernels, outputs, places
 from crosscorrect.catalogue.entry import Entry
 from crosscorrect.errors import UsageError
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "entries", "named"]
 
 _ALL: dict[str, Entry] = {}
-for _register in (kernels.REGISTER, places.REGISTER, arrays.REGISTER, backward.REGISTER, arithmetic.REGISTER):
-    for _entry in _register.entries.values():
+for _part in (kernels, places, arrays, outputs, backward, arithmetic):
+    for _entry in _part.REGISTER.entries.values():
         if _entry.name in _ALL:
             raise ValueError(f"two entries are called {_entry.name}")
         _ALL[_entry.name] = _entry
