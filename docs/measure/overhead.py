@@ -3,7 +3,7 @@
 Every problem of the chapter is solved twice in one worker, so that imports and compilations are over; the second pass
 is measured. A problem's overhead is the wall time of all it took (inputs, references, transport, verdict, rows on
 disk) less the seconds that the framework itself spent, computing and moving arrays. The part from sending a call to
-its verdict is shown apart; in it the next problem is made ready while the framework works.
+its verdict is shown apart. One problem is asked at a time here; a run asks small ones several in one go.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(name: str, python: str | None = None) -> None:
             lane.solve(problem, "eager", "cpu")
         lane.preparation = Preparation()
         added, asked, own = [], [], []
-        for problem, lane.upcoming in zip(problems, [*problems[1:], None], strict=True):
+        for problem in problems:
             begin = time.perf_counter()
             calls = {row.total_seconds: row for row in lane.solve(problem, "eager", "cpu")}.values()
             end = time.perf_counter()
@@ -43,7 +43,7 @@ def main(name: str, python: str | None = None) -> None:
             own.append(framework_seconds)
             added.append(end - begin - framework_seconds)
             asked.append(sum(row.total_seconds or 0.0 for row in calls) - framework_seconds)
-        lane.close()
+        lane.supply.close_all()
         segment.close()
     print(f"{name}, {len(problems)} problems of the chapter, milliseconds per problem")
     for label, values in {
