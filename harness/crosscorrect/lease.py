@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-SECONDS = 10.0
+SECONDS = 5.0
 """About how long a lease takes: long beside what it costs to hand one out, short beside a run."""
 MOST = 5000
 """How many problems a lease has at most."""
