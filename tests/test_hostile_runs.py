@@ -62,7 +62,7 @@ def test_a_record_longer_than_any_is_refused_without_being_read_whole(
     assert store.load(folder).env.empty  # what follows a line without an end was never written by crosscorrect
 
 
-@pytest.mark.parametrize("content", ["[" * 10**6, '{"finished": true, "schema": 2}', "null", '{"a": ' * 10**5])
+@pytest.mark.parametrize("content", ["[" * 10**6, '{"finished": true, "schema": 3}', "null", '{"a": ' * 10**5])
 def test_a_hostile_run_json_is_one_sentence(run: Path, content: str) -> None:
     (run / "run.json").write_text(content)
     for command in ("report", "gate", "verify", "merge"):

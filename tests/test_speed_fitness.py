@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from crosscorrect.speed import fitness
 from crosscorrect.speed.fitness import Samples
+from crosscorrect.speed.ratios import Ratio
 
 ROUNDS = 120
 
@@ -77,11 +79,19 @@ def test_an_arm_without_samples_is_told_and_keeps_no_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [(0.99, 1.01, ""), (1.01, 1.02, "came out different"), (0.9, 0.99, "came out different"), (0.9, 1.1, "uncertain")],
+    ("low", "high", "differs", "words"),
+    [
+        (0.99, 1.01, False, ""),
+        (1.01, 1.02, True, "came out different"),
+        (1.01, 1.02, False, ""),
+        (0.9, 1.1, False, "uncertain"),
+    ],
 )
-def test_twins_that_differ_or_are_uncertain_speak_against_a_measurement(low: float, high: float, words: str) -> None:
-    said = fitness.twins_differ(low, high, 0.015)
+def test_twins_that_differ_or_are_uncertain_speak_against_a_measurement(
+    low: float, high: float, differs: bool, words: str
+) -> None:
+    ratio = Ratio(math.sqrt(low * high), low, high, 5, 0.01, (low, high))
+    said = fitness.twins_differ(ratio, 0.015, differs=differs)
     assert words in said
     assert bool(said) == bool(words)
 

@@ -76,25 +76,27 @@ def run(
     another process has the folder, LogError where it can no longer be written, DamagedError where one to be resumed is
     not as it was written.
     """
-    loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
-    for suite in loaded:
-        suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
-    selection = Selection(loaded, tuple(only), level, None if shard is None else Shard.of(*shard))
-    selection.check()
-    plan = Plan(
-        problems=selection,
-        frameworks=find_frameworks(frameworks, pythons or {}, adapters or {}),
-        modes=tuple(modes),
-        devices=tuple(devices),
+    plan = planned(
+        suites,
+        frameworks,
+        modes=modes,
+        devices=devices,
         arithmetic=arithmetic,
+        pythons=pythons,
+        adapters=adapters,
+        only=only,
         limit=limit,
+        level=level,
         seed=seed,
+        shard=shard,
         memory=memory,
     )
+    selection = plan.problems
+    assert isinstance(selection, Selection)  # noqa: S101  planned makes one
     if jobs < 1 or (cluster and jobs > 1):
         raise UsageError(f"jobs are a number from 1, and not for a run on a cluster, whose nodes have places: {jobs}")
     brief = Brief(
-        suites=tuple((suite.name, str(suite.path.absolute()), suite.digest) for suite in loaded),
+        suites=tuple((suite.name, str(suite.path.absolute()), suite.digest) for suite in selection.suites),
         only=tuple(only),
         level=level,
         shard=shard,
@@ -111,7 +113,7 @@ def run(
     said = describe(plan)
     folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
     with lock.held(folder):
-        if resume is None or _to_be_resumed(folder, said):
+        if resume is None or to_be_resumed(folder, said):
             done = read_ledger(log.logs(folder))
             if on_event is not None:
                 on_event(plan, None)
@@ -123,7 +125,41 @@ def run(
     return store.load(folder)
 
 
-def _to_be_resumed(folder: Path, said: Mapping[str, Any]) -> bool:
+def planned(
+    suites: Iterable[str | Path] = (),
+    frameworks: Iterable[str] | None = None,
+    *,
+    modes: Iterable[str] = ("eager",),
+    devices: Iterable[str] = ("cpu",),
+    arithmetic: str = "strict",
+    pythons: Mapping[str, Path | str] | None = None,
+    adapters: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    limit: float | None = None,
+    level: str = "ci",
+    seed: int = 0,
+    shard: tuple[int, int] | None = None,
+    memory: int | None = MEMORY_LIMIT,
+) -> Plan:
+    """The plan of a request, in the words of ``run``; its problems are a ``Selection``. Raises as ``run``."""
+    loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
+    for suite in loaded:
+        suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
+    selection = Selection(loaded, tuple(only), level, None if shard is None else Shard.of(*shard))
+    selection.check()
+    return Plan(
+        problems=selection,
+        frameworks=find_frameworks(frameworks, pythons or {}, adapters or {}),
+        modes=tuple(modes),
+        devices=tuple(devices),
+        arithmetic=arithmetic,
+        limit=limit,
+        seed=seed,
+        memory=memory,
+    )
+
+
+def to_be_resumed(folder: Path, said: Mapping[str, Any]) -> bool:
     """Whether an earlier run is still to be finished. Raises UsageError where it was asked for something else."""
     info = store.load(folder).info
     if info["crosscorrect"] != __version__:

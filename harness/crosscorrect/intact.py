@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect import tables
 from crosscorrect.errors import DamagedError
 from crosscorrect.model import Direction, Outcome, Reason
+from crosscorrect.speed.model import Phase, Role, Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from enum import StrEnum
     from pathlib import Path
 
     import pandas as pd
@@ -18,10 +20,20 @@ if TYPE_CHECKING:
 LARGEST, MOST_ROWS = 2**35, 10**9
 """What no run comes to: 10^7 checks take about 10 GB. A small file may claim to hold a large one."""
 
-_SETS = {"outcome": Outcome, "reason": Reason, "direction": Direction}
+_SETS: Mapping[str, Mapping[str, type[StrEnum]]] = {
+    "checks": {"outcome": Outcome, "reason": Reason, "direction": Direction},
+    "samples": {"role": Role, "phase": Phase},
+    "measurements": {"role": Role},
+    "verdicts": {"role": Role, "speed": Speed},
+}
 _NUMBERS = {
     "checks": {"error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"},
     "training": {"step", "loss", "loss_reference", "loss_bound"},
+    "samples": {"restart", "round", "place", "calls", "wall", "cpu", "switches", "faults", "residual"},
+    "measurements": {"restart", "calls", "rounds", "kept", "seconds", "fast", "waiting", "threads"}
+    | {"switches", "faults", "residual"},
+    "verdicts": {"margin", "ratio", "low", "high", "resampled_low", "resampled_high", "restarts", "seconds"}
+    | {"flops", "padded", "bytes", "attainable"},
 }
 _OTHERS = {
     "problems": {"show", "invalid"},
@@ -116,8 +128,9 @@ def _check_column(folder: Path, name: str, column: pd.Series[Any]) -> None:
     elif column.name not in _OTHERS.get(name, ()):
         if infer_dtype(column, skipna=False) != "string":
             raise _damaged(folder, f"{place}: a value is not text")
-        if name == "checks" and column.name in _SETS:
-            known = column.isin([word.value for word in _SETS[str(column.name)]])
+        words = _SETS.get(name, {}).get(str(column.name))
+        if words is not None:
+            known = column.isin([word.value for word in words])
             if not known.all():
                 raise _damaged(folder, f"{place}: {column[~known].iloc[0]!r} is no {column.name}")
         elif column.name in _NESTED.get(name, ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the run folder's tables and of ``run.json``."""
 
 

@@ -21,7 +21,7 @@ from crosscorrect.worker import boot
 from crosscorrect.worker.wire import PROTOCOL, Channel, ProtocolError, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -120,16 +120,18 @@ class Worker:
         greet: bool = True,
         more: Mapping[str, str] | None = None,
         memory: int | None = MEMORY_LIMIT,
+        cpus: Sequence[int] | None = None,
     ) -> None:
         """Start the framework's interpreter and, unless told not to, ``greet`` it.
 
         Without the greeting this returns at once, so that another thread may ``kill`` a worker that is still booting.
         ``more`` are environment variables beside, and before, those that every worker gets; ``memory`` is how many
-        bytes of data it may hold, None for as many as there are. Raises IncompleteError when the interpreter cannot be
-        started.
+        bytes of data it may hold, None for as many as there are, and ``cpus`` the processors it may run on, None for
+        all. Raises IncompleteError when the interpreter cannot be started.
         """
         self.framework = framework
         self.memory = memory
+        self._cpus = cpus
         self._more = dict(more or {})
         self.hello: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="crosscorrect-")
@@ -165,6 +167,7 @@ class Worker:
                 "packages": self.framework.packages,
                 "parent": os.getpid(),
                 "memory": self.memory,
+                "cpus": self._cpus,
             }
             command = [str(self.framework.python), str(Path(boot.__file__)), json.dumps(config)]
             environment = {**_environment(), **self._more, **self._mark}
@@ -313,6 +316,14 @@ class Worker:
         by_kernel = deaths.by_kernel(code, self._oom_kills, oom_kills())
         return f"the worker {deaths.how(code)}{by_kernel}" + deaths.about_memory(held, self.memory, self.printed())
 
+    def rest(self) -> None:
+        """Stop the process and all it started where they are, until ``wake``: one that rests takes no processor."""
+        self._child.signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on."""
+        self._child.signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End the process and its whole group at once; whoever waits for an answer then learns of its death."""
         self._killed = True
@@ -325,6 +336,7 @@ class Worker:
             return
         with contextlib.suppress(OSError):
             self._channel.close()
+        self.wake()
         self._child.wait(0.2)  # it leaves by itself when its channel ends
         self.kill()
         self.strays += guard.sweep(self._mark)

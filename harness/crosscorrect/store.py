@@ -259,6 +259,21 @@ class Run:
         return self._table("training")
 
     @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row per timed region, as ``speed.model.Sample`` describes."""
+        return self._table("samples")
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """One row per arm, problem and restart, made of the samples."""
+        return self._table("measurements")
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """One row per comparison: how fast a framework is beside the reference."""
+        return self._table("verdicts")
+
+    @cached_property
     def env(self) -> pd.DataFrame:
         """What each framework said of itself."""
         return self._table("env")
@@ -331,9 +346,14 @@ def load(folder: Path | str) -> Run:
 
 
 def write_csv(run: Run) -> list[Path]:
-    """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted."""
+    """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted.
+
+    Those of a measurement only where the run is one.
+    """
     written = []
     for name in tables.TABLES[:-1]:
+        if name in tables.TIMED and not len(getattr(run, name)):
+            continue
         frame = getattr(run, name).map(_inert)
         target = run.folder / f"{name}.csv"
         # RFC 4180's line ends, which also make a lone carriage return inside a cell quoted instead of a new row

@@ -17,6 +17,7 @@ import numpy as np
 from crosscorrect import dtypes, ledger, log
 from crosscorrect.errors import DamagedError
 from crosscorrect.model import Check, Event, TrainingStep
+from crosscorrect.speed.model import Comparison, Measurement, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Row = dict[str, Any]
 
-TABLES = ("checks", "problems", "training", "env", "events", "arrays")
+TABLES = ("checks", "problems", "training", "samples", "measurements", "verdicts", "env", "events", "arrays")
+TIMED = ("samples", "measurements", "verdicts")
+"""The tables of a measurement; empty where nothing was timed."""
+SUBJECT = ("problem", "part", "framework", "mode", "device", "role")
+"""The columns that name what was measured."""
 COLUMNS = {
     "checks": [f.name for f in fields(Check)],
     "problems": [
@@ -53,6 +58,9 @@ COLUMNS = {
         "expect",
     ],
     "training": [f.name for f in fields(TrainingStep)],
+    "samples": [f.name for f in fields(Sample)],
+    "measurements": [f.name for f in fields(Measurement)],
+    "verdicts": [f.name for f in fields(Comparison)],
     "env": ["framework", "section", "key", "value"],
     "events": [f.name for f in fields(Event)],
     "arrays": ["digest", "dtype", "shape", "data"],
@@ -61,19 +69,33 @@ _COLUMNS = {name: frozenset(columns) for name, columns in COLUMNS.items()}
 _TYPES = {
     **dict.fromkeys(("error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"), "float64"),
     **dict.fromkeys(("loss", "loss_reference", "loss_bound"), "float64"),
+    **dict.fromkeys(("fast", "waiting", "threads", "margin", "low", "high", "attainable"), "float64"),
+    **dict.fromkeys(("resampled_low", "resampled_high"), "float64"),
+    **dict.fromkeys(("restart", "round", "place", "calls", "wall", "cpu", "switches", "faults"), "int64"),
+    **dict.fromkeys(("rounds", "kept", "restarts", "flops", "padded", "bytes"), "int64"),
     **dict.fromkeys(("weight", "weight_reference", "weight_bound"), "list of float64"),
     "show": "bool",
     "invalid": "bool",
     "step": "int64",
+    "samples.residual": "int64",
+    "residual": "float64",
     "shape": "list of int64",
     "data": "binary",
 }
-"""The type of each column, by its name, where it is not text."""
-_ONCE = {"problems": ("problem",), "env": ("framework", "section", "key"), "arrays": ("digest",)}
+"""The type of each column, by its name (or table and name), where it is not text."""
+_ONCE = {
+    "problems": ("problem",),
+    "env": ("framework", "section", "key"),
+    "arrays": ("digest",),
+    "measurements": (*SUBJECT, "restart"),
+    "verdicts": SUBJECT,
+}
 """The tables that several lanes and processes write alike, and the columns that tell their rows apart."""
 _NESTED = ("settings", "arrays", "expect")
 """The columns of a problem that are mappings, written as JSON; the geometry is one, too."""
 _SAID = [name for name in COLUMNS["problems"] if name not in ("problem", "geometry", *_NESTED)]
+ROUND = ("problem", "part", "restart", "round")
+"""What the samples of one round have in common: one record of the log has them all."""
 _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 BATCH = 4096
@@ -94,8 +116,8 @@ def short_record(check: Check) -> Row:
     return {k: v for k, v in check_record(check).items() if k not in _UNSAID or v != _UNSAID[k]}
 
 
-def row_record(row: TrainingStep | Event) -> Row:
-    """A training step or an event as a row."""
+def row_record(row: TrainingStep | Event | Sample | Measurement | Comparison) -> Row:
+    """A row of a table that is one of these."""
     return {f.name: getattr(row, f.name) for f in fields(row)}
 
 
@@ -156,7 +178,7 @@ def _is_first(record: Row, units: dict[bytes, bytes]) -> bool:
 
 
 def _rows_of(record: Row) -> Iterator[tuple[str, Row]]:
-    """The rows of one record: a row of one table, or a unit with the rows of several."""
+    """The rows of one record: a row of one table, a unit with the rows of several, or a round of samples."""
     kind = record.pop("kind")
     if kind in TABLES:
         yield kind, record
@@ -164,10 +186,14 @@ def _rows_of(record: Row) -> Iterator[tuple[str, Row]]:
         for table in TABLES:
             for row in record.get(table, ()):
                 yield table, row
+    elif kind == "round":
+        shared = {name: record[name] for name in ROUND}
+        for row in record["samples"]:
+            yield "samples", {**shared, **row}
 
 
 def _is_new(table: str, row: Row, seen: set[bytes]) -> bool:
-    named = "|".join([table, *[row[column] for column in _ONCE[table]]])
+    named = "|".join([table, *[str(row[column]) for column in _ONCE[table]]])
     key = hashlib.blake2b(named.encode("utf-8", "replace"), digest_size=12).digest()
     if key in seen:
         return False
@@ -245,7 +271,8 @@ def schema(table: str) -> pa.Schema:
         "list of float64": pa.list_(pa.float64()),
         "list of int64": pa.list_(pa.int64()),
     }
-    return pa.schema([(name, types[_TYPES.get(name, "text")]) for name in COLUMNS[table]])
+    kinds = [(name, _TYPES.get(f"{table}.{name}") or _TYPES.get(name, "text")) for name in COLUMNS[table]]
+    return pa.schema([(name, types[kind]) for name, kind in kinds])
 
 
 def _table(name: str, found: list[Row], pa: Any) -> pa.Table:

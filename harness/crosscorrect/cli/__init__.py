@@ -9,6 +9,7 @@ import sys
 import click
 
 from crosscorrect import __version__
+from crosscorrect.cli.bench import bench, speed
 from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
@@ -51,14 +52,14 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 as expected, 1 not conformant, 2 usage or bad case file, 3 incomplete, 4 nothing ran, "
-    "65 damaged, 74 the log cannot be written, 75 in use by another process, 130 interrupted.",
+    "5 slower, 6 unfit, 65 damaged, 74 the log cannot be written, 75 in use by another process, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="crosscorrect")
 def main() -> None:
     """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
 
 
-for command in (run, hunt, report, gate, merge, verify, explain, cases, frameworks, selftest):
+for command in (run, bench, speed, hunt, report, gate, merge, verify, explain, cases, frameworks, selftest):
     main.add_command(command)
 
 if __name__ == "__main__":

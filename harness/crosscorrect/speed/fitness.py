@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from crosscorrect.speed.ratios import Ratio
+
     Array = np.ndarray[Any, Any]
 
 WAITING = 1.15
@@ -35,12 +37,16 @@ BLOCKS = 4
 class Samples:
     """One arm's samples of one problem in one restart, a number per round: ``(rounds,)``; NaN for none.
 
-    ``wall`` and ``cpu`` are seconds of the whole sample, ``calls`` how many calls it was made of.
+    ``wall`` and ``cpu`` are seconds of the whole sample, ``calls`` how many calls it was made of (a run that was cut
+    short goes on with other loops), ``residual`` the seconds that its last result was waited for afterwards.
     """
 
     wall: Array
     cpu: Array
-    calls: int
+    calls: Array | int
+    residual: Array | float = 0.0
+    switches: Array | float = 0.0
+    faults: Array | float = 0.0
 
     @property
     def times(self) -> Array:
@@ -113,16 +119,17 @@ def _drift(times: Array) -> float:
     return float(max(blocks) / min(blocks) - 1) if len(blocks) > 1 else 0.0
 
 
-def twins_differ(low: float, high: float, target: float) -> str:
+def twins_differ(found: Ratio, target: float, *, differs: bool) -> str:
     """Why an arm and its twin speak against a measurement; empty where they do not.
 
-    They are the same: the interval of their ratio, ``low`` to ``high``, must hold 1, and be no wider than twice the
-    half-width that is aimed at.
+    They are the same: their ratio must not differ from 1 (``differs``: it does, where all twins are looked at jointly),
+    and its interval be no wider than twice the half-width that is aimed at.
     """
-    if not low <= 1 <= high:
-        return f"the reference beside its own twin reads [{low:.3f}, {high:.3f}]: what is the same came out different"
-    if high / low > (1 + 2 * target) ** 2:
-        return f"the reference beside its own twin is uncertain by [{low:.3f}, {high:.3f}], twice ±{target:.1%} may be"
+    interval = f"[{found.low:.3f}, {found.high:.3f}]"
+    if differs:
+        return f"the reference beside its own twin reads {interval}: what is the same came out different"
+    if found.half_width > 2 * target:
+        return f"the reference beside its own twin is uncertain by {interval}, ±{2 * target:.1%} may be"
     return ""
 
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from crosscorrect.speed.model import Speed
 from crosscorrect.speed.ratios import LEVEL, Ratio, jointly, restarts_for
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
-
-class Speed(StrEnum):
-    """A speed verdict. Only ``FASTER``, ``SLOWER`` and ``EQUIVALENT`` rank."""
-
-    FASTER = "faster"
-    SLOWER = "slower"
-    EQUIVALENT = "equivalent"
-    INCONCLUSIVE = "inconclusive"
-    UNFIT = "unfit"
-    WRONG = "wrong"
-    NOT_COMPARABLE = "not comparable"
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,7 @@ class SpeedVerdict:
     message: str = ""
 
 
-def rule(measured: Mapping[Hashable, Measured], margin: float) -> dict[Hashable, SpeedVerdict]:
+def rule(measured: Mapping[Key, Measured], margin: float) -> dict[Key, SpeedVerdict]:
     """The verdicts on comparisons that are looked at together, within ``margin`` (0.03: ±3 %).
 
     Of all that seem to differ, and of all that seem the same, the expected share that does not is 1 - ``LEVEL``.

@@ -1,8 +1,8 @@
 """The first file a worker runs: lets the controller's packages travel into this interpreter, then serves.
 
 Run as ``PYTHON boot.py CONFIG`` by the controller. CONFIG is JSON: the two pipe descriptors, the adapter as
-``module:attribute``, the packages that travel as ``{name: folder or file}``, the controller's process id and the
-memory in bytes that this process may hold. Only those names are taken from the
+``module:attribute``, the packages that travel as ``{name: folder or file}``, the controller's process id, the
+memory in bytes that this process may hold, and the processors it may run on. Only those names are taken from the
 controller's installation, so a user's own environment is tested as it is, with nothing installed into it.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
     sys.meta_path.insert(0, TravellingFinder(config["packages"]))
     from crosscorrect.worker import limits  # noqa: PLC0415  it can be found only now
 
-    notes = limits.apply(config["parent"], config["memory"])
+    notes = limits.apply(config["parent"], config["memory"], config["cpus"])
     from crosscorrect.worker import loop  # noqa: PLC0415  it imports NumPy, which the limits are to hold for
 
     loop.main(config, notes)

@@ -1,4 +1,4 @@
-"""What a worker asks of the kernel before it imports anything large: an end with its controller, a limit of memory."""
+"""What a worker asks of the kernel before it imports much: to end with its controller, memory, processors."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import ctypes
 import os
 import signal
 import sys
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 PR_SET_PDEATHSIG = 1
 PR_SET_PTRACER = 0x59616D61
 WORST = "1000"
 
 
-def apply(parent: int, memory: Optional[int]) -> List[str]:
+def apply(parent: int, memory: Optional[int], cpus: Optional[Sequence[int]]) -> List[str]:
     """End with the controller, be the first to go when memory is short, hold at most ``memory`` bytes of data.
+
+    Run on the processors ``cpus`` only: thread pools are made as large as these when a framework is imported.
 
     Returns, in sentences for a person, what this platform cannot do of that.
     """
     if sys.platform == "linux":
         _bind(parent)
-    return [] if memory is None else _limit(memory)
+    notes = [] if memory is None else _limit(memory)
+    return notes if cpus is None else notes + _pin(cpus)
 
 
 def _bind(parent: int) -> None:
@@ -34,6 +37,14 @@ def _bind(parent: int) -> None:
             score.write(WORST)  # the kernel shall take a worker, and not the controller
     except OSError:
         pass  # not every container has /proc writable; the limit below holds all the same
+
+
+def _pin(cpus: Sequence[int]) -> List[str]:
+    try:
+        os.sched_setaffinity(0, cpus)
+    except (AttributeError, OSError) as error:  # macOS has no such call
+        return [f"it is not bound to the processors {list(cpus)}: {error}"]
+    return []
 
 
 def _limit(memory: int) -> List[str]:

@@ -90,12 +90,13 @@ class Server:
 
     def _prepare(self, call: Named, arrays: Named) -> Tuple[Named, Named]:
         """Make a call ready to be timed; its result."""
-        return self._timer.prepare(self._adapter(call["device"], call["mode"], call["arithmetic"]), call, arrays)
+        adapter = self._adapter(call["device"], call["mode"], call["arithmetic"])
+        return self._timer.prepare(call["slot"], adapter, call, arrays)
 
     def _time(self, call: Named, _arrays: Named) -> Tuple[Named, Named]:
         """A sample of the call that was made ready; its last result where the call is to ``show`` it."""
-        said = self._timer.sample(call["calls"])
-        return said, self._timer.last() if call["show"] else {}
+        said = self._timer.sample(call["slot"], call["calls"], call["warm"])
+        return said, self._timer.last(call["slot"]) if call["show"] else {}
 
 
 def _dirty(adapter: Any, shape: Any, dtype: Any) -> None:

@@ -1,4 +1,4 @@
-"""Times one prepared call: so many in a row, each until its result is there, with what the process did meanwhile.
+"""Times prepared calls: so many in a row, each until its result is there, with what the process did meanwhile.
 
 This module travels to every worker: Python 3.8.
 """
@@ -8,45 +8,67 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from crosscorrect.worker.verbs import VERBS, Bound, Named, leaves, to_numpy
 
+COPIES = 3
+"""How often the copy of a result is timed."""
+UNSURE = 100_000
+"""By so many nanoseconds two looks may differ."""
+SURELY = 0.002
+"""Seconds after which a result is there if it takes less to be computed: the pause is three times as long, besides."""
+
+
+class Ready(NamedTuple):
+    """A call that was prepared: adapter and tensors stay as they are between samples.
+
+    ``copy`` is how many nanoseconds it takes to look at a result that is surely there.
+    """
+
+    adapter: Any
+    bound: Bound
+    copy: int
+
 
 class Timer:
-    """Holds the call that was prepared last: adapter and tensors stay as they are between samples."""
+    """Holds prepared calls, each in a slot of its own, and the result that each computed last."""
 
     def __init__(self) -> None:
-        self._adapter: Any = None
-        self._bound: Any = None
-        self._last: Named = {}
+        self._ready: Dict[str, Ready] = {}
+        self._last: Dict[str, Named] = {}
 
-    def prepare(self, adapter: Any, call: Named, arrays: Named) -> Tuple[Named, Named]:
-        """Bring the arrays to the device and compute twice.
+    def prepare(self, slot: str, adapter: Any, call: Named, arrays: Named) -> Tuple[Named, Named]:
+        """Bring the arrays to the device, compute twice, and keep the call in a slot in place of what was there.
 
-        Returns the nanoseconds of each phase (``put``, ``first`` call, with whatever is compiled then, ``second``)
-        and the arrays of the second result. What a framework raises passes.
+        Returns the nanoseconds of each phase (``put``, ``first`` call, with whatever is compiled then, ``second``), how
+        long a result that is there takes to be copied (``copy``), and the arrays of the last result. What a framework
+        raises passes.
         """
+        self._ready.pop(slot, None)
+        self._last.pop(slot, None)
         begin = time.perf_counter_ns()
         tensors = {name: adapter.put(array) for name, array in arrays.items()}
         adapter.sync(*tensors.values())
         put = time.perf_counter_ns() - begin
-        self._adapter, self._bound = adapter, VERBS[call["verb"]](adapter, tensors, call["settings"])
-        first, _ = self._once()
-        second, self._last = self._once()
-        phases = {"put": put, "first": first, "second": second}
-        return phases, self.last()
+        bound = VERBS[call["verb"]](adapter, tensors, call["settings"])
+        first, _ = _once(adapter, bound)
+        second, result = _once(adapter, bound)
+        copy, result = _copy(adapter, bound)
+        self._ready[slot], self._last[slot] = Ready(adapter, bound, copy), result
+        return {"put": put, "first": first, "second": second, "copy": copy}, self.last(slot)
 
-    def sample(self, calls: int) -> Named:
-        """One sample: an untimed call, then so many timed ones.
+    def sample(self, slot: str, calls: int, warm: int) -> Named:
+        """One sample of a slot: ``warm`` untimed calls, then so many timed ones.
 
         Gives ``wall`` and ``cpu`` (of the whole process) in nanoseconds, ``switches`` (involuntary ones), page
-        ``faults``, and ``residual``: how many nanoseconds longer the first look at the last result takes than a
-        second one. A ``sync`` that does not wait shows there. What a framework raises passes.
+        ``faults``, and ``residual``: how many nanoseconds longer than a copy the first look at the last result takes.
+        A ``sync`` that does not wait shows there. What a framework raises passes.
         """
-        bound, adapter = self._bound, self._adapter
+        adapter, bound, copy = self._ready[slot]
         run, name, sync = bound.run, bound.name, adapter.sync
-        sync(*leaves(name(run())))
+        for _ in range(warm):
+            sync(*leaves(name(run())))
         enabled = gc.isenabled()
         gc.disable()
         try:
@@ -60,33 +82,50 @@ class Timer:
         finally:
             if enabled:
                 gc.enable()
-        self._last = name(result)
+        self._last[slot] = name(result)
         return {
             "calls": calls,
             "wall": wall,
             "cpu": cpu,
             "switches": after.ru_nivcsw - before.ru_nivcsw,
             "faults": after.ru_minflt - before.ru_minflt,
-            "residual": self._residual(),
+            "residual": max(0, _look(adapter, self._last[slot]) - copy),
         }
 
-    def last(self) -> Named:
-        """The arrays of the last result that was timed."""
-        return to_numpy(self._adapter, self._last)
+    def last(self, slot: str) -> Named:
+        """The arrays of the last result of a slot."""
+        return to_numpy(self._ready[slot].adapter, self._last[slot])
 
-    def _once(self) -> Tuple[int, Named]:
-        bound: Bound = self._bound
-        begin = time.perf_counter_ns()
-        named = bound.named()
-        self._adapter.sync(*leaves(named))
-        return time.perf_counter_ns() - begin, named
 
-    def _residual(self) -> int:
-        found: List[Any] = leaves(self._last)
-        taken = []
-        for _ in range(2):
-            begin = time.perf_counter_ns()
-            for leaf in found:
-                self._adapter.get(leaf)
-            taken.append(time.perf_counter_ns() - begin)
-        return max(0, taken[0] - taken[1])
+def _once(adapter: Any, bound: Bound) -> Tuple[int, Named]:
+    begin = time.perf_counter_ns()
+    named = bound.named()
+    adapter.sync(*leaves(named))
+    return time.perf_counter_ns() - begin, named
+
+
+def _copy(adapter: Any, bound: Bound) -> Tuple[int, Named]:
+    """How long the first look at a result takes that is there whether or not ``sync`` waits: after a long pause.
+
+    Who computes only when somebody looks has then still done nothing: the first look takes much longer than the call
+    did, and a second one tells what a copy takes.
+    """
+    taken = []
+    for _ in range(COPIES):
+        computed, named = _once(adapter, bound)
+        looked = _look(adapter, named)  # until it is there, whatever ``sync`` does
+        computed, named = _once(adapter, bound)
+        time.sleep(max(SURELY, 3e-9 * (computed + looked)))
+        looked, again = _look(adapter, named), _look(adapter, named)
+        is_lazy = looked - again > 2 * computed + UNSURE
+        taken.append(again if is_lazy else looked)
+    return min(taken), named
+
+
+def _look(adapter: Any, named: Named) -> int:
+    """Nanoseconds until every tensor of a result was copied to the host."""
+    found: List[Any] = leaves(named)
+    begin = time.perf_counter_ns()
+    for leaf in found:
+        adapter.get(leaf)
+    return time.perf_counter_ns() - begin

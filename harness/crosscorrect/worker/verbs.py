@@ -86,6 +86,12 @@ def _differentiate(adapter: Any, t: Named, settings: Named) -> Bound:
     return Bound(partial(adapter.differentiate_corr2d, t["x"], t["w"], t["dy"], settings["loop"]), _pair)
 
 
+def _copy(_adapter: Any, t: Named, _settings: Named) -> Bound:
+    """No question to a framework: memory read and written, which the sentinel measures. Arrays of NumPy."""
+    target = np.empty_like(t["x"])
+    return Bound(partial(np.copyto, target, t["x"]), lambda _: _output(target))
+
+
 VERBS: Dict[str, Callable[[Any, Named, Named], Bound]] = {
     "corr2d": _corr2d,
     "layer": _layer,
@@ -94,6 +100,7 @@ VERBS: Dict[str, Callable[[Any, Named, Named], Bound]] = {
     "grads": _grads,
     "train": _train,
     "differentiate": _differentiate,
+    "copy": _copy,
 }
 
 

@@ -1,0 +1,194 @@
+"""The commands about speed: bench measures, speed judges what was measured again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscorrect.cli.options import asking
+from crosscorrect.cli.signals import Ears, Stopped
+from crosscorrect.model import Exit
+from crosscorrect.problem import LEVELS
+
+if TYPE_CHECKING:
+    from crosscorrect.model import Check
+    from crosscorrect.plan import Greeting, Plan
+    from crosscorrect.speed.model import Comparison
+    from crosscorrect.speed.session import Timing
+    from crosscorrect.store import Run
+
+RESULTS = click.Path(file_okay=False, path_type=Path)
+RUN_FOLDER = click.Path(path_type=Path)
+STOPPING = "stopping: the rounds that were measured are kept; once more to stop at once"
+BUDGETS = ("quick", "standard", "rigorous")
+MARGIN = click.option(
+    "--margin",
+    type=click.FloatRange(min=0, max=1),
+    default=0.03,
+    show_default=True,
+    help="What differs by less is equivalent: 0.03 is ±3 %.",
+)
+STRICT = click.option("--strict", is_flag=True, help="Exit 6 where anything is unfit or inconclusive.")
+AGAINST = click.option(
+    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+
+
+@click.command()
+@click.argument("suites", nargs=-1, metavar="[SUITE]...")
+@asking
+@click.option(
+    "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
+)
+@click.option(
+    "--level", type=click.Choice(LEVELS), default="nightly", show_default=True, help="Problems of this level and below."
+)
+@click.option("--reference", metavar="NAME", help="Whom the others are compared with. Default: torch if it is asked.")
+@click.option(
+    "--budget", type=click.Choice(BUDGETS), default="standard", show_default=True, help="How much is sampled."
+)
+@click.option(
+    "--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors that every worker may use."
+)
+@MARGIN
+@AGAINST
+@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=Path("results/latest"),
+    type=RUN_FOLDER,
+    metavar="[RUN]",
+    help="Go on with this measurement (default: the latest) of the same command.",
+)
+@STRICT
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while it goes on.")
+@JSON
+def bench(
+    suites: tuple[str, ...],
+    names: tuple[str, ...],
+    pythons: dict[str, str],
+    targets: dict[str, str],
+    mode: str,
+    devices: tuple[str, ...],
+    arithmetic: str,
+    only: tuple[str, ...],
+    level: str,
+    reference: str | None,
+    budget: str,
+    cpus: int,
+    margin: float,
+    against: Path | None,
+    results: Path,
+    resume: Path | None,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare how fast frameworks are, each in its own environment, and say how sure that is.
+
+    Problems are judged first: what is not right has no speed. Then all frameworks take turns, sample by sample, on
+    the same processors. SUITE is as for run; the default is the suite speed.
+
+    \b
+    crosscorrect bench                                  the shipped problems, in every framework there is here
+    crosscorrect bench networks -k resnet50-real        every distinct convolution of ResNet-50
+    crosscorrect bench my.yaml -f torch -f jax --budget rigorous
+    crosscorrect bench -f torch -f jax --resume         go on with a measurement that was cut short
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
+    from crosscorrect import api, garbage, store
+    from crosscorrect.cli.pace import Pace
+    from crosscorrect.speed import judgement, session
+
+    garbage.seldom()
+    base = None if against is None else store.load(against)
+    pace, ears = Pace(silent=quiet or as_json), Ears(STOPPING)
+
+    def hear(plan: Plan, event: Check | Greeting | Timing | None) -> None:
+        with ears.closed():
+            pace.hear(plan, event)
+
+    plan = api.planned(
+        suites or ("speed",),
+        names or None,
+        modes=() if mode == "all" else (mode,),
+        devices=devices,
+        arithmetic=arithmetic,
+        pythons=pythons,
+        adapters=targets,
+        only=only,
+        level=level,
+    )
+    try:
+        with pace, ears:
+            run = session.bench(
+                plan,
+                reference=reference,
+                budget=budget,
+                cpus=cpus,
+                rule=judgement.Rule(margin),
+                results=results,
+                resume=resume,
+                on_event=hear,
+            )
+    except Stopped as stopped:
+        if pace.begun:
+            folder = (resume or results / "latest").resolve()
+            stopped.args = (f"interrupted; what was measured is in {folder}: the same command with --resume goes on",)
+        raise
+    sys.exit(_tell(run, _comparisons(run), base, strict=strict, as_json=as_json))
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+@MARGIN
+@AGAINST
+@STRICT
+@JSON
+def speed(folder: Path, margin: float, against: Path | None, strict: bool, as_json: bool) -> None:
+    """Judge a finished measurement again from its raw samples, maybe under another margin or against another run."""
+    from crosscorrect import store
+    from crosscorrect.speed import judgement, session
+
+    run = store.load(folder)
+    _, comparisons = session.rejudge(run, judgement.Rule(margin))
+    base = None if against is None else store.load(against)
+    sys.exit(_tell(run, comparisons, base, strict=strict, as_json=as_json))
+
+
+def _comparisons(run: Run) -> list[Comparison]:
+    from crosscorrect.speed.session import comparisons
+
+    return comparisons(run)
+
+
+def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, as_json: bool) -> Exit:
+    """Print the verdicts; the exit code."""
+    from crosscorrect.gate import rule
+    from crosscorrect.speed import against
+    from crosscorrect.tables import row_record
+
+    changes = [] if base is None else against.compare(run, base)
+    conformant = rule(run, None).exit is not Exit.NOT_CONFORMANT
+    code = against.exit_code(found, changes, strict=strict, conformant=conformant)
+    if as_json:
+        said: dict[str, Any] = {"run": str(run.folder), "exit": int(code)}
+        said["verdicts"] = [row_record(row) for row in found]
+        if base is not None:
+            said["changes"] = [change._asdict() for change in changes]
+        click.echo(json.dumps(said, indent=1))
+        return code
+    from rich.console import Console
+
+    from crosscorrect_reports.speeds import changes_table, summary
+
+    console = Console()
+    console.print(summary(run, found))
+    if base is not None:
+        console.print(changes_table(changes))
+    return code

@@ -1,0 +1,115 @@
+"""What is the same for everyone who is measured: processors, budget, arithmetic; and what others do meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psutil
+
+from crosscorrect.errors import UsageError
+from crosscorrect.inquiry import THREADS
+
+SAMPLE = 0.5e-3
+"""Seconds that a sample aims at: long beside a clock's tick, short beside the kernel's time slice of about 3 ms."""
+SHORT = 1e-3
+"""Seconds up to which a call is short: before it is timed it runs once untimed, because a predecessor's traces in the
+caches move a small kernel by 2 to 4 % (research/timing.md 3.3)."""
+
+
+class Budget(NamedTuple):
+    """How much is measured: ``restarts`` of all workers, in each so many ``rounds`` of every problem.
+
+    A problem that is slow takes fewer rounds, as many as fit into ``seconds`` in a restart, and at least ``least``.
+    """
+
+    restarts: int
+    rounds: int
+    seconds: float
+    least: int = 10
+
+
+BUDGETS = {"quick": Budget(3, 60, 1.0), "standard": Budget(5, 120, 2.0), "rigorous": Budget(8, 240, 5.0)}
+"""Half-widths on a fit host, in this order: 3 %, 1.5 %, 1 % (research/timing.md 3.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which all are measured; ``cpus`` are the processors that every worker may run on."""
+
+    cpus: tuple[int, ...]
+    budget: Budget
+    arithmetic: str
+    seed: int = 0
+    memory: int | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many threads each may use: as many as there are processors."""
+        return len(self.cpus)
+
+    def environment(self, restart: int) -> dict[str, str]:
+        """The variables of a restart's workers, beside those of every worker.
+
+        The hash seed and the length of the environment, which moves the stack, differ from restart to restart
+        (Mytkowicz et al., "Producing wrong data without doing anything obviously wrong!", 2009), and are the same for
+        all workers of one. Memory is not filled with garbage here, as it is where answers are judged.
+        """
+        chance = random.Random(f"{self.seed} {restart}")  # noqa: S311  it moves a stack
+        return {
+            **dict.fromkeys(THREADS, str(self.threads)),
+            "GLIBC_TUNABLES": "",
+            "PYTHONHASHSEED": str(chance.randrange(2**32)),
+            "CROSSCORRECT_PADDING": "x" * chance.randrange(4096),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What ``run.json`` says of them."""
+        return {"cpus": list(self.cpus), "threads": self.threads, "budget": self.budget._asdict()}
+
+
+def choose_cpus(count: int) -> tuple[int, ...]:
+    """The last ``count`` processors that this process may run on: the first has most of the interrupts.
+
+    Raises UsageError where there are fewer.
+    """
+    allowed = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+    if not 1 <= count <= len(allowed):
+        raise UsageError(f"--cpus {count}: this process may use {len(allowed)} processors; ask for 1 to {len(allowed)}")
+    return tuple(allowed[-count:])
+
+
+class Look(NamedTuple):
+    """What all processes of the machine had used at a moment, ``(pid, name, seconds)`` each, and what was stolen."""
+
+    used: list[tuple[int, str, float]]
+    stolen: float
+
+
+def look(own: set[int]) -> Look:
+    """A look at the processes of this machine, without those of ``own``. Takes about 10 ms."""
+    used = []
+    for process in psutil.process_iter(["pid", "name", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if times is not None and process.info["pid"] not in own:
+            used.append((process.info["pid"], process.info["name"] or "?", times.user + times.system))
+    return Look(used, float(getattr(psutil.cpu_times(), "steal", 0.0)))
+
+
+def machine() -> dict[str, str]:
+    """What of this machine decides how fast it is, as far as it tells."""
+    said = {
+        "system": " ".join(os.uname()[i] for i in (0, 2, 4)) if hasattr(os, "uname") else sys.platform,
+        "processors": str(os.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+    }
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123  no file
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "cache size") and value.strip():
+                said.setdefault(name.strip(), value.strip())
+    return said

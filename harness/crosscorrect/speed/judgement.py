@@ -1,0 +1,284 @@
+"""From raw samples to measurements and speed verdicts: a function of what the run folder holds, whenever it is asked.
+
+Within a restart an arm is compared with the reference round by round; a round in which either waited is dropped, and a
+restart that is not fit does not count (research/timing.md 3.4, 3.5). Over restarts ``ratios`` has the interval, and
+over all comparisons ``ruling`` the verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from crosscorrect.speed import fitness, ratios, roofline
+from crosscorrect.speed.fitness import Samples
+from crosscorrect.speed.model import Comparison, Measurement, Phase, Role, Speed
+from crosscorrect.speed.ruling import Measured, SpeedVerdict, rule as rule_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pandas as pd
+
+    from crosscorrect.speed.work import Work
+
+    Array = np.ndarray[Any, Any]
+
+Subject = tuple[str, str]
+"""A problem's id and the part of it that was timed."""
+
+FIT_SHARE, FEWEST = 0.6, 2
+"""The share of restarts that must be fit, and how many at least."""
+UNWAITED = 0.05
+"""The share of a sample's wall time that its last result may be waited for afterwards (research/timing.md 3.7)."""
+TICK = 20e-6
+"""Seconds by which that may be wrong."""
+
+
+class Who(NamedTuple):
+    """An arm by its columns."""
+
+    framework: str
+    mode: str
+    device: str
+    role: Role = Role.ARM
+
+    @property
+    def name(self) -> str:
+        """For a person: ``torch compiled``; what is as usual is left out."""
+        unusual = [text for text, usual in ((self.mode, "eager"), (self.device, "cpu")) if text != usual]
+        return " ".join([self.framework, *unusual]) + ("" if self.role is Role.ARM else f" ({self.role})")
+
+
+class Rule(NamedTuple):
+    """By what samples are judged.
+
+    ``margin``: what differs by less is the same. ``target``: half-width of an interval that is aimed at; the twin's may
+    be twice as wide.
+    """
+
+    margin: float = 0.03
+    target: float = 0.015
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands beside the samples of a run.
+
+    ``standing`` is a verdict that no number changes, by subject and arm; ``work`` how much work a subject is;
+    ``others`` who else was at work, by subject and restart.
+    """
+
+    reference: Who
+    restarts: int
+    threads: int
+    standing: Mapping[tuple[Subject, Who], tuple[Speed, str]] = field(default_factory=dict)
+    work: Mapping[Subject, Work] = field(default_factory=dict)
+    others: Mapping[tuple[Subject, int], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The samples of one subject in one restart, aligned by round: of each arm and of the sentinel's parts."""
+
+    subject: Subject
+    restart: int
+    arms: dict[Who, Samples]
+    sentinel: dict[str, Samples]
+
+
+def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measurement], list[Comparison]]:
+    """The rows of both tables, for every subject and arm that has samples or a standing verdict.
+
+    ``samples`` is the table of that name.
+    """
+    by_subject: dict[Subject, list[Trial]] = {subject: [] for subject, _ in facts.standing}
+    for trial in trials(samples):
+        by_subject.setdefault(trial.subject, []).append(trial)
+    measurements: list[Measurement] = []
+    measured: dict[tuple[Subject, Who], Measured] = {}
+    seconds: dict[tuple[Subject, Who], float | None] = {}
+    for subject, found in by_subject.items():
+        rows = {(who, t.restart): _measurement(t, who, facts) for t in found for who in t.arms}
+        measurements += rows.values()
+        arms = {who for t in found for who in t.arms} | {who for s, who in facts.standing if s == subject}
+        for who in sorted(arms):
+            own = [row.seconds for (other, _), row in rows.items() if other == who and not math.isnan(row.seconds)]
+            seconds[subject, who] = float(np.median(own)) if own else None
+            if who != facts.reference:
+                measured[subject, who] = _measured(subject, who, found, rows, facts)
+    told = _ruled(measured, rule)
+    told |= {key: _of_reference(key, facts) for key in seconds if key[1] == facts.reference}
+    ceilings = roofline.ceilings(samples)
+    return measurements, [_comparison(key, told[key], seconds[key], facts, rule, ceilings) for key in sorted(told)]
+
+
+def trials(samples: pd.DataFrame) -> Iterator[Trial]:
+    """The steady samples of problems, by subject and restart."""
+    steady = samples[(samples["phase"] == Phase.STEADY) & (samples["problem"] != "")]
+    for (problem, part, restart), group in steady.groupby(["problem", "part", "restart"], sort=False):
+        count = int(group["round"].max()) + 1
+        arms, sentinel = {}, {}
+        for (framework, mode, device, role), own in group.groupby(["framework", "mode", "device", "role"]):
+            who = Who(framework, mode, device, Role(role))
+            if who.role in (Role.ARM, Role.TWIN):
+                arms[who] = _aligned(own, count)
+            else:
+                sentinel[str(who.role)] = _aligned(own, count)
+        yield Trial((problem, part), int(restart), arms, sentinel)
+
+
+def _aligned(own: pd.DataFrame, count: int) -> Samples:
+    """One arm's samples by the number of their round; NaN where there is none."""
+
+    def column(name: str, unit: float = 1.0) -> Array:
+        values = np.full(count, np.nan)
+        values[own["round"].to_numpy()] = own[name].to_numpy() * unit
+        return values
+
+    return Samples(
+        column("wall", 1e-9),
+        column("cpu", 1e-9),
+        column("calls"),
+        column("residual", 1e-9),
+        column("switches"),
+        column("faults"),
+    )
+
+
+def _pair(trial: Trial, who: Who, reference: Who) -> dict[str, Samples]:
+    """An arm and the reference, as far as both have samples."""
+    return {w.name: trial.arms[w] for w in (reference, who) if w in trial.arms}
+
+
+def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
+    samples = trial.arms[who]
+    pair = _pair(trial, who, facts.reference)
+    kept = fitness.kept(pair, facts.threads)
+    there = ~np.isnan(samples.wall)
+    times = samples.times
+    used = times[kept & there]
+    complaints = [c.message for c in fitness.complaints(pair, trial.sentinel, facts.threads)]
+    if facts.reference not in trial.arms:
+        complaints.append(f"the reference {facts.reference.name} has no sample")
+    if complaints and (others := facts.others.get((trial.subject, trial.restart))):
+        complaints.insert(0, f"meanwhile {others}")
+    waiting = samples.waiting[there]
+    residual = np.broadcast_to(samples.residual, samples.wall.shape)[there]
+    share = np.median(residual - TICK) / np.median(samples.wall[there])
+    return Measurement(
+        problem=trial.subject[0],
+        part=trial.subject[1],
+        **who._asdict(),
+        restart=trial.restart,
+        calls=int(np.nanmedian(samples.calls)),
+        rounds=int(there.sum()),
+        kept=int((kept & there).sum()),
+        seconds=float(np.median(used)) if len(used) else math.nan,
+        fast=float(np.quantile(times[there], 0.05)),
+        waiting=float(np.quantile(waiting, 0.9)),
+        threads=float(np.median(1 / waiting)),
+        switches=int(np.nansum(samples.switches)),
+        faults=int(np.nansum(samples.faults)),
+        residual=max(0.0, float(share)),
+        complaint="; ".join(complaints),
+    )
+
+
+def _measured(
+    subject: Subject, who: Who, found: list[Trial], rows: Mapping[tuple[Who, int], Measurement], facts: Facts
+) -> Measured:
+    """What is known of an arm beside the reference on one subject."""
+    for other, of_whom in ((who, ""), (facts.reference, f"the reference {facts.reference.name}: ")):
+        speed, message = facts.standing.get((subject, other), (None, ""))
+        if speed is Speed.WRONG and other == who:
+            return Measured(None, wrong=message)
+        if speed is not None:
+            return Measured(None, other=of_whom + message)
+    own = [rows[who, t.restart] for t in found if who in t.arms]
+    if own and np.median([row.residual for row in own]) > UNWAITED:
+        late = float(np.median([row.residual for row in own]))
+        return Measured(None, other=f"its sync does not wait: {late:.0%} of the time came after it")
+    fit = [t for t in found if who in t.arms and not rows[who, t.restart].complaint]
+    needed = max(FEWEST, math.ceil(FIT_SHARE * facts.restarts))
+    if len(fit) < needed:
+        whys = list(dict.fromkeys(row.complaint for row in own if row.complaint))
+        said = f"{len(fit)} of {len(found)} restarts were fit, {needed} must be"
+        return Measured(None, unfit="; ".join([said, *whys[:2]]))
+    logs = []
+    for trial in fit:
+        kept = fitness.kept(_pair(trial, who, facts.reference), facts.threads)
+        logs.append(ratios.logs(trial.arms[who].times[kept], trial.arms[facts.reference].times[kept]))
+    return Measured(ratios.ratio(logs))
+
+
+def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[tuple[Subject, Who], SpeedVerdict]:
+    """The verdicts: on the twins among themselves first, then on the arms as far as their twins allow."""
+    twins = {key: found for key, found in measured.items() if key[1].role is Role.TWIN}
+    arms = {key: found for key, found in measured.items() if key[1].role is not Role.TWIN}
+    against = _against_twins(twins, rule)
+    for key, found in arms.items():
+        if found.ratio is not None and key[0] in against:
+            arms[key] = replace(found, unfit=against[key[0]])
+    return {**rule_on(twins, rule.margin), **rule_on(arms, rule.margin)}
+
+
+def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[Subject, str]:
+    """What the control says against each subject.
+
+    One interval in twenty does not hold 1 by chance, and a run has many: they are looked at jointly.
+    """
+    against = {subject: f"the twin says nothing: {found.unfit}" for (subject, _), found in twins.items() if found.unfit}
+    there = {subject: found.ratio for (subject, _), found in twins.items() if found.ratio is not None}
+    jointly = ratios.jointly([found.p_beyond(0.0) for found in there.values()])
+    for (subject, found), p in zip(there.items(), jointly, strict=True):
+        reason = fitness.twins_differ(found, rule.target, differs=p < 1 - ratios.LEVEL)
+        if reason:
+            against[subject] = reason
+    return against
+
+
+def _of_reference(key: tuple[Subject, Who], facts: Facts) -> SpeedVerdict:
+    """The reference beside itself."""
+    speed, message = facts.standing.get(key, (Speed.EQUIVALENT, "the reference"))
+    return SpeedVerdict(speed, message=message)
+
+
+def _comparison(
+    key: tuple[Subject, Who],
+    told: SpeedVerdict,
+    seconds: float | None,
+    facts: Facts,
+    rule: Rule,
+    ceilings: roofline.Ceilings | None,
+) -> Comparison:
+    subject, who = key
+    found, work = told.ratio, facts.work.get(subject)
+    if told.speed in (Speed.WRONG, Speed.NOT_COMPARABLE):
+        seconds = None  # a wrong answer has no speed
+    reached = None if work is None or seconds is None or ceilings is None else ceilings.reached(work, seconds)
+    low, high = (None, None) if found is None else found.resampled
+    return Comparison(
+        problem=subject[0],
+        part=subject[1],
+        **who._asdict(),
+        reference=facts.reference.name,
+        speed=told.speed,
+        margin=rule.margin,
+        ratio=found.value if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
+        resampled_low=low,
+        resampled_high=high,
+        restarts=found.restarts if found else 0,
+        seconds=seconds,
+        flops=work.flops if work else None,
+        padded=work.padded if work else None,
+        bytes=work.bytes if work else None,
+        attainable=reached,
+        suspect=roofline.suspicion(reached),
+        message=told.message,
+    )

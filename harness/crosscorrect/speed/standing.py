@@ -1,0 +1,85 @@
+"""What stands beside the samples of a run: verdicts of conformance, refusals, disturbances, all from its tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from crosscorrect.model import Outcome
+from crosscorrect.speed.judgement import Facts, Who
+from crosscorrect.speed.model import Phase, Role, Speed
+from crosscorrect.speed.sampling import OTHERS, REFUSED, WRONG
+from crosscorrect.speed.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from crosscorrect.speed.judgement import Subject
+
+    Standing = dict[tuple[Subject, Who], tuple[Speed, str]]
+
+
+DIRECTIONS = {
+    "forward": "forward",
+    "grad_input": "gradients",
+    "grad_weight": "gradients",
+    "grad_bias": "gradients",
+    "train": "train",
+}
+"""Which part of a problem each direction belongs to."""
+
+
+def facts(
+    info: Mapping[str, Any],
+    checks: pd.DataFrame,
+    events: pd.DataFrame,
+    samples: pd.DataFrame,
+    work: Mapping[Subject, Work],
+) -> Facts:
+    """The facts of a run from ``run.json`` and its tables; ``work`` is how much work its subjects are."""
+    bench = info["bench"]
+    reference = Who(bench["reference"], bench["mode"], bench["device"])
+    standing = {**of_checks(checks, set(work)), **_of_events(events, samples)}
+    others = {}
+    for row in events[events["what"] == OTHERS].itertuples():
+        detail = json.loads(row.detail)
+        others[(row.problem, detail["part"]), detail["restart"]] = row.message
+    return Facts(reference, bench["budget"]["restarts"], bench["threads"], standing, work, others)
+
+
+def of_checks(checks: pd.DataFrame, subjects: set[Subject]) -> Standing:
+    """The arms that conformance lets nobody time, by what it said: only what passes in all directions has a speed."""
+    found: Standing = {}
+    for row in checks[checks["outcome"] != Outcome.PASS].itertuples():
+        subject, who = (row.problem, DIRECTIONS[row.direction]), Who(row.framework, row.mode, row.device)
+        if subject not in subjects or found.get((subject, who), ("",))[0] is Speed.WRONG:
+            continue
+        speed = Speed.WRONG if row.outcome == Outcome.FAIL else Speed.NOT_COMPARABLE
+        said = f"{row.outcome} ({row.reason})" if row.reason else str(row.outcome)
+        found[subject, who] = (speed, f"{said}: {row.message}".rstrip(": "))
+    return found
+
+
+def _of_events(events: pd.DataFrame, samples: pd.DataFrame) -> Standing:
+    """What went wrong in the workers that were timed; a refusal counts only where there is no sample at all."""
+    steady = samples[samples["phase"] == Phase.STEADY]
+    columns = ["problem", "part", "framework", "mode", "device", "role"]
+    timed = set(steady[columns].drop_duplicates().itertuples(index=False, name=None))
+    found: Standing = {}
+    for row in events[events["what"].isin([WRONG, REFUSED])].itertuples():
+        detail = json.loads(row.detail)
+        subject = (row.problem, detail["part"])
+        who = Who(row.framework, row.mode, row.device, Role(detail["role"]))
+        if row.what == WRONG:
+            found[subject, who] = (Speed.WRONG, f"{WRONG}: {row.message}")
+        elif (*subject, *who) not in timed:
+            found.setdefault((subject, who), (Speed.NOT_COMPARABLE, f"{REFUSED}: {row.message}"))
+    return found
+
+
+def work_of(verdicts: pd.DataFrame) -> dict[Subject, Work]:
+    """How much work subjects are, as an earlier judgement wrote it down."""
+    told = verdicts.dropna(subset=["flops", "bytes"])
+    return {(row.problem, row.part): Work(int(row.flops), int(row.padded), int(row.bytes)) for row in told.itertuples()}
