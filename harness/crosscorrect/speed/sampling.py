@@ -53,6 +53,10 @@ CEILING_ROUNDS, CEILING_LIMIT = 15, 60.0
 """How often each ceiling is sampled in a restart; seconds that a sample of it may take."""
 
 
+class Refused(Exception):  # noqa: N818  it is an answer of the framework
+    """A framework refused a call, or raised; its words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loop:
     """How an arm samples a problem in this restart: so many calls, after so many untimed ones; ``seconds`` a call."""
@@ -136,22 +140,15 @@ class Sampling:
         call, arrays = _call_of(subject, arm)
         limit = subject.prepared.problem.limit
         try:
-            reply = self.workers.prepare(arm, call, arrays, limit)
-            said, results = reply
-            if said["outcome"] != "answer":
-                message = (
-                    said["message"] if said["outcome"] == "unsupported" else f"{said['exception']}: {said['message']}"
-                )
-                self._event(REFUSED, subject, arm, message)
-                return None
+            reply = said, results = _answered(self.workers.prepare(arm, call, arrays, limit))
             for phase in (Phase.PUT, Phase.TRACE, Phase.COMPILE, Phase.FIRST, Phase.SECOND):
                 if phase in said:
                     self._write_phase(subject.key, arm.columns, phase, said[phase])
             if arm.role in (Role.ARM, Role.TWIN) and not self._is_right(subject, arm, reply):
                 return None
             loop = self._calibrated(arm, limit)
-        except WorkerLost as lost:
-            self._lost(subject, arm, lost)
+        except (WorkerLost, Refused) as error:
+            self._gone(subject, arm, error)
             return None
         if arm.role not in (Role.ARM, Role.TWIN):
             self._sentinel[arm] = loop  # it does the same in every problem
@@ -182,8 +179,8 @@ class Sampling:
         """The loop that makes a sample about as long as it should be. Raises WorkerLost."""
         calls, warm, seconds = 1, 1, 0.0
         for _ in range(2):
-            walls = [self.workers.sample(arm, calls, warm, limit)[0]["wall"] for _ in range(TRIALS)]
-            seconds = min(walls) / calls * 1e-9
+            trials = [_answered(self.workers.sample(arm, calls, warm, limit)) for _ in range(TRIALS)]
+            seconds = min(said["wall"] for said, _ in trials) / calls * 1e-9
             calls, warm = max(1, round(SAMPLE / seconds)), int(seconds <= SHORT)
         return Loop(calls, warm, seconds)
 
@@ -200,16 +197,12 @@ class Sampling:
         for place, arm in enumerate(order):
             loop = loops[arm]
             try:
-                said, _ = self.workers.sample(arm, loop.calls, loop.warm, limit)
-            except WorkerLost as lost:
-                self._lost(subject, arm, lost)
-                for other in [other for other in loops if other.seat == arm.seat]:
+                said, _ = _answered(self.workers.sample(arm, loop.calls, loop.warm, limit))
+            except (WorkerLost, Refused) as error:
+                self._gone(subject, arm, error)
+                for other in [other for other in loops if other is arm or not self._is_there(other, arm, error)]:
                     del loops[other]
-                return bool(loops)
-            if said["outcome"] != "answer":
-                self._event(REFUSED, subject, arm, f"{said['exception']}: {said['message']}")
-                del loops[arm]
-                return bool(loops)
+                return any(arm.role in (Role.ARM, Role.TWIN) for arm in loops)
             samples.append(self._row(arm, place, said))
         self._write_round(subject.key, number, samples)
         return True
@@ -232,14 +225,12 @@ class Sampling:
             if arm.role not in (Role.ARM, Role.TWIN):
                 continue
             try:
-                reply = self.workers.sample(arm, 1, loop.warm, subject.prepared.problem.limit, show=True)
-            except WorkerLost as lost:
-                self._lost(subject, arm, lost)
+                limit = subject.prepared.problem.limit
+                reply = said, results = _answered(self.workers.sample(arm, 1, loop.warm, limit, show=True))
+            except (WorkerLost, Refused) as error:
+                self._gone(subject, arm, error)
                 continue
-            said, results = reply
-            if said["outcome"] != "answer":
-                self._event(REFUSED, subject, arm, f"{said['exception']}: {said['message']}")
-            elif {name: digest(array) for name, array in results.items()} != answers[arm]:
+            if {name: digest(array) for name, array in results.items()} != answers[arm]:
                 # a sample has no arrays of its own: the prepared ones are still there
                 said["inputs"] = subject.prepared.sent[subject.index][0]
                 self._passes(subject, arm, reply)
@@ -262,10 +253,19 @@ class Sampling:
     def _look(self) -> conditions.Look:
         return conditions.look({os.getpid(), *self.workers.pids})
 
-    def _lost(self, subject: Subject, arm: Arm, lost: WorkerLost) -> None:
-        self._event(REFUSED, subject, arm, f"its worker was lost: {lost.message}")
+    def _gone(self, subject: Subject, arm: Arm, error: WorkerLost | Refused) -> None:
+        """Write down that an arm is out of a problem; a lost worker is started again for the next."""
+        if isinstance(error, Refused):
+            self._event(REFUSED, subject, arm, str(error))
+            return
+        self._event(REFUSED, subject, arm, f"its worker was lost: {error.message}")
         self.workers.start_again(arm)
         self._sentinel = {other: loop for other, loop in self._sentinel.items() if other.seat != arm.seat}
+
+    @staticmethod
+    def _is_there(other: Arm, arm: Arm, error: WorkerLost | Refused) -> bool:
+        """Whether another arm can still be sampled: with its worker a lost one's other modes are lost."""
+        return isinstance(error, Refused) or other.seat != arm.seat
 
     def _event(self, what: str, subject: Subject, arm: Arm, message: str) -> None:
         problem, part = subject.key
@@ -281,6 +281,15 @@ class Sampling:
         nothing = {"cpu": 0, "switches": 0, "faults": 0, "residual": 0}
         where = {"problem": problem, "part": part, "restart": self.restart, "round": -1, "place": 0}
         self.segment.write("samples", {**where, **arm, "phase": phase, "calls": 1, "wall": wall, **nothing})
+
+
+def _answered(reply: Reply) -> Reply:
+    """The reply to a call that was answered. Raises Refused for another."""
+    said = reply[0]
+    if said["outcome"] == "answer":
+        return reply
+    refused = said["outcome"] == "unsupported"
+    raise Refused(said["message"] if refused else f"{said['exception']}: {said['message']}")
 
 
 def _call_of(subject: Subject, arm: Arm) -> tuple[dict[str, Any], Mapping[str, Array]]:
