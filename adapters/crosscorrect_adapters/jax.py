@@ -32,8 +32,22 @@ _SPELLINGS = ("native", "apart", "channels_last", "recorded")
 # some thousand problems in one process meet the kernel's limit of maps. ``put``, never timed, lets go of them.
 _PROGRAMS_KEPT = 600
 _COMPILED = "/jax/core/compile/backend_compile_duration"
+_STAGES = {
+    "/jax/core/compile/jaxpr_trace_duration": "trace",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration": "trace",
+    _COMPILED: "compile",
+}
 _events: Counter[str] = Counter()
-jax.monitoring.register_event_duration_secs_listener(lambda event, _seconds, **_: _events.update((event,)))
+_spent = {"trace": 0.0, "compile": 0.0}
+
+
+def _listen(event: str, seconds: float, **_: Any) -> None:
+    _events[event] += 1
+    if event in _STAGES:
+        _spent[_STAGES[event]] += seconds
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)
 
 _jit = lru_cache(maxsize=None)(jax.jit)  # one wrapper per function; what it compiles, JAX caches by shape
 
@@ -182,3 +196,7 @@ class JaxAdapter:
         """Differentiate the loop with ``jax.vjp``; the literal one raises its TypeError already when it runs."""
         dx, dk = self._call(loops.pull_back, x, k, dy, self._loops[loop], static=(3,))
         return None if dx.dtype == jax.dtypes.float0 else (dx, dk)
+
+    def stages(self) -> dict[str, float]:
+        """What JAX's monitoring tells: to make a jaxpr and a module of it, and what XLA takes to compile that."""
+        return dict(_spent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,13 @@ class TorchAdapter:
         x, k = x.detach().clone().requires_grad_(), k.detach().clone().requires_grad_()
         dx, dk = torch.autograd.grad(self._compiler.run(LOOPS[loop], x, k), (x, k), dy)
         return dx, dk
+
+    def stages(self) -> dict[str, float]:
+        """What Dynamo's counters tell: to make a graph of the code, and what the backend takes to compile that."""
+        dynamo = sys.modules.get("torch._dynamo.utils")  # it takes a second to be imported: only who compiles has it
+        spent = {name: sum(each) for name, each in getattr(dynamo, "compilation_time_metrics", {}).items()}
+        compiled = spent.get("OutputGraph.call_user_compiler", 0.0)
+        return {"trace": max(0.0, spent.get("_compile.compile_inner", 0.0) - compiled), "compile": compiled}
 
 
 def _matmul(a: Any, b: Any) -> Any:

@@ -182,3 +182,9 @@ class Adapter(Protocol):
         ``(dx, dk)``, or None where the framework answers, without any error, that there is no gradient. The
         framework's exception passes through unchanged: it is the answer.
         """
+
+    def stages(self) -> Dict[str, float]:
+        """Seconds that this process has spent until now to ``trace`` and to ``compile``, as the framework tells.
+
+        An adapter whose framework does not tell leaves this out.
+        """

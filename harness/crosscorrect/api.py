@@ -140,8 +140,12 @@ def planned(
     seed: int = 0,
     shard: tuple[int, int] | None = None,
     memory: int | None = MEMORY_LIMIT,
+    chosen: Sequence[Framework] = (),
 ) -> Plan:
-    """The plan of a request, in the words of ``run``; its problems are a ``Selection``. Raises as ``run``."""
+    """The plan of a request, in the words of ``run``; its problems are a ``Selection``. Raises as ``run``.
+
+    ``chosen`` are frameworks that were found already, instead of names.
+    """
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     for suite in loaded:
         suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
@@ -149,7 +153,7 @@ def planned(
     selection.check()
     return Plan(
         problems=selection,
-        frameworks=find_frameworks(frameworks, pythons or {}, adapters or {}),
+        frameworks=chosen or find_frameworks(frameworks, pythons or {}, adapters or {}),
         modes=tuple(modes),
         devices=tuple(devices),
         arithmetic=arithmetic,

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from crosscorrect.speed import cold
 from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.text import one_line, plural
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from crosscorrect.speed.against import Change
+    from crosscorrect.speed.cold import Crossing, Start
     from crosscorrect.speed.model import Comparison
     from crosscorrect.store import Run
 
@@ -103,6 +105,33 @@ def changes_table(changes: Sequence[Change]) -> RenderableType:
     same = sum(change.speed is Speed.EQUIVALENT for change in changes)
     said = Text(f"{plural(same, 'comparison')} as before")
     return Group(table, said) if same < len(changes) else Group(said)
+
+
+def cold_summary(found: Sequence[Start]) -> RenderableType:
+    """What each framework takes from nothing, and after how many calls who starts later is ahead."""
+    from rich.console import Group  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415
+
+    crossings = cold.crossings(found)
+    body: list[RenderableType] = []
+    for subject, starts in itertools.groupby(found, key=lambda start: start.subject):
+        body.append(Text(one_line(" ".join(subject)), style="bold"))
+        table = _table("framework", *map(str, cold.SHOWN), "steady")
+        for start in starts:
+            times = [start.phases.get(phase) for phase in (*cold.SHOWN,)] + [start.steady]
+            table.add_row(Text(one_line(start.who.name)), *("" if t is None else duration(t.median) for t in times))
+        body.append(table)
+        body += [Text(_crossed(crossing)) for crossing in crossings if crossing.subject == subject]
+    return Group(*body)
+
+
+def _crossed(crossing: Crossing) -> str:
+    first, then = one_line(crossing.first.name), one_line(crossing.then.name)
+    if crossing.calls is None:
+        return f"  {first} starts sooner and stays ahead of {then}"
+    digits = max(0, len(str(crossing.calls)) - 2)
+    about = round(crossing.calls, -digits)  # medians of a few restarts support no more
+    return f"  {then} overtakes {first} after about {about:,} calls"
 
 
 def _reasons(found: Sequence[Comparison]) -> list[str]:

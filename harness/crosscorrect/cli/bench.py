@@ -56,6 +56,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
     "--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors that every worker may use."
 )
 @MARGIN
+@click.option("--cold", is_flag=True, help="Measure what a start costs: import, trace, compile, first call.")
 @AGAINST
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
 @click.option(
@@ -83,6 +84,7 @@ def bench(
     budget: str,
     cpus: int,
     margin: float,
+    cold: bool,
     against: Path | None,
     results: Path,
     resume: Path | None,
@@ -99,6 +101,7 @@ def bench(
     crosscorrect bench                                  the shipped problems, in every framework there is here
     crosscorrect bench networks -k resnet50-real        every distinct convolution of ResNet-50
     crosscorrect bench my.yaml -f torch -f jax --budget rigorous
+    crosscorrect bench -k batch --cold --mode all       what a start costs, and when it has paid off
     crosscorrect bench -f torch -f jax --resume         go on with a measurement that was cut short
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api, garbage, store
@@ -132,6 +135,7 @@ def bench(
                 budget=budget,
                 cpus=cpus,
                 rule=judgement.Rule(margin),
+                cold=cold,
                 results=results,
                 resume=resume,
                 on_event=hear,
@@ -171,6 +175,9 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
     """Print the verdicts; the exit code."""
     from crosscorrect.gate import rule
     from crosscorrect.speed import against
+
+    if run.info["bench"]["cold"]:
+        return _tell_cold(run, as_json=as_json)
     from crosscorrect.tables import row_record
 
     changes = [] if base is None else against.compare(run, base)
@@ -192,3 +199,30 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
     if base is not None:
         console.print(changes_table(changes))
     return code
+
+
+def _tell_cold(run: Run, *, as_json: bool) -> Exit:
+    """Print what starts cost; the exit code."""
+    from crosscorrect.speed import cold
+
+    found = cold.starts(run.samples)
+    if as_json:
+        told = [
+            {
+                "problem": start.subject[0],
+                "part": start.subject[1],
+                "arm": start.who.name,
+                "steady": start.steady._asdict(),
+                **{str(phase): times._asdict() for phase, times in start.phases.items()},
+            }
+            for start in found
+        ]
+        click.echo(json.dumps({"run": str(run.folder), "starts": told}, indent=1))
+    else:
+        from rich.console import Console
+
+        from crosscorrect_reports.speeds import cold_summary
+
+        Console().print(cold_summary(found))
+        click.echo(f"run folder: {run.folder}")
+    return Exit.OK if found else Exit.NOTHING_RAN

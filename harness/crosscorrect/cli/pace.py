@@ -8,6 +8,8 @@ from crosscorrect.model import Check, Outcome
 from crosscorrect.plan import Greeting
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from crosscorrect.plan import Plan
     from crosscorrect.speed.session import Timing
 
@@ -16,11 +18,14 @@ LONGEST = 160
 
 
 class Pace:
-    """One bar with the time that is left, and a line for what went wrong. ``begun``: there is a run folder."""
+    """One bar with the time that is left, and a line for what went wrong.
 
-    def __init__(self, *, silent: bool = False) -> None:
+    ``begun``: there is a run folder. Of the frameworks in ``hushed`` nothing is told that was not judged right.
+    """
+
+    def __init__(self, *, silent: bool = False, hushed: Container[str] = ()) -> None:
         self.begun = False
-        self._silent = silent
+        self._silent, self._hushed = silent, hushed
         self._bars: Any = None
         self._bar: Any = None
         self._judged = 0
@@ -42,13 +47,14 @@ class Pace:
         elif isinstance(event, Check):
             self._judged += 1
             self._bars.update(self._bar, description=f"judged {self._judged}")
-            if event.outcome is not Outcome.PASS:
+            if event.outcome is not Outcome.PASS and event.framework not in self._hushed:
                 self._say(f"{event.framework} {event.problem} {event.direction}: {event.outcome}, not timed")
         elif isinstance(event, Greeting):
             if event.hello is None:
                 self._say(f"{event.framework}: missing: {event.message}")
         else:
-            self._bars.update(self._bar, description="timed", total=event.total, completed=event.done)
+            if event.total:
+                self._bars.update(self._bar, description="timed", total=event.total, completed=event.done)
             if event.said:
                 self._say(event.said)
 

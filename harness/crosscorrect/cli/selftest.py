@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crosscorrect.cli.bench import BUDGETS, RESULTS
+from crosscorrect.cli.options import pairs
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
 @click.option("-k", "--mutant", "names", multiple=True, metavar="NAME", help="Only this mutant; repeat.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
 @click.option("--minimal", "smallest", is_flag=True, help="Print a small set of problems that kills every mutant.")
+@click.option("--noise", is_flag=True, help="Measure a framework against itself instead: what is this machine worth?")
+@click.option("-f", "--framework", default="numpy", show_default=True, metavar="NAME", help="Which one, with --noise.")
+@click.option(
+    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="Its interpreter, with --noise."
+)
+@click.option(
+    "--budget", type=click.Choice(BUDGETS), default="standard", show_default=True, help="How much, with --noise."
+)
+@click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors, with --noise.")
+@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Run folders, with --noise.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of the mutants that are killed and named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def selftest(
@@ -29,6 +42,12 @@ def selftest(
     names: tuple[str, ...],
     seed: int,
     smallest: bool,
+    noise: bool,
+    framework: str,
+    pythons: dict[str, str],
+    budget: str,
+    cpus: int,
+    results: Path,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -36,7 +55,15 @@ def selftest(
 
     A mutant is an adapter that is wrong in one way of the catalogue. Exit code 0 where each is killed by two or more
     cases, and every failure is diagnosed as that mutant or as one that is identical on that problem; else 1.
+
+    With --noise, several workers of one framework are timed as if they were different ones: how often what is the same
+    comes out different, how wide an interval is for each budget, and whether known times are read right. Exit code 6
+    where this machine is not fit to compare speeds.
     """
+    if noise:
+        from crosscorrect.cli.noise import audit
+
+        sys.exit(audit(framework, pythons, budget, cpus, results, as_json=as_json))
     from rich.console import Console
     from rich.progress import Progress
 

@@ -92,12 +92,18 @@ class Sampling:
     def __post_init__(self) -> None:
         self._order = random.Random(f"{self.seed} {self.restart}")  # noqa: S311  an order, no secret
 
-    def imports(self, hellos: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
-        """Write down how long each framework took to be imported."""
+    def imports(
+        self,
+        hellos: Mapping[tuple[str, str], Mapping[str, Any]],
+        key: tuple[str, str] = ("", ""),
+        arm: Arm | None = None,
+    ) -> None:
+        """Write down how long each framework took to be imported, for one arm and problem or for all."""
         for (framework, kind), hello in hellos.items():
             if kind == Role.ARM:
-                arm = {"framework": framework, "mode": "", "device": "", "role": Role.ARM}
-                self._write_phase(("", ""), arm, Phase.IMPORT, int(hello["import_seconds"] * 1e9))
+                everybody = {"framework": framework, "mode": "", "device": "", "role": Role.ARM}
+                columns = everybody if arm is None else arm.columns
+                self._write_phase(key, columns, Phase.IMPORT, int(hello["import_seconds"] * 1e9))
 
     def measure(self, subject: Subject, arms: Sequence[Arm], done: int) -> None:
         """The rounds of one problem that are still to come; ``done`` are there already."""

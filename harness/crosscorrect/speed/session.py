@@ -7,6 +7,7 @@ import random
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     Done = dict[tuple[int, str, str], int]
 
+COLD_ROUNDS = 15
+"""How often a call is sampled once it is warm, where the start is what is measured."""
+COLD = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+"""Keeps what was compiled by an earlier process out of a fresh one."""
 PREFERRED = "torch"
 """The reference where it is asked and nobody named another: most people know how fast it is."""
 
@@ -55,6 +60,7 @@ def bench(
     budget: str = "standard",
     cpus: int = 1,
     rule: Rule = Rule(),  # noqa: B008  an immutable tuple
+    cold: bool = False,
     results: Path | str = "results",
     resume: Path | str | None = None,
     on_event: Callable[[Plan, Check | Greeting | Timing | None], None] | None = None,
@@ -64,14 +70,15 @@ def bench(
     Its frames are those of every run, and ``samples``, ``measurements``, ``verdicts``. ``reference`` is the framework
     that the others are compared with, in the first mode and on the first device of the plan; ``budget`` a name of
     ``BUDGETS``; ``cpus`` how many processors every worker may use. ``resume`` goes on with an unfinished run of the
-    same request at the round after the last.
+    same request at the round after the last. ``cold`` asks each problem in a process of its own, one framework after
+    the other, to tell what a start costs; nothing is then ranked.
 
     Raises UsageError for a request that cannot be meant, IncompleteError where the reference cannot be started, and
     what ``api.run`` raises.
     """
     conditions = Conditions(choose_cpus(cpus), BUDGETS[budget], plan.arithmetic, plan.seed, plan.memory)
     own = Who(_reference(plan, reference).name, (plan.modes or ("eager",))[0], plan.devices[0])
-    told = {"reference": own.framework, "mode": own.mode, "device": own.device, **conditions.describe()}
+    told = {"reference": own.framework, "mode": own.mode, "device": own.device, **conditions.describe(), "cold": cold}
     said = {**describe(plan), "bench": told}
     folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
     with lock.held(folder):
@@ -82,7 +89,7 @@ def bench(
                     on_event(plan, event)
 
             say(None)
-            session = Session(plan, conditions, own, folder, say)
+            session = Session(plan, conditions, own, folder, say, cold)
             session.run()
             _conclude(folder, session.work, rule)
     return store.load(folder)
@@ -111,6 +118,8 @@ def _conclude(folder: Path, amounts: Mapping[tuple[str, str], Work], rule: Rule)
     found = {name: table.to_pandas() for name, table in tables.frames(log.logs(folder)).items()}
     facts = standing.facts(store.read_info(folder), found["checks"], found["events"], found["samples"], amounts)
     measurements, comparisons = judge(found["samples"], facts, rule)
+    if store.read_info(folder)["bench"]["cold"]:  # one after the other: no two of them can be compared
+        comparisons = []
     with closing(store.Segment(folder)) as segment:
         for name, rows in (("measurements", measurements), ("verdicts", comparisons)):
             for row in rows:
@@ -135,6 +144,7 @@ class Session:
     own: Who
     folder: Path
     say: Callable[[Any], None]
+    cold: bool = False
     subjects: list[Subject] = field(default_factory=list)
     work: dict[tuple[str, str], Work] = field(default_factory=dict)
     arms: list[Arm] = field(default_factory=list)
@@ -155,7 +165,9 @@ class Session:
             for restart in range(self.conditions.budget.restarts):
                 left = [s for s in self.subjects if (restart, *s.key) not in finished]
                 random.Random(f"{self.plan.seed} {restart}").shuffle(left)  # noqa: S311  an order, no secret
-                if left:
+                if left and self.cold:
+                    self._cold(segment, restart, left, allowed, digests)
+                elif left:
                     self._restart(segment, restart, left, allowed, digests, done)
 
     def _conform(self, segment: store.Segment) -> None:
@@ -222,21 +234,45 @@ class Session:
         with Workers(self.arms, self.conditions, restart) as workers:
             if (self.own.framework, Role.ARM) in workers.missing:
                 raise IncompleteError(workers.missing[self.own.framework, Role.ARM])
-            sampling = Sampling(
-                workers,
-                segment,
-                restart,
-                self.conditions.budget,
-                self.plan.arithmetic,
-                self.plan.seed,
-                digests,
-                lambda text: self.say(Timing(before, total, text)),
-            )
+            sampling = self._sampling(workers, segment, restart, digests)
             sampling.imports(workers.hellos())
             sampling.ceilings([arm for arm in self.arms if arm.role in (Role.COMPUTE, Role.STREAMING)])
             for place, subject in enumerate(left, 1):
                 sampling.measure(subject, allowed[subject.key], done.get((restart, *subject.key), 0))
                 self.say(Timing(before + place, total))
+
+    def _cold(
+        self,
+        segment: store.Segment,
+        restart: int,
+        left: list[Subject],
+        allowed: Mapping[tuple[str, str], list[Arm]],
+        digests: Mapping[tuple[str, ...], str],
+    ) -> None:
+        """Each problem in a fresh process of each arm, in an order that is drawn anew."""
+        total = self.conditions.budget.restarts * len(self.subjects)
+        done = (restart + 1) * len(self.subjects) - len(left)
+        chance = random.Random(f"cold {self.plan.seed} {restart}")  # noqa: S311  an order, no secret
+        for place, subject in enumerate(left):
+            self.say(Timing(done + place, total))
+            arms = [arm for arm in allowed[subject.key] if arm.role is Role.ARM]
+            chance.shuffle(arms)
+            for arm in arms:
+                with Workers([arm], self.conditions, restart, COLD) as workers:
+                    sampling = self._sampling(workers, segment, restart, digests)
+                    sampling.imports(workers.hellos(), subject.key, arm)
+                    sampling.measure(subject, [arm], 0)
+        self.say(Timing(done + len(left), total))
+
+    def _sampling(
+        self, workers: Workers, segment: store.Segment, restart: int, digests: Mapping[tuple[str, ...], str]
+    ) -> Sampling:
+        budget = self.conditions.budget._replace(rounds=COLD_ROUNDS) if self.cold else self.conditions.budget
+        arithmetic, seed = self.plan.arithmetic, self.plan.seed
+        tell = partial(Timing, 0, 0)
+        return Sampling(
+            workers, segment, restart, budget, arithmetic, seed, digests, lambda text: self.say(tell(said=text))
+        )
 
     def _progress(self) -> tuple[Done, set[tuple[int, str, str]]]:
         """How many rounds of each restart and subject are in the logs, and which of them are finished."""

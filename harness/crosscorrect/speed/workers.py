@@ -64,11 +64,13 @@ class Arm:
 class Workers:
     """The live workers of one restart. Use as a context."""
 
-    def __init__(self, arms: Iterable[Arm], conditions: Conditions, restart: int) -> None:
-        """Start them all on the processors of the conditions; nobody has said hello yet."""
+    def __init__(
+        self, arms: Iterable[Arm], conditions: Conditions, restart: int, more: Mapping[str, str] | None = None
+    ) -> None:
+        """Workers for these arms on the processors of the conditions; ``more`` are environment variables beside."""
         self._conditions = conditions
         self._options: dict[str, Any] = {
-            "more": conditions.environment(restart),
+            "more": {**conditions.environment(restart), **(more or {})},
             "memory": conditions.memory,
             "cpus": conditions.cpus,
         }

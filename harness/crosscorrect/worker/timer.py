@@ -41,8 +41,9 @@ class Timer:
     def prepare(self, slot: str, adapter: Any, call: Named, arrays: Named) -> Tuple[Named, Named]:
         """Bring the arrays to the device, compute twice, and keep the call in a slot in place of what was there.
 
-        Returns the nanoseconds of each phase (``put``, ``first`` call, with whatever is compiled then, ``second``), how
-        long a result that is there takes to be copied (``copy``), and the arrays of the last result. What a framework
+        Returns the nanoseconds of each phase (``put``, ``first`` call, with whatever is compiled then, ``second``; of
+        the first what the framework says that it took to ``trace`` and to ``compile``, where it says so), how long a
+        result that is there takes to be copied (``copy``), and the arrays of the last result. What a framework
         raises passes.
         """
         self._ready.pop(slot, None)
@@ -52,11 +53,14 @@ class Timer:
         adapter.sync(*tensors.values())
         put = time.perf_counter_ns() - begin
         bound = VERBS[call["verb"]](adapter, tensors, call["settings"])
+        before = _stages(adapter)
         first, _ = _once(adapter, bound)
+        stages = {name: int(1e9 * (spent - before.get(name, 0.0))) for name, spent in _stages(adapter).items()}
         second, result = _once(adapter, bound)
         copy, result = _copy(adapter, bound)
         self._ready[slot], self._last[slot] = Ready(adapter, bound, copy), result
-        return {"put": put, "first": first, "second": second, "copy": copy}, self.last(slot)
+        told = {name: spent for name, spent in stages.items() if spent > 0}
+        return {"put": put, **told, "first": first, "second": second, "copy": copy}, self.last(slot)
 
     def sample(self, slot: str, calls: int, warm: int) -> Named:
         """One sample of a slot: ``warm`` untimed calls, then so many timed ones.
@@ -95,6 +99,12 @@ class Timer:
     def last(self, slot: str) -> Named:
         """The arrays of the last result of a slot."""
         return to_numpy(self._ready[slot].adapter, self._last[slot])
+
+
+def _stages(adapter: Any) -> Dict[str, float]:
+    """Seconds of each stage that the framework has told of until now; not every adapter can tell."""
+    told = getattr(adapter, "stages", None)
+    return {} if told is None else told()
 
 
 def _once(adapter: Any, bound: Bound) -> Tuple[int, Named]:
