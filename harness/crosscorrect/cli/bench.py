@@ -152,13 +152,23 @@ def bench(
 @click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
 @MARGIN
 @AGAINST
+@click.option("--history", is_flag=True, help="RUN is a folder of measurements: since when is what slower or faster?")
 @STRICT
 @JSON
-def speed(folder: Path, margin: float, against: Path | None, strict: bool, as_json: bool) -> None:
-    """Judge a finished measurement again from its raw samples, maybe under another margin or against another run."""
+def speed(folder: Path, margin: float, against: Path | None, history: bool, strict: bool, as_json: bool) -> None:
+    """Judge a finished measurement again from its raw samples, maybe under another margin or against another run.
+
+    \b
+    crosscorrect speed                                  the latest measurement again
+    crosscorrect speed RUN --margin 0.1                 what differs by less than 10 % is equivalent
+    crosscorrect speed NEW --against OLD                what became slower; exit code 5 if anything did
+    crosscorrect speed results --history                steps over all measurements in a folder
+    """  # noqa: D301  as above
     from crosscorrect import store
     from crosscorrect.speed import judgement, session
 
+    if history:
+        sys.exit(_tell_history(folder, as_json=as_json))
     run = store.load(folder)
     _, comparisons = session.rejudge(run, judgement.Rule(margin))
     base = None if against is None else store.load(against)
@@ -226,3 +236,23 @@ def _tell_cold(run: Run, *, as_json: bool) -> Exit:
         Console().print(cold_summary(found))
         click.echo(f"run folder: {run.folder}")
     return Exit.OK if found else Exit.NOTHING_RAN
+
+
+def _tell_history(results: Path, *, as_json: bool) -> Exit:
+    """Print the steps of all series; exit code 5 where the last step of one made it slower."""
+    from crosscorrect.speed import history
+    from crosscorrect.speed.model import Speed
+
+    found = history.series(results)
+    told = history.steps(found)
+    last = {step.names: step.speed for step in told}
+    if as_json:
+        steps = [{**step.names._asdict(), "speed": step.speed, "run": step.run, "change": step.change} for step in told]
+        click.echo(json.dumps({"series": len(found), "steps": steps}, indent=1))
+    else:
+        for step in told:
+            problem, part, framework, mode, _ = step.names
+            click.echo(f"{framework} {mode} {problem} {part}: {step.change:.2f} times its time, since {step.run}")
+        longest = max(map(len, found.values()))
+        click.echo(f"{len(told)} steps in {len(found)} series of up to {longest} measurements")
+    return Exit.SLOWER if Speed.SLOWER in last.values() else Exit.OK
