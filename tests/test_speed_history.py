@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ from crosscorrect.errors import UsageError
 from crosscorrect.speed import history
 from crosscorrect.speed.against import Names
 from crosscorrect.speed.model import Speed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = Names("p", "forward", "jax", "eager", "cpu")
 
