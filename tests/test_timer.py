@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from crosscorrect.geometry import Geometry
+from crosscorrect.worker import timer
 from crosscorrect.worker.loop import Server
 from crosscorrect_adapters.numpy import NumpyAdapter
 
@@ -74,8 +76,10 @@ class Behind(NumpyAdapter):
         return tensor.result() if isinstance(tensor, Future) else tensor
 
 
-def sample(served: Server, calls: int, *, slot: str = "one", show: bool = False) -> tuple[dict[str, Any], Any]:
-    asked = {"type": "time", "slot": slot, "calls": calls, "warm": 1, "show": show, "nonce": 2}
+def sample(
+    served: Server, calls: int, *, slot: str = "one", show: bool = False, slope: bool = False
+) -> tuple[dict[str, Any], Any]:
+    asked = {"type": "time", "slot": slot, "calls": calls, "warm": 1, "slope": slope, "show": show, "nonce": 2}
     return served.answer(asked, {})
 
 
@@ -145,3 +149,45 @@ def test_collection_of_garbage_is_as_it_was_after_a_sample() -> None:
 
     sample(server(Counting), 1)
     assert gc.isenabled()
+
+
+class Device(NumpyAdapter):
+    """A device beside the processor, on a clock of its own: calls return at once, the work is done in their order."""
+
+    work, start, wait = 2_000_000, 500_000, 10_000_000
+    now = free = 0
+    seen: tuple[int, ...] = ()
+
+    def conv2d(self, *arguments: Any, **options: Any) -> Any:
+        Device.now += self.start
+        Device.free = max(Device.free, Device.now) + self.work
+        Device.seen = (*Device.seen, id(arguments[0]))
+        return super().conv2d(*arguments, **options)
+
+    def sync(self, *_: Any) -> None:
+        Device.now = max(Device.now, Device.free) + self.wait
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> type[Device]:
+    clock = SimpleNamespace(
+        perf_counter_ns=lambda: Device.now, process_time_ns=lambda: Device.now, sleep=lambda _: None
+    )
+    monkeypatch.setattr(timer, "time", clock)
+    return Device
+
+
+def test_the_slope_is_the_devices_own_time_without_what_it_costs_to_start_and_to_wait(device: type[Device]) -> None:
+    served = server(device)
+    assert sample(served, 20, slope=True)[0]["wall"] == 20 * device.work
+    # one by one, each call pays for all of it
+    assert sample(served, 20)[0]["wall"] == 20 * (device.start + device.work + device.wait)
+
+
+def test_the_slope_takes_copies_of_the_inputs_in_turn(device: type[Device]) -> None:
+    served = Server(device)
+    served.answer({**CALL, "type": "prepare", "copies": 3}, {"x": X, "w": W})
+    Device.seen = ()
+    sample(served, 3, slope=True)
+    assert len(set(Device.seen)) == 3
+    assert Device.seen[1:4] == Device.seen[4:7]  # after the one that warms

@@ -79,9 +79,9 @@ class JaxAdapter:
         }
 
     def _call(self, function: Callable[..., Any], *operands: Any, static: tuple[int, ...] = ()) -> Any:
-        """Call and wait, so that a late error surfaces here; ``static`` operands are no arrays."""
+        """Call, and do not wait, as JAX does not; ``static`` operands are no arrays."""
         staged = _jit(function, static_argnums=static) if self._compiled else function
-        return jax.block_until_ready(staged(*operands))
+        return staged(*operands)
 
     @classmethod
     def identity(cls) -> Identity:

@@ -82,6 +82,9 @@ def kept(arms: Mapping[str, Samples], threads: int = 1) -> Array:
 def complaints(arms: Mapping[str, Samples], sentinel: Mapping[str, Samples], threads: int = 1) -> list[Complaint]:
     """What speaks against one restart of one problem; empty where it is fit.
 
+    ``threads`` is how many an arm may use, 0 where it computes on a device beside the processor, so that wall and
+    processor time say nothing.
+
     ``sentinel`` are the parts of the worker that does always the same, in the same rounds.
     """
     found = [complaint for name, samples in arms.items() for complaint in _of_arm(name, samples, threads)]
@@ -108,7 +111,7 @@ def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
     if skew > SKEW:
         found.append(Complaint("F2", name, f"{name} has two speeds: its median is {skew:.2f} of its fast samples"))
     parallel = float(np.median(1 / samples.waiting[there]))
-    if parallel > threads * THREADS:
+    if threads and parallel > threads * THREADS:
         found.append(Complaint("F6", name, f"{name} ran on {parallel:.1f} threads where {threads} was asked for"))
     return found
 

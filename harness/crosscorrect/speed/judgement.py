@@ -69,7 +69,7 @@ class Facts:
     """What stands beside the samples of a run.
 
     ``standing`` is a verdict that no number changes, by subject and arm; ``work`` how much work a subject is;
-    ``others`` who else was at work, by subject and restart.
+    ``others`` who else was at work, by subject and restart; ``disturbed`` what was wrong with a device, by that too.
     """
 
     reference: Who
@@ -78,6 +78,11 @@ class Facts:
     standing: Mapping[tuple[Subject, Who], tuple[Speed, str]] = field(default_factory=dict)
     work: Mapping[Subject, Work] = field(default_factory=dict)
     others: Mapping[tuple[Subject, int], str] = field(default_factory=dict)
+    disturbed: Mapping[tuple[Subject, int, str], str] = field(default_factory=dict)
+
+    def threads_of(self, who: Who) -> int:
+        """How many threads an arm may use, where wall and processor time tell: 0 where a device beside it computes."""
+        return self.threads if who.device == self.reference.device == "cpu" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +162,14 @@ def _pair(trial: Trial, who: Who, reference: Who) -> dict[str, Samples]:
 def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
     samples = trial.arms[who]
     pair = _pair(trial, who, facts.reference)
-    kept = fitness.kept(pair, facts.threads)
+    threads = facts.threads_of(who)
+    kept = fitness.kept(pair, threads)
     there = ~np.isnan(samples.wall)
     times = samples.times
     used = times[kept & there]
-    complaints = [c.message for c in fitness.complaints(pair, trial.sentinel, facts.threads)]
+    complaints = [c.message for c in fitness.complaints(pair, trial.sentinel, threads)]
+    devices = sorted({who.device, facts.reference.device})
+    complaints += [said for d in devices if (said := facts.disturbed.get((trial.subject, trial.restart, d)))]
     if facts.reference not in trial.arms:
         complaints.append(f"the reference {facts.reference.name} has no sample")
     if complaints and (others := facts.others.get((trial.subject, trial.restart))):
@@ -210,7 +218,7 @@ def _measured(
         return Measured(None, unfit="; ".join([said, *whys[:2]]))
     logs = []
     for trial in fit:
-        kept = fitness.kept(_pair(trial, who, facts.reference), facts.threads)
+        kept = fitness.kept(_pair(trial, who, facts.reference), facts.threads_of(who))
         logs.append(ratios.logs(trial.arms[who].times[kept], trial.arms[facts.reference].times[kept]))
     return Measured(ratios.ratio(logs))
 

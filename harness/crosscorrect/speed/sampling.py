@@ -19,7 +19,7 @@ import numpy as np
 from crosscorrect import verdicts
 from crosscorrect.model import Event, Outcome
 from crosscorrect.process import WorkerLost
-from crosscorrect.speed import conditions, fitness
+from crosscorrect.speed import conditions, fitness, gpu
 from crosscorrect.speed.conditions import SAMPLE, SHORT
 from crosscorrect.speed.model import Phase, Role
 from crosscorrect.speed.roofline import COPY, MULTIPLY, SIDES, SIZES, part_of
@@ -47,8 +47,8 @@ OVERHEAD = 0.3e-3
 """Seconds that asking for a sample takes beside it, about; to plan with."""
 WRONG, REFUSED = "wrong when timed", "not timed"
 """The events that take an arm out of a comparison."""
-OTHERS, TIMED = "others", "timed"
-"""The events that tell who else was at work, and that a problem has all its rounds of a restart."""
+OTHERS, DISTURBED, TIMED = "others", "disturbed", "timed"
+"""The events that tell who else was at work, what was wrong with a GPU, and that a problem has all its rounds."""
 CEILING_ROUNDS, CEILING_LIMIT = 15, 60.0
 """How often each ceiling is sampled in a restart; seconds that a sample of it may take."""
 
@@ -108,6 +108,7 @@ class Sampling:
     def measure(self, subject: Subject, arms: Sequence[Arm], done: int) -> None:
         """The rounds of one problem that are still to come; ``done`` are there already."""
         before, loops, answers = self._look(), {}, {}
+        devices = {arm.device: gpu.state(arm.device) for arm in arms}
         begin = time.monotonic()
         for arm in arms:
             ready = self._ready(subject, arm)
@@ -119,6 +120,7 @@ class Sampling:
                 break
         self._check_last(subject, loops, answers)
         self._tell_others(subject, before, time.monotonic() - begin)
+        self._tell_devices(subject, devices)
         problem, part = subject.key
         self._write_event(Event(TIMED, problem=problem, detail=json.dumps({"part": part, "restart": self.restart})))
 
@@ -258,6 +260,15 @@ class Sampling:
 
     def _look(self) -> conditions.Look:
         return conditions.look({os.getpid(), *self.workers.pids})
+
+    def _tell_devices(self, subject: Subject, before: Mapping[str, gpu.State | None]) -> None:
+        """Write down what speaks against what was measured on a device beside the processor."""
+        for device, state in before.items():
+            message = gpu.complaint(device, state, gpu.state(device), self.workers.pids)
+            if message:
+                problem, part = subject.key
+                detail = json.dumps({"part": part, "restart": self.restart})
+                self._write_event(Event(DISTURBED, problem=problem, device=device, message=message, detail=detail))
 
     def _gone(self, subject: Subject, arm: Arm, error: WorkerLost | Refused) -> None:
         """Write down that an arm is out of a problem; a lost worker is started again for the next."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect.model import Outcome
 from crosscorrect.speed.judgement import Facts, Who
 from crosscorrect.speed.model import Phase, Role, Speed
-from crosscorrect.speed.sampling import OTHERS, REFUSED, WRONG
+from crosscorrect.speed.sampling import DISTURBED, OTHERS, REFUSED, WRONG
 from crosscorrect.speed.work import Work
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ def facts(
     for row in events[events["what"] == OTHERS].itertuples():
         detail = json.loads(row.detail)
         others[(row.problem, detail["part"]), detail["restart"]] = row.message
-    return Facts(reference, bench["budget"]["restarts"], bench["threads"], standing, work, others)
+    disturbed = {}
+    for row in events[events["what"] == DISTURBED].itertuples():
+        detail = json.loads(row.detail)
+        disturbed[(row.problem, detail["part"]), detail["restart"], row.device] = row.message
+    return Facts(reference, bench["budget"]["restarts"], bench["threads"], standing, work, others, disturbed)
 
 
 def of_checks(checks: pd.DataFrame, subjects: set[Subject]) -> Standing:

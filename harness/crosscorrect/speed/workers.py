@@ -7,6 +7,7 @@ for milliseconds after their work is done, and would spin on the next one's time
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from crosscorrect.speed.conditions import Conditions
 
     Array = np.ndarray[Any, Any]
+
+
+CACHE, MOST_COPIES = 128 * 2**20, 64
+"""More bytes than the last cache of today's devices holds (50 MiB on an H100); how many copies are made at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # each is itself alone: a framework cannot be hashed
@@ -59,6 +64,12 @@ class Arm:
         """Which worker it shares: the modes of a framework have one between them, and so have the sentinel's parts."""
         kind = "sentinel" if self.role in (Role.COMPUTE, Role.STREAMING) else str(self.role)
         return self.framework.name, kind
+
+
+def copies(arrays: Mapping[str, Array]) -> int:
+    """How many copies of a call's arrays no cache of a device holds together."""
+    size = sum(array.nbytes for array in arrays.values())
+    return max(1, min(MOST_COPIES, math.ceil(CACHE / max(1, size))))
 
 
 class Workers:
@@ -119,6 +130,7 @@ class Workers:
             "mode": arm.mode,
             "device": arm.device,
             "arithmetic": SWITCHES[self._conditions.arithmetic],
+            "copies": 1 if arm.device == "cpu" else copies(arrays),
             **call,
         }
         return self._ask(arm, asked, arrays, limit)
@@ -129,6 +141,7 @@ class Workers:
         Raises WorkerLost.
         """
         asked = {"type": "time", "slot": self._slot(arm), "calls": calls, "warm": warm, "show": show}
+        asked["slope"] = arm.device != "cpu"
         return self._ask(arm, asked, {}, limit)
 
     def start_again(self, arm: Arm) -> None:

@@ -95,7 +95,7 @@ class Server:
 
     def _time(self, call: Named, _arrays: Named) -> Tuple[Named, Named]:
         """A sample of the call that was made ready; its last result where the call is to ``show`` it."""
-        said = self._timer.sample(call["slot"], call["calls"], call["warm"])
+        said = self._timer.sample(call["slot"], call["calls"], call["warm"], call["slope"])
         return said, self._timer.last(call["slot"]) if call["show"] else {}
 
 
