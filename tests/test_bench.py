@@ -50,7 +50,7 @@ def planned(folder: Path, *adapters: str, only: tuple[str, ...] = ()) -> Any:
 
 def measured(folder: Path, *adapters: str, only: tuple[str, ...] = (), **options: Any) -> store.Run:
     plan = planned(folder, *adapters, only=only)
-    return session.bench(plan, budget="quick", reference="numpy", results=folder / "results", **options)
+    return session.measure(plan, budget="quick", reference="numpy", results=folder / "results", **options)
 
 
 def told(run: store.Run, framework: str) -> Comparison:
@@ -126,7 +126,7 @@ def test_what_is_not_right_is_not_timed(tmp_path: Path) -> None:
     plan = api.planned(
         [path], ["numpy", "flipped"], adapters={"flipped": "mutants:FlippedKernel"}, only=("pace/small",)
     )
-    run = session.bench(plan, budget="quick", reference="numpy", results=tmp_path / "results")
+    run = session.measure(plan, budget="quick", reference="numpy", results=tmp_path / "results")
     row = told(run, "flipped")
     assert (row.speed, row.ratio, row.seconds) == (Speed.WRONG, None, None)
     assert row.message.startswith("fail")
@@ -177,19 +177,19 @@ def test_a_finished_measurement_is_not_measured_again(tmp_path: Path) -> None:
 def test_another_request_is_not_taken_for_the_same_measurement(tmp_path: Path) -> None:
     run = measured(tmp_path, "Same", only=("pace/loop",))
     with pytest.raises(UsageError, match="is another run"):
-        session.bench(
+        session.measure(
             planned(tmp_path, "Same", only=("pace/loop",)), reference="same", budget="quick", resume=run.folder
         )
 
 
 def test_a_reference_that_is_not_asked_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one of numpy, same"):
-        session.bench(planned(tmp_path, "Same"), reference="torch", budget="quick", results=tmp_path)
+        session.measure(planned(tmp_path, "Same"), reference="torch", budget="quick", results=tmp_path)
 
 
 def test_more_processors_than_there_are_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ask for 1 to"):
-        session.bench(planned(tmp_path, "Same"), cpus=100_000, budget="quick", results=tmp_path)
+        session.measure(planned(tmp_path, "Same"), cpus=100_000, budget="quick", results=tmp_path)
 
 
 def state_of(pid: int) -> str:
@@ -241,3 +241,12 @@ def test_an_empty_measurement_has_an_exit_code_of_its_own(tmp_path: Path) -> Non
 
     run = measured(tmp_path, only=("pace/loop",))
     assert against.exit_code(session.comparisons(run), [], strict=False, conformant=True) is Exit.NOTHING_RAN
+
+
+def test_the_library_measures_in_one_call(tmp_path: Path) -> None:
+    import crosscorrect
+
+    path = tmp_path / "pace.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    run = crosscorrect.bench([path], ["numpy"], budget="quick", only=("pace/loop",), results=tmp_path / "results")
+    assert set(run.verdicts["role"]) == {Role.ARM, Role.TWIN}

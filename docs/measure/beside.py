@@ -59,7 +59,7 @@ def ours(folder: Path, python: str) -> tuple[float, float]:
     path.write_text(SUITE, encoding="utf-8")
     begin = time.perf_counter()
     plan = api.planned([path], ["torch", "jax"], modes=(), pythons={"torch": python, "jax": python})
-    run = session.bench(plan, budget="standard", reference="torch", results=folder / "results")
+    run = session.measure(plan, budget="standard", reference="torch", results=folder / "results")
     rows = session.comparisons(run)
     (jax,) = [row for row in rows if (row.framework, row.mode) == ("jax", "compiled")]
     told = jax.ratio if jax.ratio is not None else math.nan

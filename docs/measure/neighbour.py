@@ -31,7 +31,7 @@ def main(runs: int, *pythons: str) -> int:
         neighbour = subprocess.Popen([sys.executable, "-c", BUSY, str(cpu)])  # noqa: S603  our own interpreter
         try:
             with tempfile.TemporaryDirectory() as results:
-                run = session.bench(plan, budget="quick", results=results)
+                run = session.measure(plan, budget="quick", results=results)
         finally:
             neighbour.kill()
             neighbour.wait()

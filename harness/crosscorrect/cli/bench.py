@@ -129,7 +129,7 @@ def bench(
     )
     try:
         with pace, ears:
-            run = session.bench(
+            run = session.measure(
                 plan,
                 reference=reference,
                 budget=budget,

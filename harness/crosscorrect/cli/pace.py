@@ -38,7 +38,7 @@ class Pace:
             self._bars.stop()
 
     def hear(self, _: Plan, event: Check | Greeting | Timing | None) -> None:
-        """Take one event of ``session.bench``."""
+        """Take one event of ``session.measure``."""
         self.begun = True
         if self._silent:
             return

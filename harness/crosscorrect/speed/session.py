@@ -26,7 +26,7 @@ from crosscorrect.speed.subjects import Subject, subjects
 from crosscorrect.speed.workers import Arm, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pandas as pd
 
@@ -54,6 +54,36 @@ class Timing:
 
 
 def bench(
+    suites: Iterable[str | Path] = ("speed",),
+    frameworks: Iterable[str] | None = None,
+    *,
+    reference: str | None = None,
+    budget: str = "standard",
+    cpus: int = 1,
+    margin: float = 0.03,
+    cold: bool = False,
+    results: Path | str = "results",
+    resume: Path | str | None = None,
+    **request: Any,
+) -> store.Run:
+    """Judge and time suites in frameworks, and return the finished run; ``request`` is in the words of ``api.run``.
+
+    The rest is as for ``measure``, and so is what is raised.
+    """
+    plan = api.planned(suites, frameworks, **{"level": "nightly", **request})
+    return measure(
+        plan,
+        reference=reference,
+        budget=budget,
+        cpus=cpus,
+        rule=Rule(margin),
+        cold=cold,
+        results=results,
+        resume=resume,
+    )
+
+
+def measure(
     plan: Plan,
     *,
     reference: str | None = None,
