@@ -85,8 +85,13 @@ class Noise:
 def frameworks(name: str, pythons: dict[str, Any], adapters: dict[str, str]) -> list[Framework]:
     """The copies of a framework under names of their own, and the clocks."""
     own = locate(name, pythons, adapters)
-    copies = [replace(own, name=f"{name}-{number}") for number in range(1, COPIES + 1)]
+    copies = [replace(own, name=copy_of(name, number)) for number in range(1, COPIES + 1)]
     return [*copies, *(locate(clock, {}, {clock: target}) for clock, target in TARGETS.items())]
+
+
+def copy_of(name: str, number: int) -> str:
+    """What a copy of a framework is called."""
+    return f"{name}-{number}"
 
 
 def noise(run: Run, rule: Rule = Rule()) -> Noise:  # noqa: B008  an immutable tuple
