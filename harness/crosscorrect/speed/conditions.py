@@ -14,8 +14,10 @@ import psutil
 from crosscorrect.errors import UsageError
 from crosscorrect.inquiry import THREADS
 
-SAMPLE = 0.5e-3
-"""Seconds that a sample aims at: long beside a clock's tick, short beside the kernel's time slice of about 3 ms."""
+SAMPLE = 0.8e-3
+"""Seconds that a sample aims at: long beside a clock's tick, short beside the kernel's time slice of about 3 ms. Of the
+0.3 to 1 ms that research/timing.md 3.3 found fit, because the noise of a sample on a shared host falls from 15 % at 0.5
+to 10 % at 1 ms."""
 SHORT = 1e-3
 """Seconds up to which a call is short: before it is timed it runs once untimed, because a predecessor's traces in the
 caches move a small kernel by 2 to 4 % (research/timing.md 3.3)."""

@@ -157,7 +157,9 @@ def _rates(found: Sequence[Trial], restarts: int, rounds: int, rule: Rule) -> Ra
 
 
 def _mean(rates: Sequence[Rates]) -> Rates:
-    return Rates(*(float(np.mean(column)) for column in zip(*rates, strict=True)))
+    """The mean of the shares over problems, and the median of the half-widths."""
+    shares = (float(np.mean(column)) for column in list(zip(*rates, strict=True))[:-1])
+    return Rates(*shares, float(np.median([rate.half_width for rate in rates])))
 
 
 def _interval(shares: Sequence[float]) -> tuple[float, float]:
