@@ -60,11 +60,20 @@ def test_two_speeds_of_one_arm_are_told() -> None:
 
 @pytest.mark.parametrize("part", ["compute", "stream"])
 def test_a_sentinel_that_drifts_is_told_by_its_part(part: str) -> None:
-    slower = np.where(np.arange(ROUNDS) < 80, 1.0, 1.08)
+    slower = np.where(np.arange(ROUNDS) < 80, 1.0, 1.4)
     sentinel = {"compute": arm(seed=9), "stream": arm(seed=8), part: arm(slowing=slower, seed=7)}
     (told,) = fitness.complaints({"torch": arm(seed=1)}, sentinel)
     assert (told.gate, told.arm) == ("F3", part)
     assert "drifted by" in told.message
+
+
+def test_a_smaller_drift_is_what_the_machine_resolves_and_chance_is_none() -> None:
+    slower = np.where(np.arange(ROUNDS) < 80, 1.0, 1.08)
+    sentinel = {"compute": arm(seed=9), "stream": arm(slowing=slower, seed=7)}
+    assert fitness.complaints({"torch": arm(seed=1)}, sentinel) == []
+    assert fitness.resolution(sentinel) == pytest.approx(0.08, abs=0.03)
+    assert sum(fitness.resolution({"compute": arm(seed=seed)}) > 0 for seed in range(100)) <= 5
+    assert fitness.resolution({}) == 0.0
 
 
 def test_more_threads_than_were_asked_for_are_told() -> None:
@@ -84,14 +93,15 @@ def test_an_arm_without_samples_is_told_and_keeps_no_round() -> None:
         (0.99, 1.01, False, ""),
         (1.01, 1.02, True, "came out different"),
         (1.01, 1.02, False, ""),
-        (0.9, 1.1, False, "uncertain"),
+        (0.9, 1.1, False, ""),
+        (0.7, 1.2, False, "uncertain"),
     ],
 )
 def test_twins_that_differ_or_are_uncertain_speak_against_a_measurement(
     low: float, high: float, differs: bool, words: str
 ) -> None:
     ratio = Ratio(math.sqrt(low * high), low, high, 5, 0.01, (low, high))
-    said = fitness.twins_differ(ratio, 0.015, differs=differs)
+    said = fitness.twins_differ(ratio, differs=differs)
     assert words in said
     assert bool(said) == bool(words)
 

@@ -55,10 +55,31 @@ def test_a_few_rounds_that_wait_are_dropped_and_the_rest_tells_the_truth() -> No
     assert row.ratio == pytest.approx(0.81, rel=0.03)
 
 
-def test_a_sentinel_that_drifts_makes_the_restart_unfit() -> None:
-    row = told(machine({JAX: 0.81}, drift=0.2))
+def test_a_sentinel_that_drifts_wildly_makes_the_restart_unfit() -> None:
+    row = told(machine({JAX: 0.81}, drift=0.6))
     assert row.speed is Speed.UNFIT
     assert "drifted" in row.message
+
+
+def test_where_the_machine_itself_changed_nothing_finer_is_told() -> None:
+    # blocks of a drift of 16 % are 12 % apart
+    coarse = told(machine({JAX: 0.93}, drift=0.16, process=0.004))
+    assert coarse.speed is Speed.INCONCLUSIVE
+    assert "nothing finer" in coarse.message
+    assert coarse.ratio is not None
+    assert told(machine({JAX: 0.93}, process=0.004)).speed is Speed.FASTER
+    assert told(machine({JAX: 0.6}, drift=0.16)).speed is Speed.FASTER
+    same = told(machine({JAX: 1.0}, drift=0.16, process=0.002))
+    assert same.speed is Speed.INCONCLUSIVE
+
+
+def test_a_twin_that_is_uncertain_makes_everything_beside_it_as_coarse() -> None:
+    samples = machine({JAX: 0.93}, process=0.004)
+    shift = {0: 0.92, 1: 1.08, 2: 0.95, 3: 1.05, 4: 1.0}
+    factor = samples["restart"].map(shift).where(samples["role"] == Role.TWIN, 1.0)
+    for column in ("wall", "cpu"):
+        samples[column] = (samples[column] * factor).astype("int64")
+    assert told(samples).speed is Speed.INCONCLUSIVE
 
 
 def test_restarts_that_are_not_fit_are_left_out_as_long_as_enough_are() -> None:

@@ -32,10 +32,10 @@ class Budget(NamedTuple):
     restarts: int
     rounds: int
     seconds: float
-    least: int = 10
+    least: int = 8
 
 
-BUDGETS = {"quick": Budget(3, 60, 1.0), "standard": Budget(5, 120, 2.0), "rigorous": Budget(8, 240, 5.0)}
+BUDGETS = {"quick": Budget(3, 60, 0.7), "standard": Budget(5, 120, 1.3), "rigorous": Budget(8, 240, 4.0)}
 """Half-widths on a fit host, in this order: 3 %, 1.5 %, 1 % (research/timing.md 3.9)."""
 
 

@@ -28,8 +28,9 @@ SKEW = 1.4
 Research/timing.md 3.4 has 1.25; on a shared host with nobody else at work, workers of one framework read 1.12 to 1.32
 (nine in ten), and what is the same still came out the same (docs/speed.md).
 """
-DRIFT = 0.05
-"""By how much the sentinel may become slower or faster from one block of rounds to another in a restart."""
+WILD = 0.25
+"""By how much the sentinel may become slower or faster from one block of rounds to another in a restart, and how wide
+an interval of what is the same may be. Below, it is what a machine resolves: see ``resolution``."""
 CHANCE = 4.4
 """Standard errors between the extremes of four blocks that chance exceeds once in a hundred: the studentised range."""
 DROPPED = 0.3
@@ -97,12 +98,22 @@ def complaints(arms: Mapping[str, Samples], sentinel: Mapping[str, Samples], thr
     found = [complaint for name, samples in arms.items() for complaint in _of_arm(name, samples, threads)]
     for name, samples in sentinel.items():
         drift, chance = _drift(samples.times)
-        if drift > max(DRIFT, chance):
+        if drift > max(WILD, chance):
             found.append(Complaint("F3", name, f"the sentinel's {name} part drifted by {drift:.0%} within the restart"))
     share = 1 - float(kept(arms, threads).mean())
     if share > DROPPED:
         found.append(Complaint("rounds", "", f"{share:.0%} of the rounds were disturbed; {DROPPED:.0%} may be"))
     return found
+
+
+def resolution(sentinel: Mapping[str, Samples]) -> float:
+    """How much the machine itself changed in a restart, as a share: the sentinel's drift, unless it may be chance.
+
+    Turns cancel most of it, because it is the same for everybody; how much of it they do not cancel is not known, so
+    that nothing smaller is told.
+    """
+    drifts = [_drift(samples.times) for samples in sentinel.values()]
+    return max((drift for drift, chance in drifts if drift > chance), default=0.0)
 
 
 def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
@@ -136,17 +147,16 @@ def _drift(times: Array) -> tuple[float, float]:
     return float(np.expm1(np.ptp(medians))), float(np.expm1(CHANCE * error))
 
 
-def twins_differ(found: Ratio, target: float, *, differs: bool) -> str:
+def twins_differ(found: Ratio, *, differs: bool) -> str:
     """Why an arm and its twin speak against a measurement; empty where they do not.
 
-    They are the same: their ratio must not differ from 1 (``differs``: it does, where all twins are looked at jointly),
-    and its interval be no wider than twice the half-width that is aimed at.
+    They are the same: their ratio must not differ from 1 (``differs``: it does, where all twins are looked at jointly).
     """
     interval = f"[{found.low:.3f}, {found.high:.3f}]"
     if differs:
         return f"the reference beside its own twin reads {interval}: what is the same came out different"
-    if found.half_width > 2 * target:
-        return f"the reference beside its own twin is uncertain by {interval}, ±{2 * target:.1%} may be"
+    if found.half_width > WILD:
+        return f"the reference beside its own twin is uncertain by {interval}, ±{WILD:.0%} may be"
     return ""
 
 

@@ -56,12 +56,10 @@ class Who(NamedTuple):
 class Rule(NamedTuple):
     """By what samples are judged.
 
-    ``margin``: what differs by less is the same. ``target``: half-width of an interval that is aimed at; the twin's may
-    be twice as wide.
+    ``margin``: what differs by less is the same.
     """
 
     margin: float = 0.03
-    target: float = 0.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +218,25 @@ def _measured(
     for trial in fit:
         kept = fitness.kept(_pair(trial, who, facts.reference), facts.threads_of(who))
         logs.append(ratios.logs(trial.arms[who].times[kept], trial.arms[facts.reference].times[kept]))
-    return Measured(ratios.ratio(logs))
+    drifts = [fitness.resolution(trial.sentinel) for trial in fit]
+    return Measured(ratios.ratio(logs), resolution=float(np.median(drifts)))
 
 
 def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[tuple[Subject, Who], SpeedVerdict]:
     """The verdicts: on the twins among themselves first, then on the arms as far as their twins allow."""
     twins = {key: found for key, found in measured.items() if key[1].role is Role.TWIN}
     arms = {key: found for key, found in measured.items() if key[1].role is not Role.TWIN}
-    against = _against_twins(twins, rule)
+    against = _against_twins(twins)
+    widths = {subject: found.ratio.half_width for (subject, _), found in twins.items() if found.ratio is not None}
     for key, found in arms.items():
         if found.ratio is not None and key[0] in against:
             arms[key] = replace(found, unfit=against[key[0]])
+        elif found.ratio is not None:  # what is the same came out so far apart by chance
+            arms[key] = replace(found, resolution=max(found.resolution, widths.get(key[0], 0.0)))
     return {**rule_on(twins, rule.margin), **rule_on(arms, rule.margin)}
 
 
-def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[Subject, str]:
+def _against_twins(twins: Mapping[tuple[Subject, Who], Measured]) -> dict[Subject, str]:
     """What the control says against each subject.
 
     One interval in twenty does not hold 1 by chance, and a run has many: they are looked at jointly.
@@ -243,7 +245,7 @@ def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], rule: Rule) ->
     there = {subject: found.ratio for (subject, _), found in twins.items() if found.ratio is not None}
     jointly = ratios.jointly([found.p_beyond(0.0) for found in there.values()])
     for (subject, found), p in zip(there.items(), jointly, strict=True):
-        reason = fitness.twins_differ(found, rule.target, differs=p < 1 - ratios.LEVEL)
+        reason = fitness.twins_differ(found, differs=p < 1 - ratios.LEVEL)
         if reason:
             against[subject] = reason
     return against

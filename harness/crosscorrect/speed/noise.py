@@ -158,8 +158,8 @@ def _rates(found: Sequence[Trial], restarts: int, rounds: int, rule: Rule) -> Ra
 
 def _mean(rates: Sequence[Rates]) -> Rates:
     """The mean of the shares over problems, and the median of the half-widths."""
-    shares = (float(np.mean(column)) for column in list(zip(*rates, strict=True))[:-1])
-    return Rates(*shares, float(np.median([rate.half_width for rate in rates])))
+    plain, beyond, found, _ = (float(np.mean(column)) for column in zip(*rates, strict=True))
+    return Rates(plain, beyond, found, float(np.median([rate.half_width for rate in rates])))
 
 
 def _interval(shares: Sequence[float]) -> tuple[float, float]:

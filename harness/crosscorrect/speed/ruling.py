@@ -19,13 +19,14 @@ class Measured:
     """What is known of one comparison: the ratio over fit restarts, and what stands against telling it.
 
     ``wrong`` is why the answer is no right one, ``unfit`` why the machine was not fit, ``other`` why the two are not
-    the same question.
+    the same question. ``resolution`` is the smallest difference, as a share, that the machine could tell then.
     """
 
     ratio: Ratio | None
     wrong: str = ""
     unfit: str = ""
     other: str = ""
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,19 @@ class SpeedVerdict:
 def rule(measured: Mapping[Key, Measured], margin: float) -> dict[Key, SpeedVerdict]:
     """The verdicts on comparisons that are looked at together, within ``margin`` (0.03: ±3 %).
 
-    Of all that seem to differ, and of all that seem the same, the expected share that does not is 1 - ``LEVEL``.
+    Of all that seem to differ, and of all that seem the same, the expected share that does not is 1 - ``LEVEL``. What
+    differs must do so by more than the machine's ``resolution``, too; and where that is wider than the margin, nothing
+    is told to be the same.
     """
     told = {key: _standing(found) for key, found in measured.items()}
     open_keys = [key for key, verdict in told.items() if verdict is None]
     ratios = [_ratio(measured[key]) for key in open_keys]
-    beyond = jointly([found.p_beyond(margin) for found in ratios])
+    coarse = [measured[key].resolution for key in open_keys]
+    beyond = jointly([found.p_beyond(max(margin, share)) for found, share in zip(ratios, coarse, strict=True)])
     within = jointly([found.p_within(margin) for found in ratios])
     decided = {
-        key: _decide(found, margin, differs=p < 1 - LEVEL, same=q < 1 - LEVEL)
-        for key, found, p, q in zip(open_keys, ratios, beyond, within, strict=True)
+        key: _decide(found, margin, share, differs=p < 1 - LEVEL, same=q < 1 - LEVEL)
+        for key, found, share, p, q in zip(open_keys, ratios, coarse, beyond, within, strict=True)
     }
     return {key: verdict if verdict is not None else decided[key] for key, verdict in told.items()}
 
@@ -70,9 +74,11 @@ def _ratio(found: Measured) -> Ratio:
     return found.ratio
 
 
-def _decide(found: Ratio, margin: float, *, differs: bool, same: bool) -> SpeedVerdict:
+def _decide(found: Ratio, margin: float, resolution: float, *, differs: bool, same: bool) -> SpeedVerdict:
     if differs:
         return SpeedVerdict(Speed.SLOWER if found.value > 1 else Speed.FASTER, found)
+    if resolution > margin:
+        return SpeedVerdict(Speed.INCONCLUSIVE, found, f"this machine told nothing finer than ±{resolution:.0%} then")
     if same:
         return SpeedVerdict(Speed.EQUIVALENT, found)
     more = restarts_for(found, margin) - found.restarts

@@ -42,7 +42,8 @@ SIDE = 256
 """The sentinel multiplies two square matrices of this side: 34 million operations, about half a millisecond."""
 STREAM = 2**22
 """It copies so many bytes: more than the nearer caches hold."""
-TRIALS = 3
+TRIALS, SLOW = 3, 5e-3
+"""How often a loop is tried; seconds from which a call is a sample by itself, whatever a second try would say."""
 OVERHEAD = 0.3e-3
 """Seconds that asking for a sample takes beside it, about; to plan with."""
 WRONG, REFUSED = "wrong when timed", "not timed"
@@ -185,12 +186,13 @@ class Sampling:
 
     def _calibrated(self, arm: Arm, limit: float) -> Loop:
         """The loop that makes a sample about as long as it should be. Raises WorkerLost."""
-        calls, warm, seconds = 1, 1, 0.0
-        for _ in range(2):
-            trials = [_answered(self.workers.sample(arm, calls, warm, limit)) for _ in range(TRIALS)]
+        said, _ = _answered(self.workers.sample(arm, 1, 0, limit))
+        seconds, calls = said["wall"] * 1e-9, 1
+        for _ in range(2 if seconds < SLOW else 0):
+            trials = [_answered(self.workers.sample(arm, calls, 1, limit)) for _ in range(TRIALS)]
             seconds = min(said["wall"] for said, _ in trials) / calls * 1e-9
-            calls, warm = max(1, round(SAMPLE / seconds)), int(seconds <= SHORT)
-        return Loop(calls, warm, seconds)
+            calls = max(1, round(SAMPLE / seconds))
+        return Loop(calls, int(seconds <= SHORT), seconds)
 
     def _rounds(self, loops: Any) -> int:
         fits = int(self.budget.seconds / sum(loop.cost for loop in loops))
