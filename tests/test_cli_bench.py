@@ -56,6 +56,22 @@ def test_the_same_samples_are_judged_again_and_beside_themselves_nothing_changed
     assert json.loads(again.stdout)["verdicts"] == first["verdicts"]
     beside: dict[str, Any] = json.loads(call("speed", first["run"], "--against", first["run"], "--json").stdout)
     assert {change["speed"] for change in beside["changes"]} <= {"equivalent", "inconclusive", "not comparable"}
+    gated = call("gate", first["run"], "--against", first["run"], "--json")
+    assert (gated.exit_code, json.loads(gated.stdout)["slower"]) == (Exit.OK, [])
+
+
+def test_the_gate_has_an_exit_code_of_its_own_for_what_became_slower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crosscorrect.speed import against
+    from crosscorrect.speed.model import Speed
+
+    run = json.loads(bench(tmp_path, "--json").stdout)["run"]
+    slower = against.Change("pace/loop", "forward", "same", "eager", "cpu", Speed.SLOWER, 1.2, 1.1, 1.3)
+    monkeypatch.setattr(against, "compare", lambda *_: [slower])
+    said = call("gate", run, "--against", run)
+    assert said.exit_code == Exit.SLOWER
+    assert "same eager pace/loop forward: takes 1.20 [1.10, 1.30] times as long" in said.stdout
 
 
 def test_the_latest_measurement_is_what_speed_is_about_unless_told_otherwise(

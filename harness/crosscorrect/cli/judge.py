@@ -15,6 +15,8 @@ from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crosscorrect.gate import Ruling
     from crosscorrect.model import Check
     from crosscorrect.plan import Greeting, Plan
@@ -182,10 +184,18 @@ def report(folder: Path, expectations: Path | None) -> None:
     "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
 )
 @click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
+@click.option(
+    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_json: bool) -> None:
-    """Judge a run against the committed expectations, strictly both ways; the exit code is the answer."""
+def gate(
+    folder: Path, expectations: Path | None, require: str, against: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Judge a run against the committed expectations, strictly both ways; the exit code is the answer.
+
+    Of a measurement, also whether anything is slower than in an earlier one.
+    """
     from crosscorrect import sealed, store
     from crosscorrect.gate import rule
 
@@ -195,8 +205,24 @@ def gate(folder: Path, expectations: Path | None, require: str, quiet: bool, as_
     for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
         ruling.missing.append(name)
         ruling.findings.append(f"{name}: required, and not in the run")
-    _tell(finished, ruling, quiet=quiet, as_json=as_json)
-    sys.exit(ruling.exit)
+    slower = [] if against is None else _slower(finished, store.load(against))
+    code = ruling.exit or (Exit.SLOWER if slower else Exit.OK)
+    _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more={} if against is None else {"slower": slower})
+    sys.exit(code)
+
+
+def _slower(finished: Run, base: Run) -> list[str]:
+    """What became slower since an earlier measurement, in words. Raises UsageError where either is none."""
+    from crosscorrect.speed.against import compare
+    from crosscorrect.speed.model import Speed
+    from crosscorrect_reports.speeds import interval
+
+    return [
+        f"{change.framework} {change.mode} {change.problem} {change.part}: takes "
+        f"{interval(change.change, change.low, change.high)} times as long as in {base.folder}"
+        for change in compare(finished, base)
+        if change.speed is Speed.SLOWER
+    ]
 
 
 @click.command()
@@ -239,21 +265,35 @@ def _write_report(finished: Run, expectations: Path | None) -> list[Path]:
     return write(finished, expectations)
 
 
-def _tell(finished: Run, ruling: Ruling, *, quiet: bool, as_json: bool) -> None:
+def _tell(
+    finished: Run,
+    ruling: Ruling,
+    *,
+    quiet: bool,
+    as_json: bool,
+    code: Exit | None = None,
+    more: Mapping[str, list[str]] | None = None,
+) -> None:
+    """Print a ruling, and ``more`` findings that it does not know of; ``code`` is the exit code if it is another."""
     if as_json:
         said = {
             "run": str(finished.folder),
-            "exit": int(ruling.exit),
+            "exit": int(ruling.exit if code is None else code),
             "total": ruling.total,
             "passed": ruling.passed,
             "expected": ruling.expected,
             "findings": ruling.findings,
             "missing": ruling.missing,
+            **(more or {}),
         }
         click.echo(json.dumps(said, indent=1))
-    elif not quiet or ruling.exit:
+    elif not quiet or ruling.exit or any((more or {}).values()):
         from rich.console import Console
 
         from crosscorrect_reports.terminal import summary
+        from crosscorrect_reports.text import one_line
 
         Console().print(summary(finished, ruling))
+        for what, lines in (more or {}).items():
+            for line in lines:
+                click.echo(one_line(f"{what}: {line}"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
+from crosscorrect.errors import UsageError
 from crosscorrect.model import Exit
 from crosscorrect.speed.model import RANKS, Role, Speed
 from crosscorrect.speed.ratios import LEVEL, jointly
@@ -63,7 +64,10 @@ class Estimate(NamedTuple):
 
 
 def compare(run: Run, base: Run, margin: float = MARGIN) -> list[Change]:
-    """What changed from ``base`` to ``run``, for every arm and subject of either."""
+    """What changed from ``base`` to ``run``, for every arm and subject. Raises UsageError for no measurement."""
+    for one in (run, base):
+        if "bench" not in one.info:
+            raise UsageError(f"{one.folder} is no measurement; 'crosscorrect bench' makes one")
     now, then = _estimates(run), _estimates(base)
     same_machine = _machine(run) == _machine(base)
     changes: list[Change] = []
