@@ -115,6 +115,9 @@ def test_who_is_lost_while_it_is_timed_takes_nobody_with_it(tmp_path: Path, adap
     events = run.events[run.events["what"] == "not timed"]
     assert set(events["framework"]) == {adapter.lower()}
     assert all(why in message for message in events["message"])
+    row = told(run, adapter.lower())
+    assert (row.speed, row.ratio) == (Speed.NOT_COMPARABLE, None)
+    assert why in row.message
     forward = run.samples[(run.samples["part"] == "forward") & (run.samples["phase"] == Phase.STEADY)]
     counts = forward[forward["problem"] != ""].groupby(["framework", "role"]).size()
     assert counts["same", Role.ARM] >= FEW.restarts * (FEW.rounds - 1)
@@ -240,7 +243,7 @@ def test_an_empty_measurement_has_an_exit_code_of_its_own(tmp_path: Path) -> Non
     from crosscorrect.speed import against
 
     run = measured(tmp_path, only=("pace/loop",))
-    assert against.exit_code(session.comparisons(run), [], strict=False, conformant=True) is Exit.NOTHING_RAN
+    assert against.exit_code(session.comparisons(run)) is Exit.NOTHING_RAN
 
 
 def test_the_library_measures_in_one_call(tmp_path: Path) -> None:

@@ -120,6 +120,51 @@ def test_a_result_that_is_waited_for_afterwards_is_not_compared() -> None:
     assert told(machine({JAX: 0.81}, residual=0.02)).speed is Speed.FASTER
 
 
+def test_a_reference_that_does_not_wait_compares_nobody() -> None:
+    samples = machine({JAX: 0.81})
+    late = samples["framework"] == "torch"
+    samples["residual"] = samples["residual"].where(~late, samples["wall"] * 5)
+    row = told(samples)
+    assert row.speed is Speed.NOT_COMPARABLE
+    assert "the reference torch: its sync does not wait" in row.message
+    assert told(samples, REFERENCE).speed is Speed.NOT_COMPARABLE
+
+
+@pytest.mark.parametrize("speed", [None, Speed.WRONG, Speed.NOT_COMPARABLE])
+def test_without_a_twin_nobody_is_ranked(speed: Speed | None) -> None:
+    samples = machine({JAX: 0.81})
+    standing = {} if speed is None else {(("p", "forward"), TWIN): (speed, "its worker was lost")}
+    if speed is None:
+        samples = samples[samples["role"] != Role.TWIN]
+    row = told(samples, standing=standing)
+    assert row.speed is Speed.UNFIT
+    assert "twin" in row.message
+
+
+def test_without_a_sentinel_nobody_is_ranked() -> None:
+    samples = machine({JAX: 0.81})
+    row = told(samples[samples["role"].isin([Role.ARM, Role.TWIN])])
+    assert row.speed is Speed.UNFIT
+    assert "the sentinel has no sample" in row.message
+
+
+@pytest.mark.parametrize("who", [JAX, REFERENCE])
+def test_who_never_comes_to_the_end_of_a_restart_is_not_compared(who: Who) -> None:
+    samples = machine({JAX: 0.81})
+    refused = {(("p", "forward"), who, restart): "its worker was lost: SIGKILL" for restart in range(5)}
+    row = told(samples, refused=refused)
+    assert row.speed is Speed.NOT_COMPARABLE
+    assert "SIGKILL" in row.message
+    once = {key: why for key, why in refused.items() if key[2] == 0}
+    row = told(samples, refused=once)
+    assert (row.speed, row.restarts) == (Speed.FASTER, 4)
+
+
+def test_a_training_that_is_wrong_has_its_row_though_its_work_is_no_fixed_amount() -> None:
+    row = told(machine({}), standing={(("p", "train"), JAX): (Speed.WRONG, "fail (trajectory)")})
+    assert (row.part, row.speed) == ("train", Speed.WRONG)
+
+
 def test_a_wrong_answer_has_no_speed_and_a_wrong_reference_compares_nobody() -> None:
     subject = ("p", "forward")
     wrong = told(machine({JAX: 0.5}), standing={(subject, JAX): (Speed.WRONG, "fail (value)")})
@@ -157,11 +202,17 @@ def test_a_measurement_tells_what_its_samples_are() -> None:
     assert own.threads == pytest.approx(1.0, rel=0.02)
 
 
-def test_several_threads_are_not_judged_by_their_waiting() -> None:
+def test_several_threads_may_use_as_much_processor_time_as_they_are() -> None:
     samples = machine({JAX: 0.81})
     samples["cpu"] *= 2
     assert told(samples, threads=2).speed is Speed.FASTER
     assert "threads" in told(samples, threads=1).message
+
+
+def test_several_threads_that_wait_are_unfit_and_so_is_company_that_they_may_spin_against() -> None:
+    assert told(machine({JAX: 0.81}, waiting={JAX: 0.97}), threads=2).speed is Speed.UNFIT
+    others = {(("p", "forward"), restart): "stress used 99% of a core" for restart in range(5)}
+    assert told(machine({JAX: 0.81}), threads=2, others=others).speed is Speed.UNFIT
 
 
 def test_a_margin_decides_what_is_the_same() -> None:
@@ -211,6 +262,20 @@ def test_faster_than_the_processors_can_be_is_suspect() -> None:
     assert row.suspect
     assert row.attainable is not None
     assert row.flops == much.flops
+
+
+def test_a_kernel_that_meets_nothing_but_padding_has_no_share_of_any_ceiling() -> None:
+    assert Ceilings(1e11, {1000: 1e11}).reached(Work(0, 100, 100), 1e-5) is None
+
+
+def test_a_slope_that_is_nothing_drops_its_round() -> None:
+    samples = machine({JAX: 0.81})
+    first = samples["round"] == 0
+    samples["wall"] = samples["wall"].where(~first, 0)
+    row = told(samples)
+    assert row.speed is Speed.FASTER
+    everything = machine({JAX: 0.81}).assign(wall=0)
+    assert all(r.ratio is None for r in judge(everything, facts(), PLAIN)[1])
 
 
 def test_phases_outside_rounds_are_no_samples_of_a_round() -> None:

@@ -33,7 +33,7 @@ _NUMBERS = {
     "measurements": {"restart", "calls", "rounds", "kept", "seconds", "fast", "waiting", "threads"}
     | {"switches", "faults", "residual"},
     "verdicts": {"margin", "ratio", "low", "high", "resampled_low", "resampled_high", "restarts", "seconds"}
-    | {"flops", "padded", "bytes", "attainable"},
+    | {"flops", "padded", "bytes", "attainable", "resolution"},
 }
 _OTHERS = {
     "problems": {"show", "invalid"},

@@ -69,7 +69,7 @@ _COLUMNS = {name: frozenset(columns) for name, columns in COLUMNS.items()}
 _TYPES = {
     **dict.fromkeys(("error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"), "float64"),
     **dict.fromkeys(("loss", "loss_reference", "loss_bound"), "float64"),
-    **dict.fromkeys(("fast", "waiting", "threads", "margin", "low", "high", "attainable"), "float64"),
+    **dict.fromkeys(("fast", "waiting", "threads", "margin", "low", "high", "attainable", "resolution"), "float64"),
     **dict.fromkeys(("resampled_low", "resampled_high"), "float64"),
     **dict.fromkeys(("restart", "round", "place", "calls", "wall", "cpu", "switches", "faults"), "int64"),
     **dict.fromkeys(("rounds", "kept", "restarts", "flops", "padded", "bytes"), "int64"),

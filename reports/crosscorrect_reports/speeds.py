@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from crosscorrect.speed import cold
-from crosscorrect.speed.model import Role, Speed
+from crosscorrect.speed.model import REFERENCE, Role, Speed
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _reasons(found: Sequence[Comparison]) -> list[str]:
 
 
 def _is_reference(row: Comparison) -> bool:
-    return row.role is Role.ARM and row.message == "the reference"
+    return row.role is Role.ARM and row.message == REFERENCE
 
 
 def _table(*columns: str) -> Table:

@@ -104,12 +104,14 @@ def bench(
     crosscorrect bench -k batch --cold --mode all       what a start costs, and when it has paid off
     crosscorrect bench -f torch -f jax --resume         go on with a measurement that was cut short
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
-    from crosscorrect import api, garbage, store
+    from crosscorrect import api, garbage
     from crosscorrect.cli.pace import Pace
     from crosscorrect.speed import judgement, session
 
     garbage.seldom()
-    base = None if against is None else store.load(against)
+    base = _base(against)
+    if cold and (base is not None or strict):
+        raise click.UsageError("--cold ranks nobody: it goes with neither --against nor --strict")
     pace, ears = Pace(silent=quiet or as_json), Ears(STOPPING)
 
     def hear(plan: Plan, event: Check | Greeting | Timing | None) -> None:
@@ -145,7 +147,10 @@ def bench(
             folder = (resume or results / "latest").resolve()
             stopped.args = (f"interrupted; what was measured is in {folder}: the same command with --resume goes on",)
         raise
-    sys.exit(_tell(run, _comparisons(run), base, strict=strict, as_json=as_json))
+    rows = session.comparisons(run)
+    if rows and rows[0].margin != margin:  # a finished one that was resumed
+        _, rows = session.rejudge(run, judgement.Rule(margin))
+    sys.exit(_tell(run, rows, base, strict=strict, as_json=as_json))
 
 
 @click.command()
@@ -168,17 +173,24 @@ def speed(folder: Path, margin: float, against: Path | None, history: bool, stri
     from crosscorrect.speed import judgement, session
 
     if history:
-        sys.exit(_tell_history(folder, as_json=as_json))
+        given = click.get_current_context().get_parameter_source("folder") is not click.core.ParameterSource.DEFAULT
+        sys.exit(_tell_history(folder if given else folder.parent, as_json=as_json))
+    base = _base(against)
     run = store.load(folder)
     _, comparisons = session.rejudge(run, judgement.Rule(margin))
-    base = None if against is None else store.load(against)
     sys.exit(_tell(run, comparisons, base, strict=strict, as_json=as_json))
 
 
-def _comparisons(run: Run) -> list[Comparison]:
-    from crosscorrect.speed.session import comparisons
+def _base(folder: Path | None) -> Run | None:
+    """The measurement to compare with, looked at before anything is measured. Raises UsageError."""
+    from crosscorrect import store
+    from crosscorrect.speed.against import check
 
-    return comparisons(run)
+    if folder is None:
+        return None
+    base = store.load(folder)
+    check(base)
+    return base
 
 
 def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, as_json: bool) -> Exit:
@@ -187,16 +199,16 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
     from crosscorrect.speed import against
 
     if run.info["bench"]["cold"]:
-        return _tell_cold(run, as_json=as_json)
+        return _tell_cold(run, rule(run, None).exit, as_json=as_json)
     from crosscorrect.tables import row_record
 
-    changes = [] if base is None else against.compare(run, base)
-    conformant = rule(run, None).exit is not Exit.NOT_CONFORMANT
-    code = against.exit_code(found, changes, strict=strict, conformant=conformant)
+    changes = None if base is None else against.compare(run, base)
+    ruling = rule(run, None)
+    code = against.exit_code(found, changes, strict=strict, ruling=ruling.exit, findings=bool(ruling.findings))
     if as_json:
         said: dict[str, Any] = {"run": str(run.folder), "exit": int(code)}
         said["verdicts"] = [row_record(row) for row in found]
-        if base is not None:
+        if changes is not None:
             said["changes"] = [change._asdict() for change in changes]
         click.echo(json.dumps(said, indent=1))
         return code
@@ -206,13 +218,13 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
 
     console = Console()
     console.print(summary(run, found))
-    if base is not None:
+    if changes is not None:
         console.print(changes_table(changes))
     return code
 
 
-def _tell_cold(run: Run, *, as_json: bool) -> Exit:
-    """Print what starts cost; the exit code."""
+def _tell_cold(run: Run, ruling: Exit, *, as_json: bool) -> Exit:
+    """Print what starts cost; the exit code, ``ruling`` where that is another."""
     from crosscorrect.speed import cold
 
     found = cold.starts(run.samples)
@@ -235,7 +247,7 @@ def _tell_cold(run: Run, *, as_json: bool) -> Exit:
 
         Console().print(cold_summary(found))
         click.echo(f"run folder: {run.folder}")
-    return Exit.OK if found else Exit.NOTHING_RAN
+    return ruling or (Exit.OK if found else Exit.NOTHING_RAN)
 
 
 def _tell_history(results: Path, *, as_json: bool) -> Exit:

@@ -205,24 +205,29 @@ def gate(
     for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
         ruling.missing.append(name)
         ruling.findings.append(f"{name}: required, and not in the run")
-    slower = [] if against is None else _slower(finished, store.load(against))
-    code = ruling.exit or (Exit.SLOWER if slower else Exit.OK)
+    slower: list[str] = []
+    code = ruling.exit
+    if against is not None:
+        slower, speed = _slower(finished, store.load(against))
+        code = code or speed
     _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more={} if against is None else {"slower": slower})
     sys.exit(code)
 
 
-def _slower(finished: Run, base: Run) -> list[str]:
-    """What became slower since an earlier measurement, in words. Raises UsageError where either is none."""
-    from crosscorrect.speed.against import compare
+def _slower(finished: Run, base: Run) -> tuple[list[str], Exit]:
+    """What became slower since an earlier measurement, in words, and the exit code. Raises UsageError."""
+    from crosscorrect.speed.against import compare, exit_code
     from crosscorrect.speed.model import Speed
     from crosscorrect_reports.speeds import interval
 
-    return [
+    changes = compare(finished, base)
+    said = [
         f"{change.framework} {change.mode} {change.problem} {change.part}: takes "
         f"{interval(change.change, change.low, change.high)} times as long as in {base.folder}"
-        for change in compare(finished, base)
+        for change in changes
         if change.speed is Speed.SLOWER
     ]
+    return said, exit_code([], changes)
 
 
 @click.command()

@@ -14,7 +14,7 @@ from scipy import stats
 
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Exit
-from crosscorrect.speed.model import RANKS, Role, Speed
+from crosscorrect.speed.model import RANKS, REFERENCE, WRONG, Role, Speed
 from crosscorrect.speed.ratios import LEVEL, jointly
 
 if TYPE_CHECKING:
@@ -56,36 +56,47 @@ class Change(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """The logarithm of a ratio or a time, its standard error, and its degrees of freedom."""
+    """The logarithm of a ratio or a time, its standard error, its degrees of freedom, and what the machine resolved."""
 
     log: float
     error: float
     freedom: int
+    resolution: float = 0.0
+
+
+def check(run: Run) -> None:
+    """Raise UsageError for a run that cannot be compared: no measurement, not finished, or of cold starts."""
+    if "bench" not in run.info:
+        raise UsageError(f"{run.folder} is no measurement; 'crosscorrect bench' makes one")
+    if not run.info["finished"]:
+        raise UsageError(f"{run.folder} is not finished; 'crosscorrect bench --resume' with its command goes on")
+    if run.info["bench"]["cold"]:
+        raise UsageError(f"{run.folder} holds cold starts, one after the other; they are not compared")
 
 
 def compare(run: Run, base: Run, margin: float = MARGIN) -> list[Change]:
-    """What changed from ``base`` to ``run``, for every arm and subject. Raises UsageError for no measurement."""
-    for one in (run, base):
-        if "bench" not in one.info:
-            raise UsageError(f"{one.folder} is no measurement; 'crosscorrect bench' makes one")
+    """What changed from ``base`` to ``run``, for every arm and subject. Raises UsageError as ``check``."""
+    check(run)
+    check(base)
     now, then = _estimates(run), _estimates(base)
+    asked, data = unlike(run, base), _other_data(run, base)
     same_machine = _machine(run) == _machine(base)
-    changes: list[Change] = []
-    known: list[tuple[Names, Estimate]] = []
-    for key in sorted(now.keys() | then.keys()):
+    told = {}
+    for key in now.keys() | then.keys():
         names, is_reference = key
-        told = _not_comparable(key, now, then, same_machine=same_machine or not is_reference)
-        if told:
-            changes.append(Change(*names, Speed.NOT_COMPARABLE, message=told))
-        else:
-            known.append((names, _difference(now[key], then[key])))
-    beyond = jointly([_tail(found, abs(found.log) - math.log1p(margin)) for _, found in known])
-    within = jointly([_tail(found, math.log1p(margin) - abs(found.log)) for _, found in known])
+        elsewhere = "" if same_machine or not is_reference else "the reference's own time, on another machine"
+        told[key] = asked or data.get(names.problem, "") or _not_comparable(key, now, then) or elsewhere
+    changes = [Change(*key[0], Speed.NOT_COMPARABLE, message=why) for key, why in told.items() if why]
+    known = [(key[0], _difference(now[key], then[key])) for key, why in sorted(told.items()) if not why]
+    margins = [math.log1p(max(margin, found.resolution)) for _, found in known]
+    each = list(zip(known, margins, strict=True))
+    beyond = jointly([_tail(found, abs(found.log) - least) for (_, found), least in each])
+    within = jointly([_tail(found, math.log1p(margin) - abs(found.log)) for (_, found), _ in each])
     for (names, found), p, q in zip(known, beyond, within, strict=True):
         speed = Speed.INCONCLUSIVE
         if p < 1 - LEVEL:
             speed = Speed.SLOWER if found.log > 0 else Speed.FASTER
-        elif q < 1 - LEVEL:
+        elif q < 1 - LEVEL and found.resolution <= margin:
             speed = Speed.EQUIVALENT
         reach = float(stats.t.ppf((1 + LEVEL) / 2, found.freedom)) * found.error
         ends = (math.exp(found.log), math.exp(found.log - reach), math.exp(found.log + reach))
@@ -93,18 +104,56 @@ def compare(run: Run, base: Run, margin: float = MARGIN) -> list[Change]:
     return sorted(changes)
 
 
-def exit_code(found: Sequence[Comparison], changes: Sequence[Change], *, strict: bool, conformant: bool) -> Exit:
-    """The exit code of a measurement (DESIGN 6), the worst first."""
-    arms = [row for row in found if row.role is Role.ARM and row.message != "the reference"]
-    if not conformant:
-        return Exit.NOT_CONFORMANT
-    if not any(row.speed in (*RANKS, Speed.INCONCLUSIVE, Speed.UNFIT) for row in arms):
-        return Exit.NOTHING_RAN
-    if any(change.speed is Speed.SLOWER for change in changes):
-        return Exit.SLOWER
-    if strict and any(row.speed in (Speed.UNFIT, Speed.INCONCLUSIVE) for row in arms):
-        return Exit.UNFIT
-    return Exit.OK
+def exit_code(
+    found: Sequence[Comparison],
+    changes: Sequence[Change] | None = None,
+    *,
+    strict: bool = False,
+    ruling: Exit = Exit.OK,
+    findings: bool = False,
+) -> Exit:
+    """The exit code of a measurement (DESIGN 6), the worst first.
+
+    ``ruling`` is the gate's on what was judged, ``findings`` whether it found anything; ``changes`` are those since an
+    earlier measurement, None where there is none.
+    """
+    arms = [row for row in found if row.role is Role.ARM]
+    others = [row for row in arms if row.message != REFERENCE]
+    measured = any(row.speed in (*RANKS, Speed.INCONCLUSIVE, Speed.UNFIT) for row in others)
+    compared = any(change.speed is not Speed.NOT_COMPARABLE for change in changes or ())
+    wrong = any(row.speed is Speed.WRONG and row.message.startswith(WRONG) for row in arms)
+    unsure = any(row.speed in (Speed.UNFIT, Speed.INCONCLUSIVE) for row in others)
+    told = {
+        Exit.NOT_CONFORMANT: findings or wrong,
+        Exit.INCOMPLETE: ruling is Exit.INCOMPLETE,
+        Exit.SLOWER: any(change.speed is Speed.SLOWER for change in changes or ()),
+        Exit.NOTHING_RAN: not (measured if changes is None else compared),
+        Exit.UNFIT: strict and unsure,
+    }
+    return next((code for code, holds in told.items() if holds), Exit.OK)
+
+
+def unlike(run: Run, base: Run) -> str:
+    """In what two measurements were asked for something else; empty where they were not."""
+    for name in ("reference", "mode", "device", "threads"):
+        now, then = run.info["bench"][name], base.info["bench"][name]
+        if now != then:
+            return f"the {name} is {now} now and was {then} then"
+    now, then = run.info.get("arithmetic"), base.info.get("arithmetic")
+    return "" if now == then else f"the arithmetic is {now} now and was {then} then"
+
+
+def _other_data(run: Run, base: Run) -> dict[str, str]:
+    """The problems that have other data, and so maybe other shapes, in the two."""
+    digests = [
+        run_.checks.groupby("problem")["input_digest"].agg(lambda values: frozenset(values) - {""}).to_dict()
+        for run_ in (run, base)
+    ]
+    return {
+        problem: "the problem has other data now"
+        for problem, own in digests[0].items()
+        if problem in digests[1] and not own & digests[1][problem]
+    }
 
 
 Key = tuple[Names, bool]
@@ -116,13 +165,13 @@ def _estimates(run: Run) -> dict[Key, Estimate]:
     found: dict[Key, Estimate] = {}
     for row in run.verdicts[run.verdicts["role"] == Role.ARM].itertuples():
         names = Names(*(getattr(row, column) for column in Names._fields))
-        if row.speed in RANKS and not math.isnan(row.ratio):
+        if row.speed in (*RANKS, Speed.INCONCLUSIVE) and row.restarts > 1 and not math.isnan(row.ratio):
             freedom = int(row.restarts) - 1
             reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom))
             error = math.log(row.high / row.low) / 2 / reach
-            found[names, False] = Estimate(math.log(row.ratio), error, freedom)
+            found[names, False] = Estimate(math.log(row.ratio), error, freedom, row.resolution)
     table = run.measurements
-    bench = run.info.get("bench", {})
+    bench = run.info["bench"]
     own = table[
         (table["role"] == Role.ARM)
         & (table["framework"] == bench.get("reference"))
@@ -138,12 +187,10 @@ def _estimates(run: Run) -> dict[Key, Estimate]:
     return found
 
 
-def _not_comparable(key: Key, now: dict[Key, Estimate], then: dict[Key, Estimate], *, same_machine: bool) -> str:
+def _not_comparable(key: Key, now: dict[Key, Estimate], then: dict[Key, Estimate]) -> str:
     if key not in then:
         return "no speed there then"
-    if key not in now:
-        return "no speed there now"
-    return "" if same_machine else "the reference's own time, on another machine"
+    return "no speed there now" if key not in now else ""
 
 
 def _difference(now: Estimate, then: Estimate) -> Estimate:
@@ -152,11 +199,11 @@ def _difference(now: Estimate, then: Estimate) -> Estimate:
     Welch, "The generalization of Student's problem when several different population variances are involved", 1947.
     """
     squares = now.error**2, then.error**2
-    total = sum(squares)
+    total, coarse = sum(squares), max(now.resolution, then.resolution)
     if total == 0:
-        return Estimate(now.log - then.log, 0.0, now.freedom + then.freedom)
+        return Estimate(now.log - then.log, 0.0, now.freedom + then.freedom, coarse)
     freedom = total**2 / (squares[0] ** 2 / now.freedom + squares[1] ** 2 / then.freedom)
-    return Estimate(now.log - then.log, math.sqrt(total), max(1, int(freedom)))
+    return Estimate(now.log - then.log, math.sqrt(total), max(1, int(freedom)), coarse)
 
 
 def _tail(found: Estimate, distance: float) -> float:

@@ -64,8 +64,10 @@ def starts(samples: pd.DataFrame) -> list[Start]:
     for key, group in own.groupby(["problem", "part", "framework", "mode", "device"], sort=True):
         problem, part, *names = key
         phases = {}
+        # a start that was cut short is there twice: the one that was finished counts
+        once = group[group["phase"] != Phase.STEADY].drop_duplicates(["restart", "phase"], keep="last")
         for phase in SHOWN:
-            times = group[group["phase"] == phase]["wall"].to_numpy() * 1e-9
+            times = once[once["phase"] == phase]["wall"].to_numpy() * 1e-9
             if len(times):
                 phases[phase] = _range(times)
         steady = group[group["phase"] == Phase.STEADY]

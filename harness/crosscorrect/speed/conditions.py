@@ -65,6 +65,9 @@ class Conditions:
         return {
             **dict.fromkeys(THREADS, str(self.threads)),
             "GLIBC_TUNABLES": "",
+            # all of them share a device: none may take all of its memory beforehand
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
             "PYTHONHASHSEED": str(chance.randrange(2**32)),
             "CROSSCORRECT_PADDING": "x" * chance.randrange(4096),
         }

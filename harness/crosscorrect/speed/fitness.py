@@ -77,12 +77,13 @@ class Complaint:
 
 
 def kept(arms: Mapping[str, Samples], threads: int = 1) -> Array:
-    """Which rounds count: those in which no arm waited. ``(rounds,)`` of bool. With more threads than one, all.
+    """Which rounds count: those in which no arm waited. ``(rounds,)`` of bool.
 
-    What several threads wait for is not told by wall over processor time: they spin.
+    With ``threads`` 0, for a device beside the processor, all that have a sample. Several threads may spin while they
+    wait, which does not show here; that they wait otherwise does.
     """
     rounds = [~np.isnan(samples.wall) for samples in arms.values()]
-    if threads == 1:
+    if threads:
         rounds += [samples.waiting <= WAITING for samples in arms.values()]
     return np.asarray(np.logical_and.reduce(rounds))
 
@@ -122,7 +123,7 @@ def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
     if not there.any():
         return [Complaint("F0", name, f"{name} has no sample")]
     waited = float(np.quantile(samples.waiting[there], 0.9))
-    if threads == 1 and waited > WAITING:
+    if threads and waited > WAITING:
         found.append(Complaint("F1", name, f"{name} waited: wall time is {waited:.2f} of its processor time"))
     times = samples.times[there]
     skew = float(np.median(times) / np.quantile(times, 0.05))

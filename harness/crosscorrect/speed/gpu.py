@@ -6,6 +6,7 @@ Nothing is ever changed there. Without NVML, or on another maker's device, nothi
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def state(device: str) -> State | None:
     with _nvml() as nvml:
         if nvml is None:
             return None
-        handle = nvml.nvmlDeviceGetHandleByIndex(int(index or 0))
+        number = _physical(int(index or 0))
+        if number is None:
+            return None
+        handle = nvml.nvmlDeviceGetHandleByIndex(number)
         reasons = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
         held = {word for name, word in HELD_BACK.items() if reasons & getattr(nvml, name, 0)}
         processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
@@ -67,6 +71,15 @@ def complaint(device: str, before: State | None, after: State | None, own: set[i
     if after.clock < before.clock * (1 - FELL):
         said.append(f"the clock of {device} fell from {before.clock} to {after.clock} MHz")
     return ", ".join(said)
+
+
+def _physical(index: int) -> int | None:
+    """NVML's number of a device that CUDA calls so; None where ``CUDA_VISIBLE_DEVICES`` names it otherwise."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if seen is None:
+        return index
+    names = [name.strip() for name in seen.split(",")]
+    return int(names[index]) if index < len(names) and names[index].isdecimal() else None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 
 from crosscorrect import store
 from crosscorrect.errors import CrosscorrectError, UsageError
-from crosscorrect.speed.against import MARGIN, Names
+from crosscorrect.speed.against import MARGIN, Names, unlike
 from crosscorrect.speed.model import Role, Speed
 
 if TYPE_CHECKING:
@@ -48,19 +48,24 @@ class Step(NamedTuple):
 
 
 def series(results: Path) -> dict[Names, list[Point]]:
-    """Every series of the finished measurements in a folder, oldest first. Raises UsageError where there is none."""
+    """Every series of the finished measurements in a folder, oldest first. Raises UsageError where there is none.
+
+    Only those that were asked as the newest was: beside the same reference, on as many processors, in one arithmetic.
+    """
+    runs: list[store.Run] = []
     found: dict[Names, list[Point]] = {}
     for folder in sorted(path for path in results.iterdir() if path.is_dir() and not path.is_symlink()):
         try:
             run = store.load(folder)
         except CrosscorrectError:  # another kind of folder, or a damaged one: the others still tell
             continue
-        if "bench" not in run.info or not run.info["finished"]:
-            continue
+        if "bench" in run.info and run.info["finished"] and not run.info["bench"]["cold"]:
+            runs.append(run)
+    for run in (run for run in runs if not unlike(run, runs[-1])):
         told = run.verdicts[(run.verdicts["role"] == Role.ARM) & run.verdicts["ratio"].notna()]
         for row in told.itertuples():
             names = Names(*(getattr(row, column) for column in Names._fields))
-            found.setdefault(names, []).append(Point(folder.name, float(row.ratio)))
+            found.setdefault(names, []).append(Point(run.folder.name, float(row.ratio)))
     if not found:
         raise UsageError(f"{results} holds no finished measurement; 'crosscorrect bench --results {results}' makes one")
     return found

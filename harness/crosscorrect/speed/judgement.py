@@ -15,7 +15,7 @@ import numpy as np
 
 from crosscorrect.speed import fitness, ratios, roofline
 from crosscorrect.speed.fitness import Samples
-from crosscorrect.speed.model import Comparison, Measurement, Phase, Role, Speed
+from crosscorrect.speed.model import REFERENCE, Comparison, Measurement, Phase, Role, Speed
 from crosscorrect.speed.ruling import Measured, SpeedVerdict, rule as rule_on
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Facts:
     """What stands beside the samples of a run.
 
     ``standing`` is a verdict that no number changes, by subject and arm; ``work`` how much work a subject is;
-    ``others`` who else was at work, by subject and restart; ``disturbed`` what was wrong with a device, by that too.
+    ``others`` who else was at work, by subject and restart; ``disturbed`` what was wrong with a device, by that too;
+    ``refused`` why an arm did not come to the end of a restart.
     """
 
     reference: Who
@@ -77,6 +78,11 @@ class Facts:
     work: Mapping[Subject, Work] = field(default_factory=dict)
     others: Mapping[tuple[Subject, int], str] = field(default_factory=dict)
     disturbed: Mapping[tuple[Subject, int, str], str] = field(default_factory=dict)
+    refused: Mapping[tuple[Subject, Who, int], str] = field(default_factory=dict)
+
+    def refusal(self, trial: Trial, who: Who) -> str:
+        """Why an arm did not come to the end of a restart; empty where it did."""
+        return self.refused.get((trial.subject, who, trial.restart), "")
 
     def threads_of(self, who: Who) -> int:
         """How many threads an arm may use, where wall and processor time tell: 0 where a device beside it computes."""
@@ -104,9 +110,11 @@ def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measure
     measurements: list[Measurement] = []
     measured: dict[tuple[Subject, Who], Measured] = {}
     seconds: dict[tuple[Subject, Who], float | None] = {}
+    late: dict[Subject, str] = {}
     for subject, found in by_subject.items():
         rows = {(who, t.restart): _measurement(t, who, facts) for t in found for who in t.arms}
         measurements += rows.values()
+        late[subject] = _late([row for (who, _), row in rows.items() if who == facts.reference])
         arms = {who for t in found for who in t.arms} | {who for s, who in facts.standing if s == subject}
         for who in sorted(arms):
             own = [row.seconds for (other, _), row in rows.items() if other == who and not math.isnan(row.seconds)]
@@ -114,9 +122,16 @@ def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measure
             if who != facts.reference:
                 measured[subject, who] = _measured(subject, who, found, rows, facts)
     told = _ruled(measured, rule)
-    told |= {key: _of_reference(key, facts) for key in seconds if key[1] == facts.reference}
+    told |= {key: _of_reference(key, facts, late.get(key[0], "")) for key in seconds if key[1] == facts.reference}
     ceilings = roofline.ceilings(samples)
-    return measurements, [_comparison(key, told[key], seconds[key], facts, rule, ceilings) for key in sorted(told)]
+    resolved = {key: found.resolution for key, found in measured.items()}
+    return measurements, [
+        replace(
+            _comparison(key, told[key], seconds[key], facts, rule, ceilings),
+            resolution=resolved.get(key, 0.0) if told[key].ratio is not None else None,
+        )
+        for key in sorted(told)
+    ]
 
 
 def trials(samples: pd.DataFrame) -> Iterator[Trial]:
@@ -128,7 +143,8 @@ def trials(samples: pd.DataFrame) -> Iterator[Trial]:
         for (framework, mode, device, role), own in group.groupby(["framework", "mode", "device", "role"]):
             who = Who(framework, mode, device, Role(role))
             if who.role in (Role.ARM, Role.TWIN):
-                arms[who] = _aligned(own, count)
+                if (own["wall"] > 0).any():
+                    arms[who] = _aligned(own, count)
             else:
                 sentinel[str(who.role)] = _aligned(own, count)
         yield Trial((problem, part), int(restart), arms, sentinel)
@@ -136,10 +152,11 @@ def trials(samples: pd.DataFrame) -> Iterator[Trial]:
 
 def _aligned(own: pd.DataFrame, count: int) -> Samples:
     """One arm's samples by the number of their round; NaN where there is none."""
+    timed = own[own["wall"] > 0]  # a slope may be none: that round is dropped
 
     def column(name: str, unit: float = 1.0) -> Array:
         values = np.full(count, np.nan)
-        values[own["round"].to_numpy()] = own[name].to_numpy() * unit
+        values[timed["round"].to_numpy()] = timed[name].to_numpy() * unit
         return values
 
     return Samples(
@@ -158,6 +175,7 @@ def _pair(trial: Trial, who: Who, reference: Who) -> dict[str, Samples]:
 
 
 def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
+    """The row of one arm, which has samples."""
     samples = trial.arms[who]
     pair = _pair(trial, who, facts.reference)
     threads = facts.threads_of(who)
@@ -168,9 +186,13 @@ def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
     complaints = [c.message for c in fitness.complaints(pair, trial.sentinel, threads)]
     devices = sorted({who.device, facts.reference.device})
     complaints += [said for d in devices if (said := facts.disturbed.get((trial.subject, trial.restart, d)))]
+    complaints += [f"{w.name}: {why}" for w in (facts.reference, who) if (why := facts.refusal(trial, w))]
+    if not trial.sentinel:
+        complaints.append("the sentinel has no sample")
     if facts.reference not in trial.arms:
         complaints.append(f"the reference {facts.reference.name} has no sample")
-    if complaints and (others := facts.others.get((trial.subject, trial.restart))):
+    others = facts.others.get((trial.subject, trial.restart))
+    if others and (complaints or threads > 1):  # several threads may spin and not show that they wait
         complaints.insert(0, f"meanwhile {others}")
     waiting = samples.waiting[there]
     residual = np.broadcast_to(samples.residual, samples.wall.shape)[there]
@@ -204,10 +226,13 @@ def _measured(
             return Measured(None, wrong=message)
         if speed is not None:
             return Measured(None, other=of_whom + message)
+    for other, of_whom in ((who, ""), (facts.reference, f"the reference {facts.reference.name}: ")):
+        if late := _late([rows[other, t.restart] for t in found if other in t.arms]):
+            return Measured(None, other=of_whom + late)
+        lost = [why for t in found if (why := facts.refusal(t, other))]
+        if found and len(lost) == len(found):
+            return Measured(None, other=f"{of_whom}not timed to the end in any restart: {lost[0]}")
     own = [rows[who, t.restart] for t in found if who in t.arms]
-    if own and np.median([row.residual for row in own]) > UNWAITED:
-        late = float(np.median([row.residual for row in own]))
-        return Measured(None, other=f"its sync does not wait: {late:.0%} of the time came after it")
     fit = [t for t in found if who in t.arms and not rows[who, t.restart].complaint]
     needed = max(FEWEST, math.ceil(FIT_SHARE * facts.restarts))
     if len(fit) < needed:
@@ -222,11 +247,17 @@ def _measured(
     return Measured(ratios.ratio(logs), resolution=float(np.median(drifts)))
 
 
+def _late(own: list[Measurement]) -> str:
+    """That an arm's sync does not wait; empty where it does."""
+    late = float(np.median([row.residual for row in own])) if own else 0.0
+    return f"its sync does not wait: {late:.0%} of the time came after it" if late > UNWAITED else ""
+
+
 def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[tuple[Subject, Who], SpeedVerdict]:
     """The verdicts: on the twins among themselves first, then on the arms as far as their twins allow."""
     twins = {key: found for key, found in measured.items() if key[1].role is Role.TWIN}
     arms = {key: found for key, found in measured.items() if key[1].role is not Role.TWIN}
-    against = _against_twins(twins)
+    against = _against_twins(twins, {subject for subject, _ in arms})
     widths = {subject: found.ratio.half_width for (subject, _), found in twins.items() if found.ratio is not None}
     for key, found in arms.items():
         if found.ratio is not None and key[0] in against:
@@ -236,12 +267,16 @@ def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict
     return {**rule_on(twins, rule.margin), **rule_on(arms, rule.margin)}
 
 
-def _against_twins(twins: Mapping[tuple[Subject, Who], Measured]) -> dict[Subject, str]:
+def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], subjects: set[Subject]) -> dict[Subject, str]:
     """What the control says against each subject.
 
     One interval in twenty does not hold 1 by chance, and a run has many: they are looked at jointly.
     """
-    against = {subject: f"the twin says nothing: {found.unfit}" for (subject, _), found in twins.items() if found.unfit}
+    against = dict.fromkeys(subjects, "the reference has no twin there, so that nothing tells whether it is fit")
+    for (subject, _), measured in twins.items():
+        against[subject] = f"the twin says nothing: {measured.unfit or measured.wrong or measured.other}"
+        if measured.ratio is not None:
+            del against[subject]
     there = {subject: found.ratio for (subject, _), found in twins.items() if found.ratio is not None}
     jointly = ratios.jointly([found.p_beyond(0.0) for found in there.values()])
     for (subject, found), p in zip(there.items(), jointly, strict=True):
@@ -251,9 +286,11 @@ def _against_twins(twins: Mapping[tuple[Subject, Who], Measured]) -> dict[Subjec
     return against
 
 
-def _of_reference(key: tuple[Subject, Who], facts: Facts) -> SpeedVerdict:
+def _of_reference(key: tuple[Subject, Who], facts: Facts, late: str) -> SpeedVerdict:
     """The reference beside itself."""
-    speed, message = facts.standing.get(key, (Speed.EQUIVALENT, "the reference"))
+    if late and key not in facts.standing:
+        return SpeedVerdict(Speed.NOT_COMPARABLE, message=late)
+    speed, message = facts.standing.get(key, (Speed.EQUIVALENT, REFERENCE))
     return SpeedVerdict(speed, message=message)
 
 
@@ -269,7 +306,9 @@ def _comparison(
     found, work = told.ratio, facts.work.get(subject)
     if told.speed in (Speed.WRONG, Speed.NOT_COMPARABLE):
         seconds = None  # a wrong answer has no speed
-    reached = None if work is None or seconds is None or ceilings is None else ceilings.reached(work, seconds)
+    reached = None
+    if work is not None and seconds is not None and ceilings is not None and who.device == "cpu":
+        reached = ceilings.reached(work, seconds)
     low, high = (None, None) if found is None else found.resampled
     return Comparison(
         problem=subject[0],

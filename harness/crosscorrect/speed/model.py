@@ -21,6 +21,10 @@ class Speed(StrEnum):
     NOT_COMPARABLE = "not comparable"
 
 
+WRONG = "wrong when timed"
+"""The event, and how the message of a verdict begins, where a right answer became a wrong one."""
+REFERENCE = "the reference"
+"""The message of the reference's own row."""
 RANKS = (Speed.FASTER, Speed.SLOWER, Speed.EQUIVALENT)
 
 
@@ -112,9 +116,10 @@ class Comparison:
     """One row of the ``verdicts`` table: one framework beside the ``reference`` on one part of one problem.
 
     ``ratio`` is its time over the reference's, with its interval from ``low`` to ``high`` and the same by resampling;
-    all None where none may be told. ``seconds`` is the median over restarts of a call. ``flops`` are the floating-point
-    operations that touch no padding, ``padded`` all of them, ``bytes`` what must move at least, None where
-    it is no fixed amount; ``attainable`` is the share of the measured ceiling that was reached.
+    all None where none may be told. ``resolution`` is the smallest difference that the machine told then.
+    ``seconds`` is the median over restarts of a call. ``flops`` are the floating-point operations that touch no
+    padding, ``padded`` all of them, ``bytes`` what must move at least, None where it is no fixed amount;
+    ``attainable`` is the share of the measured ceiling that was reached.
     """
 
     problem: str
@@ -132,6 +137,7 @@ class Comparison:
     resampled_low: float | None = None
     resampled_high: float | None = None
     restarts: int = 0
+    resolution: float | None = None
     seconds: float | None = None
     flops: int | None = None
     padded: int | None = None

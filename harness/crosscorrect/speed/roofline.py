@@ -44,8 +44,10 @@ class Ceilings:
         rate = max(rate for size, rate in self.bandwidth.items() if size >= start)
         return min(self.peak, work.flops / work.bytes * rate)
 
-    def reached(self, work: Work, seconds: float) -> float:
-        """The share of what is attainable that ``seconds`` for the work come to."""
+    def reached(self, work: Work, seconds: float) -> float | None:
+        """The share of what is attainable that ``seconds`` for the work come to; None where there is nothing to do."""
+        if not (work.flops and work.bytes):  # a kernel may meet nothing but padding
+            return None
         return work.flops / seconds / self.attainable(work)
 
 

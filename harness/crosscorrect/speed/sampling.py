@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from crosscorrect.model import Event, Outcome
 from crosscorrect.process import WorkerLost
 from crosscorrect.speed import conditions, fitness, gpu
 from crosscorrect.speed.conditions import SAMPLE, SHORT
-from crosscorrect.speed.model import Phase, Role
+from crosscorrect.speed.model import WRONG, Phase, Role
 from crosscorrect.speed.roofline import COPY, MULTIPLY, SIDES, SIZES, part_of
 from crosscorrect.tables import ROUND, row_record
 from crosscorrect.worker.wire import digest
@@ -44,10 +45,12 @@ STREAM = 2**22
 """It copies so many bytes: more than the nearer caches hold."""
 TRIALS, SLOW = 3, 5e-3
 """How often a loop is tried; seconds from which a call is a sample by itself, whatever a second try would say."""
+FASTEST = 1e-9
+"""Seconds that a call is taken to last at least."""
 OVERHEAD = 0.3e-3
 """Seconds that asking for a sample takes beside it, about; to plan with."""
-WRONG, REFUSED = "wrong when timed", "not timed"
-"""The events that take an arm out of a comparison."""
+REFUSED = "not timed"
+"""The event that takes an arm out of a comparison, as ``WRONG`` does."""
 OTHERS, DISTURBED, TIMED = "others", "disturbed", "timed"
 """The events that tell who else was at work, what was wrong with a GPU, and that a problem has all its rounds."""
 CEILING_ROUNDS, CEILING_LIMIT = 15, 60.0
@@ -60,16 +63,20 @@ class Refused(Exception):  # noqa: N818  it is an answer of the framework
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """How an arm samples a problem in this restart: so many calls, after so many untimed ones; ``seconds`` a call."""
+    """How an arm samples a problem in this restart: so many calls, after so many untimed ones; ``seconds`` a call.
+
+    A slope makes ``times`` as many calls.
+    """
 
     calls: int
     warm: int
     seconds: float
+    times: int = 1
 
     @property
     def cost(self) -> float:
         """Seconds of one sample with all around it."""
-        return (self.calls + self.warm) * self.seconds + OVERHEAD
+        return (self.times * self.calls + self.warm) * self.seconds + OVERHEAD
 
 
 @dataclass(slots=True)
@@ -87,6 +94,7 @@ class Sampling:
     seed: int
     digests: Mapping[tuple[str, ...], str]
     tell: Callable[[str], None] = lambda _: None
+    _losses: int = 0
     _sentinel: dict[Arm, Loop] = field(default_factory=dict)
     _order: random.Random = field(init=False)
 
@@ -108,13 +116,9 @@ class Sampling:
 
     def measure(self, subject: Subject, arms: Sequence[Arm], done: int) -> None:
         """The rounds of one problem that are still to come; ``done`` are there already."""
-        before, loops, answers = self._look(), {}, {}
-        devices = {arm.device: gpu.state(arm.device) for arm in arms}
+        before, devices = self._look(), {arm.device: gpu.state(arm.device) for arm in arms}
         begin = time.monotonic()
-        for arm in arms:
-            ready = self._ready(subject, arm)
-            if ready is not None:
-                loops[arm], answers[arm] = ready
+        loops, answers = self._make_ready(subject, arms)
         alive = any(arm.role in (Role.ARM, Role.TWIN) for arm in loops)
         for number in range(done, self._rounds(loops.values()) if alive else 0):
             if not self._round(subject, loops, number):
@@ -122,8 +126,13 @@ class Sampling:
         self._check_last(subject, loops, answers)
         self._tell_others(subject, before, time.monotonic() - begin)
         self._tell_devices(subject, devices)
+
+    def timed(self, subject: Subject, arm: Arm | None = None) -> None:
+        """Write down that a problem has all its rounds of this restart, of one arm or of all."""
         problem, part = subject.key
-        self._write_event(Event(TIMED, problem=problem, detail=json.dumps({"part": part, "restart": self.restart})))
+        who = (arm.framework.name, arm.mode, arm.device) if arm is not None else ("", "", "")
+        detail = json.dumps({"part": part, "restart": self.restart})
+        self._write_event(Event(TIMED, who[0], problem, who[1], who[2], detail=detail))
 
     def ceilings(self, arms: Sequence[Arm]) -> None:
         """What these processors can do at most: products and copies of several sizes, by the sentinel."""
@@ -134,13 +143,36 @@ class Sampling:
                     self._ceiling(arm, part_of(what, size), *_yardstick(arm.role, size))
                 except WorkerLost:  # too little memory for the largest: the others tell
                     self.workers.start_again(arm)
+                except Refused:
+                    continue
 
     def _ceiling(self, arm: Arm, part: str, call: dict[str, Any], arrays: Mapping[str, Array]) -> None:
-        self.workers.prepare(arm, call, arrays, CEILING_LIMIT)
+        _answered(self.workers.prepare(arm, call, arrays, CEILING_LIMIT))
         loop = self._calibrated(arm, CEILING_LIMIT)
         for number in range(CEILING_ROUNDS):
-            said, _ = self.workers.sample(arm, loop.calls, loop.warm, CEILING_LIMIT)
+            said, _ = _answered(self.workers.sample(arm, loop.calls, loop.warm, CEILING_LIMIT))
             self._write_round(("", part), number, [self._row(arm, 0, said)])
+
+    def _make_ready(
+        self, subject: Subject, arms: Sequence[Arm]
+    ) -> tuple[dict[Arm, Loop], dict[Arm, Mapping[str, str]]]:
+        """The loops and the digests of the answers of those arms that have a right one."""
+        loops: dict[Arm, Loop] = {}
+        answers: dict[Arm, Mapping[str, str]] = {}
+
+        def take(arm: Arm) -> None:
+            ready = self._ready(subject, arm)
+            if ready is not None:
+                loops[arm], answers[arm] = ready
+
+        for arm in arms:
+            before = self._losses
+            take(arm)
+            if self._losses > before:  # what its worker had ready in other modes is gone with it
+                for other in [other for other in loops if other.seat == arm.seat and other is not arm]:
+                    del loops[other]
+                    take(other)
+        return loops, answers
 
     def _ready(self, subject: Subject, arm: Arm) -> tuple[Loop, Mapping[str, str]] | None:
         """Make a problem ready in an arm: its loop, and the digests of its answer; None where it has no right one."""
@@ -164,7 +196,12 @@ class Sampling:
         return loop, {name: digest(array) for name, array in results.items()}
 
     def _is_right(self, subject: Subject, arm: Arm, reply: Reply) -> bool:
-        """Whether the answer is that which conformance judged, or passes as well."""
+        """Whether the answer is that which conformance judged, or passes as well.
+
+        Of a training more comes back than the losses that have a digest: it is judged.
+        """
+        if subject.call.verb == "train":
+            return self._passes(subject, arm, reply)
         results, where = reply[1], (subject.prepared.problem.id, arm.framework.name, arm.mode, arm.device)
         names = {direction: name for name, direction in subject.call.answers.items()}
         same = [
@@ -187,12 +224,13 @@ class Sampling:
     def _calibrated(self, arm: Arm, limit: float) -> Loop:
         """The loop that makes a sample about as long as it should be. Raises WorkerLost."""
         said, _ = _answered(self.workers.sample(arm, 1, 0, limit))
-        seconds, calls = said["wall"] * 1e-9, 1
+        seconds, calls = max(FASTEST, said["wall"] * 1e-9), 1
         for _ in range(2 if seconds < SLOW else 0):
             trials = [_answered(self.workers.sample(arm, calls, 1, limit)) for _ in range(TRIALS)]
-            seconds = min(said["wall"] for said, _ in trials) / calls * 1e-9
+            # a slope may be nothing by chance
+            seconds = max(FASTEST, statistics.median(said["wall"] for said, _ in trials) / calls * 1e-9)
             calls = max(1, round(SAMPLE / seconds))
-        return Loop(calls, int(seconds <= SHORT), seconds)
+        return Loop(calls, int(seconds <= SHORT), seconds, 1 if arm.device == "cpu" else 3)
 
     def _rounds(self, loops: Any) -> int:
         fits = int(self.budget.seconds / sum(loop.cost for loop in loops))
@@ -231,14 +269,20 @@ class Sampling:
         self, subject: Subject, loops: Mapping[Arm, Loop], answers: Mapping[Arm, Mapping[str, str]]
     ) -> None:
         """Look at the last answer that was timed: it must be the first one, or pass as well."""
+        gone = set()
         for arm, loop in loops.items():
             if arm.role not in (Role.ARM, Role.TWIN):
+                continue
+            if arm.seat in gone:
+                self._event(REFUSED, subject, arm, "its worker was lost before its last answer was looked at")
                 continue
             try:
                 limit = subject.prepared.problem.limit
                 reply = said, results = _answered(self.workers.sample(arm, 1, loop.warm, limit, show=True))
             except (WorkerLost, Refused) as error:
                 self._gone(subject, arm, error)
+                if isinstance(error, WorkerLost):
+                    gone.add(arm.seat)
                 continue
             if {name: digest(array) for name, array in results.items()} != answers[arm]:
                 # a sample has no arrays of its own: the prepared ones are still there
@@ -277,6 +321,7 @@ class Sampling:
         if isinstance(error, Refused):
             self._event(REFUSED, subject, arm, str(error))
             return
+        self._losses += 1
         self._event(REFUSED, subject, arm, f"its worker was lost: {error.message}")
         self.workers.start_again(arm)
         self._sentinel = {other: loop for other, loop in self._sentinel.items() if other.seat != arm.seat}

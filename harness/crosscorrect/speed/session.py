@@ -167,7 +167,7 @@ def _reference(plan: Plan, name: str | None) -> Framework:
 
 @dataclass(slots=True)
 class Session:
-    """The work on a run folder. ``own`` is the reference."""
+    """The work on a run folder. ``own`` is the reference; ``started`` are the cold starts that are finished."""
 
     plan: Plan
     conditions: Conditions
@@ -175,6 +175,7 @@ class Session:
     folder: Path
     say: Callable[[Any], None]
     cold: bool = False
+    started: set[tuple[int | str, ...]] = field(default_factory=set)
     subjects: list[Subject] = field(default_factory=list)
     work: dict[tuple[str, str], Work] = field(default_factory=dict)
     arms: list[Arm] = field(default_factory=list)
@@ -246,7 +247,8 @@ class Session:
                 )
             ]
             twin = any(arm.role is Role.TWIN for arm in fit)
-            allowed[subject.key] = fit if twin else []  # without its reference nothing can be compared
+            # without its reference nothing can be compared; a start is no comparison
+            allowed[subject.key] = fit if twin or self.cold else []
         return allowed
 
     def _restart(
@@ -269,6 +271,7 @@ class Session:
             sampling.ceilings([arm for arm in self.arms if arm.role in (Role.COMPUTE, Role.STREAMING)])
             for place, subject in enumerate(left, 1):
                 sampling.measure(subject, allowed[subject.key], done.get((restart, *subject.key), 0))
+                sampling.timed(subject)
                 self.say(Timing(before + place, total))
 
     def _cold(
@@ -287,11 +290,17 @@ class Session:
             self.say(Timing(done + place, total))
             arms = [arm for arm in allowed[subject.key] if arm.role is Role.ARM]
             chance.shuffle(arms)
+            sampling: Sampling | None = None
             for arm in arms:
+                if (restart, *subject.key, arm.framework.name, arm.mode, arm.device) in self.started:
+                    continue
                 with Workers([arm], self.conditions, restart, COLD) as workers:
                     sampling = self._sampling(workers, segment, restart, digests)
                     sampling.imports(workers.hellos(), subject.key, arm)
                     sampling.measure(subject, [arm], 0)
+                    sampling.timed(subject, arm)
+            if sampling is not None:
+                sampling.timed(subject)
         self.say(Timing(done + len(left), total))
 
     def _sampling(
@@ -314,5 +323,9 @@ class Session:
                 done[key] = max(done.get(key, 0), row["round"] + 1)
             elif table == "events" and row["what"] == TIMED:
                 detail = json.loads(row["detail"])
-                finished.add((detail["restart"], row["problem"], detail["part"]))
+                key = (detail["restart"], row["problem"], detail["part"])
+                if row["framework"]:
+                    self.started.add((*key, row["framework"], row["mode"], row["device"]))
+                else:
+                    finished.add(key)
         return done, finished

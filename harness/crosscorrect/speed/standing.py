@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Outcome
 from crosscorrect.speed.judgement import Facts, Who
-from crosscorrect.speed.model import Phase, Role, Speed
-from crosscorrect.speed.sampling import DISTURBED, OTHERS, REFUSED, WRONG
+from crosscorrect.speed.model import WRONG, Phase, Role, Speed
+from crosscorrect.speed.sampling import DISTURBED, OTHERS, REFUSED, TIMED
 from crosscorrect.speed.work import Work
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def facts(
     """The facts of a run from ``run.json`` and its tables; ``work`` is how much work its subjects are."""
     bench = info["bench"]
     reference = Who(bench["reference"], bench["mode"], bench["device"])
-    standing = {**of_checks(checks, set(work)), **_of_events(events, samples)}
+    timed = events[events["what"] == TIMED]
+    subjects = {(row.problem, json.loads(row.detail)["part"]) for row in timed.itertuples()}
+    standing = {**of_checks(checks, subjects), **_of_events(events, samples)}
     others = {}
     for row in events[events["what"] == OTHERS].itertuples():
         detail = json.loads(row.detail)
@@ -50,7 +52,9 @@ def facts(
     for row in events[events["what"] == DISTURBED].itertuples():
         detail = json.loads(row.detail)
         disturbed[(row.problem, detail["part"]), detail["restart"], row.device] = row.message
-    return Facts(reference, bench["budget"]["restarts"], bench["threads"], standing, work, others, disturbed)
+    return Facts(
+        reference, bench["budget"]["restarts"], bench["threads"], standing, work, others, disturbed, _refused(events)
+    )
 
 
 def of_checks(checks: pd.DataFrame, subjects: set[Subject]) -> Standing:
@@ -80,6 +84,16 @@ def _of_events(events: pd.DataFrame, samples: pd.DataFrame) -> Standing:
             found[subject, who] = (Speed.WRONG, f"{WRONG}: {row.message}")
         elif (*subject, *who) not in timed:
             found.setdefault((subject, who), (Speed.NOT_COMPARABLE, f"{REFUSED}: {row.message}"))
+    return found
+
+
+def _refused(events: pd.DataFrame) -> dict[tuple[Subject, Who, int], str]:
+    """Why an arm did not come to the end of a restart."""
+    found = {}
+    for row in events[events["what"] == REFUSED].itertuples():
+        detail = json.loads(row.detail)
+        who = Who(row.framework, row.mode, row.device, Role(detail["role"]))
+        found[(row.problem, detail["part"]), who, detail["restart"]] = row.message
     return found
 
 

@@ -146,7 +146,11 @@ class Workers:
 
     def start_again(self, arm: Arm) -> None:
         """A new worker in place of a lost one; what its slots held is gone. ``missing`` tells where it cannot start."""
-        self._live.pop(arm.seat).close()
+        gone = self._live.pop(arm.seat, None)
+        if gone is not None:
+            gone.close()
+        if arm.seat in self.missing:
+            return
         with self._may_miss(arm.seat):
             self._live[arm.seat] = worker = Worker(self._frameworks[arm.seat], **self._options)
             worker.rest()
