@@ -7,9 +7,13 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from crosscorrect_adapters.numpy import NumpyAdapter
+
+if TYPE_CHECKING:
+    from crosscorrect.adapter import Identity
 
 JUDGED = 1
 """How many calls of a problem a conformance run makes."""
@@ -92,3 +96,25 @@ class Parallel(NumpyAdapter):
         finally:
             stop.set()
             thread.join()
+
+
+class DiesCompiled(NumpyAdapter):
+    """Has a compiled mode, which dies from its second call in a process on: when it is judged, it is asked once."""
+
+    asked = 0
+
+    def __init__(self, device: str, mode: str) -> None:
+        super().__init__(device, "eager")
+        self._mode = mode
+
+    @classmethod
+    def identity(cls) -> Identity:
+        own = NumpyAdapter.identity()
+        return replace(own, modes=("eager", "compiled"))
+
+    def conv2d(self, *arguments: Any, **options: Any) -> Any:
+        if self._mode == "compiled":
+            type(self).asked += 1
+            if self.asked > JUDGED:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().conv2d(*arguments, **options)

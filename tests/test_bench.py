@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crosscorrect import api, log, sealed, store
-from crosscorrect.errors import UsageError
+from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.model import Exit
 from crosscorrect.speed import conditions, sampling, session
 from crosscorrect.speed.conditions import Budget
@@ -253,3 +253,47 @@ def test_the_library_measures_in_one_call(tmp_path: Path) -> None:
     path.write_text(SUITE, encoding="utf-8")
     run = crosscorrect.bench([path], ["numpy"], budget="quick", only=("pace/loop",), results=tmp_path / "results")
     assert set(run.verdicts["role"]) == {Role.ARM, Role.TWIN}
+
+
+def test_a_measurement_is_not_merged(tmp_path: Path) -> None:
+    from crosscorrect.shards import merge
+
+    run = measured(tmp_path, "Same", only=("pace/loop",))
+    with pytest.raises(IncompleteError, match="measure together"):
+        merge([run.folder], [], tmp_path / "merged")
+
+
+def test_cold_starts_that_were_cut_short_go_on_at_the_next_framework(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = 0
+    plain = sampling.Sampling.timed
+
+    def timed(self: sampling.Sampling, *subject: Any) -> None:
+        nonlocal done
+        plain(self, *subject)
+        done += 1
+        if done == 2:  # the first framework of the second problem is not finished
+            raise Enough
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sampling.Sampling, "timed", timed)
+        with pytest.raises(Enough):
+            measured(tmp_path, "Same", cold=True)
+    run = measured(tmp_path, "Same", cold=True, resume=(tmp_path / "results" / "latest").resolve())
+    first = run.samples[(run.samples["phase"] == Phase.FIRST)]
+    assert (first.groupby(["problem", "part", "framework", "restart"]).size() == 1).all()
+    assert len(first) == 3 * 2 * FEW.restarts
+    assert run.verdicts.empty
+
+
+def test_a_mode_that_dies_while_it_is_made_ready_leaves_the_other_modes_to_be_timed(tmp_path: Path) -> None:
+    path = tmp_path / "pace.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    adapters = {"dies": "paced:DiesCompiled"}
+    plan = api.planned([path], ["dies"], adapters=adapters, only=("pace/small",), modes=())
+    run = session.measure(plan, budget="quick", reference="dies", results=tmp_path / "results")
+    steady = run.samples[(run.samples["phase"] == Phase.STEADY) & (run.samples["framework"] == "dies")]
+    forward = steady[(steady["part"] == "forward") & (steady["role"] == Role.ARM)]
+    assert set(forward["mode"]) == {"eager"}
+    assert len(forward) == FEW.restarts * FEW.rounds
