@@ -153,3 +153,29 @@ def test_a_run_folder_in_use_is_refused_with_its_own_exit_code(begun: subprocess
         f"crosscorrect: the run folder {folder} is in use by process {begun.pid} on {os.uname().nodename}; "
         "wait for it, or stop it\n"
     )
+
+
+def test_a_stop_that_a_signal_interrupts_can_be_set_again(tmp_path: Path) -> None:
+    """Once in some thousand runs the second signal came while the first one's stop was being set, and nothing ended."""
+    script = tmp_path / "interrupted.py"
+    script.write_text(
+        "import signal, time\n"
+        "from crosscorrect.team import Stop\n"
+        "def strike(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, strike)\n"
+        "stops, until = 0, time.monotonic() + 1\n"
+        "while time.monotonic() < until:\n"
+        "    stop = Stop()\n"
+        "    try:\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 1e-5)\n"
+        "        while True: stop.set()\n"
+        "    except KeyboardInterrupt:\n"
+        "        stops += 1\n"
+        "    stop.set()\n"
+        "print(stops)\n",
+        encoding="utf-8",
+    )
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert int(said.stdout) > 0

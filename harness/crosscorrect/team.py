@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -11,6 +12,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
+LOOK = 0.02
+"""How often, in seconds, it is looked whether a ``Stop`` was set."""
+
+
+class Stop(threading.Event):
+    """An event without a lock: the exception of a signal may strike while it is being set, and it is then set again.
+
+    Of ``threading.Event`` the lock would stay locked, and whoever gives the run up would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is = False
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is
+
+    def set(self) -> None:
+        """Set it."""
+        self._is = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set within so many seconds."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._is and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK))
+        return self._is
+
+
 class Team:
     """Threads that begin together; iterating gives each event that they ``say``, until the last one has ended.
 
@@ -18,7 +49,7 @@ class Team:
     """
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self._events: queue.SimpleQueue[list[Any] | BaseException | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
