@@ -216,6 +216,19 @@ def test_workers_run_on_the_processors_that_were_chosen_and_rest_between_their_s
             os.kill(pid, signal.SIGCONT)
 
 
+def test_what_others_use_of_the_processors_is_what_we_did_not() -> None:
+    before = conditions.Look([], ours=10.0, busy=100.0, stolen=0.0)
+    assert conditions.occupied(before, before._replace(ours=12.0, busy=105.0), seconds=4.0, cpus=1) == 0.75
+    assert conditions.occupied(before, before._replace(ours=12.0, busy=101.5), seconds=4.0, cpus=1) == 0.0
+
+
+def test_a_look_tells_ours_from_others() -> None:
+    found = conditions.look({os.getpid()}, (0,))
+    assert found.ours > 0
+    assert os.getpid() not in [pid for pid, _, _ in found.used]
+    assert found.busy > 0
+
+
 def test_the_environment_of_a_restart_is_its_own_and_the_same_for_all() -> None:
     one = conditions.Conditions((0,), FEW, "strict")
     assert one.environment(0) == one.environment(0)

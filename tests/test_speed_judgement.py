@@ -97,6 +97,15 @@ def test_who_else_was_at_work_is_named_where_a_restart_is_not_fit() -> None:
     assert "cc1plus" not in told(machine({JAX: 0.81}), others=others).message
 
 
+def test_a_neighbour_on_the_processors_that_are_measured_makes_it_unfit_even_where_no_sample_waited() -> None:
+    where = [(("p", "forward"), restart) for restart in range(5)]
+    others = dict.fromkeys(where, "stress (7) used 40% of a core")
+    row = told(machine({JAX: 0.81}), others=others, occupied=dict.fromkeys(where, 0.4))
+    assert row.speed is Speed.UNFIT
+    assert "stress (7)" in row.message
+    assert told(machine({JAX: 0.81}), others=others, occupied=dict.fromkeys(where, 0.02)).speed is Speed.FASTER
+
+
 def test_a_twin_that_differs_makes_everything_beside_it_unfit() -> None:
     samples = machine({JAX: 0.81})
     is_twin = samples["role"] == Role.TWIN

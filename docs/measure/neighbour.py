@@ -31,11 +31,11 @@ def main(runs: int, *pythons: str) -> int:
         neighbour = subprocess.Popen([sys.executable, "-c", BUSY, str(cpu)])  # noqa: S603  our own interpreter
         try:
             with tempfile.TemporaryDirectory() as results:
-                run = session.measure(plan, budget="quick", results=results)
+                found = session.comparisons(session.measure(plan, budget="quick", results=results))
         finally:
             neighbour.kill()
             neighbour.wait()
-        rows = [r for r in session.comparisons(run) if r.role is Role.ARM and r.message != "the reference"]
+        rows = [r for r in found if r.role is Role.ARM and r.message != "the reference"]
         told.update(str(row.speed) for row in rows)
         named = sum(f"({neighbour.pid}) used" in row.message for row in rows)
         print(f"run {number + 1}: {dict(told)}, named in {named} of {len(rows)}", flush=True)

@@ -7,12 +7,15 @@ import os
 import random
 import sys
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
 from crosscorrect.errors import UsageError
 from crosscorrect.inquiry import THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SAMPLE = 0.8e-3
 """Seconds that a sample aims at: long beside a clock's tick, short beside the kernel's time slice of about 3 ms. Of the
@@ -89,20 +92,40 @@ def choose_cpus(count: int) -> tuple[int, ...]:
 
 
 class Look(NamedTuple):
-    """What all processes of the machine had used at a moment, ``(pid, name, seconds)`` each, and what was stolen."""
+    """What had been used at a moment, in seconds of processor time.
+
+    ``used`` by each process of the machine, ``(pid, name, seconds)``, but ours; ``ours`` by us; ``busy`` of the
+    processors that are measured, by anybody; ``stolen`` by the host.
+    """
 
     used: list[tuple[int, str, float]]
+    ours: float
+    busy: float
     stolen: float
 
 
-def look(own: set[int]) -> Look:
-    """A look at the processes of this machine, without those of ``own``. Takes about 10 ms."""
-    used = []
+def look(own: set[int], cpus: Iterable[int]) -> Look:
+    """A look at the processes of this machine; those of ``own`` are ours. Takes about 10 ms."""
+    used, ours = [], 0.0
     for process in psutil.process_iter(["pid", "name", "cpu_times"]):
         times = process.info["cpu_times"]
-        if times is not None and process.info["pid"] not in own:
+        if times is None:
+            continue
+        if process.info["pid"] in own:
+            ours += times.user + times.system
+        else:
             used.append((process.info["pid"], process.info["name"] or "?", times.user + times.system))
-    return Look(used, float(getattr(psutil.cpu_times(), "steal", 0.0)))
+    each = psutil.cpu_times(percpu=True)
+    busy = sum(each[cpu].user + each[cpu].nice + each[cpu].system for cpu in cpus if cpu < len(each))
+    return Look(used, ours, busy, float(getattr(psutil.cpu_times(), "steal", 0.0)))
+
+
+def occupied(before: Look, after: Look, seconds: float, cpus: int) -> float:
+    """Which share of the processors that are measured others used between two looks.
+
+    Our controller may run elsewhere, so that a little less than the truth is told.
+    """
+    return max(0.0, (after.busy - before.busy) - (after.ours - before.ours)) / (seconds * cpus)
 
 
 def machine() -> dict[str, str]:

@@ -33,6 +33,9 @@ WILD = 0.25
 an interval of what is the same may be. Below, it is what a machine resolves: see ``resolution``."""
 CHANCE = 4.4
 """Standard errors between the extremes of four blocks that chance exceeds once in a hundred: the studentised range."""
+OCCUPIED = 0.1
+"""The share of the processors that are measured which others may use. Short samples may not notice a neighbour, because
+a scheduler lets who has slept go first; what else it does to them is not known."""
 DROPPED = 0.3
 """The share of rounds that may be dropped."""
 THREADS = 1.10

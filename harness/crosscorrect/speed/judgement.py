@@ -68,7 +68,8 @@ class Facts:
 
     ``standing`` is a verdict that no number changes, by subject and arm; ``work`` how much work a subject is;
     ``others`` who else was at work, by subject and restart; ``disturbed`` what was wrong with a device, by that too;
-    ``refused`` why an arm did not come to the end of a restart.
+    ``refused`` why an arm did not come to the end of a restart; ``occupied`` which share of the processors that were
+    measured others used, by subject and restart.
     """
 
     reference: Who
@@ -79,6 +80,7 @@ class Facts:
     others: Mapping[tuple[Subject, int], str] = field(default_factory=dict)
     disturbed: Mapping[tuple[Subject, int, str], str] = field(default_factory=dict)
     refused: Mapping[tuple[Subject, Who, int], str] = field(default_factory=dict)
+    occupied: Mapping[tuple[Subject, int], float] = field(default_factory=dict)
 
     def refusal(self, trial: Trial, who: Who) -> str:
         """Why an arm did not come to the end of a restart; empty where it did."""
@@ -192,7 +194,8 @@ def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
     if facts.reference not in trial.arms:
         complaints.append(f"the reference {facts.reference.name} has no sample")
     others = facts.others.get((trial.subject, trial.restart))
-    if others and (complaints or threads > 1):  # several threads may spin and not show that they wait
+    is_crowded = facts.occupied.get((trial.subject, trial.restart), 0.0) > fitness.OCCUPIED
+    if others and (complaints or is_crowded or threads > 1):  # several threads may spin and not show that they wait
         complaints.insert(0, f"meanwhile {others}")
     waiting = samples.waiting[there]
     residual = np.broadcast_to(samples.residual, samples.wall.shape)[there]

@@ -295,17 +295,17 @@ class Sampling:
         said = [fitness.culprits(before.used, after.used, seconds)]
         if after.stolen - before.stolen > 0.01 * seconds:
             said.append(f"the host took {(after.stolen - before.stolen) / seconds:.0%} of a processor")
+        share = conditions.occupied(before, after, seconds, len(self.workers.cpus))
+        if share > fitness.OCCUPIED:
+            said.append(f"others used {share:.0%} of the processors that were measured")
         message = ", ".join(filter(None, said))
         if message:
             problem, part = subject.key
-            self._write_event(
-                Event(
-                    OTHERS, problem=problem, message=message, detail=json.dumps({"part": part, "restart": self.restart})
-                )
-            )
+            detail = json.dumps({"part": part, "restart": self.restart, "share": round(share, 3)})
+            self._write_event(Event(OTHERS, problem=problem, message=message, detail=detail))
 
     def _look(self) -> conditions.Look:
-        return conditions.look({os.getpid(), *self.workers.pids})
+        return conditions.look({os.getpid(), *self.workers.pids}, self.workers.cpus)
 
     def _tell_devices(self, subject: Subject, before: Mapping[str, gpu.State | None]) -> None:
         """Write down what speaks against what was measured on a device beside the processor."""

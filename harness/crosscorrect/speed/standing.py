@@ -44,17 +44,18 @@ def facts(
     timed = events[events["what"] == TIMED]
     subjects = {(row.problem, json.loads(row.detail)["part"]) for row in timed.itertuples()}
     standing = {**of_checks(checks, subjects), **_of_events(events, samples)}
-    others = {}
+    others, occupied = {}, {}
     for row in events[events["what"] == OTHERS].itertuples():
         detail = json.loads(row.detail)
-        others[(row.problem, detail["part"]), detail["restart"]] = row.message
+        key = ((row.problem, detail["part"]), detail["restart"])
+        others[key], occupied[key] = row.message, detail["share"]
     disturbed = {}
     for row in events[events["what"] == DISTURBED].itertuples():
         detail = json.loads(row.detail)
         disturbed[(row.problem, detail["part"]), detail["restart"], row.device] = row.message
-    return Facts(
-        reference, bench["budget"]["restarts"], bench["threads"], standing, work, others, disturbed, _refused(events)
-    )
+    restarts, threads = bench["budget"]["restarts"], bench["threads"]
+    refused = _refused(events)
+    return Facts(reference, restarts, threads, standing, work, others, disturbed, refused, occupied)
 
 
 def of_checks(checks: pd.DataFrame, subjects: set[Subject]) -> Standing:

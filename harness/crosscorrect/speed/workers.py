@@ -114,6 +114,11 @@ class Workers:
         self._live.clear()
 
     @property
+    def cpus(self) -> tuple[int, ...]:
+        """The processors that they run on."""
+        return self._conditions.cpus
+
+    @property
     def pids(self) -> set[int]:
         """Their process ids."""
         return {worker.pid for worker in self._live.values()}
