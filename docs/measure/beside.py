@@ -3,7 +3,7 @@
 PYTHON holds torch, jax and pyperf together, because torch.utils.benchmark can only time what lives beside torch. Each
 repeat asks each tool, in shuffled order, for JAX's time over PyTorch's of one convolution (4×8×16×16 by 8×8×3×3, eager,
 one processor): crosscorrect with workers of its own, pyperf and torch.utils.benchmark as their documentation uses them,
-one framework after the other. The tools of the others are given as long as crosscorrect took. Prints each ratio, and the
+one framework after the other. The other tools are given as long as crosscorrect took. Prints each ratio, and the
 standard deviation of its logarithm over the repeats.
 """
 
