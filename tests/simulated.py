@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crosscorrect.speed.judgement import Facts, Who
-from crosscorrect.speed.model import Phase, Role, Sample
+from crosscorrect.speed.judgement import Facts
+from crosscorrect.speed.model import Phase, Role, Sample, Who
 
 PROCESS, ROUND = 0.007, 0.03
 """Standard deviations of the logarithm of a time: between processes, and from round to round."""

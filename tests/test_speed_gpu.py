@@ -9,8 +9,8 @@ import pytest
 
 from crosscorrect.speed import gpu
 from crosscorrect.speed.gpu import State
-from crosscorrect.speed.judgement import Rule, Who, judge
-from crosscorrect.speed.model import Role, Speed
+from crosscorrect.speed.judgement import Rule, judge
+from crosscorrect.speed.model import Role, Speed, Who
 from simulated import JAX, facts, machine
 
 IDLE = State(1980, frozenset(), frozenset({11, 12}))

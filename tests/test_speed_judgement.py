@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crosscorrect.speed.judgement import Rule, Who, judge
-from crosscorrect.speed.model import Comparison, Phase, Role, Speed
+from crosscorrect.speed.judgement import Rule, judge
+from crosscorrect.speed.model import Comparison, Phase, Role, Speed, Who
 from crosscorrect.speed.roofline import Ceilings, ceilings, suspicion
 from crosscorrect.speed.work import Work
 from simulated import CALL, JAX, REFERENCE, TWIN, facts, machine

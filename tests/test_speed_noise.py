@@ -14,7 +14,7 @@ from crosscorrect.cli.noise import _code
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Exit
 from crosscorrect.speed import noise
-from crosscorrect.speed.judgement import Who
+from crosscorrect.speed.model import Who
 from crosscorrect.worker import timer
 from crosscorrect.worker.controls import CALL, Clock, Twice
 from crosscorrect.worker.loop import Server

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from crosscorrect.speed import cold
-from crosscorrect.speed.model import REFERENCE, Role, Speed
+from crosscorrect.speed.model import REFERENCE, Role, Speed, Who
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def changes_table(changes: Sequence[Change]) -> RenderableType:
             glyph, style = STYLES[change.speed]
             table.add_row(
                 Text(one_line(f"{change.problem} {change.part}")),
-                Text(one_line(" ".join(filter(None, (change.framework, change.mode))))),
+                Text(_name(change)),
                 interval(change.change, change.low, change.high),
                 Text(f"{glyph} {change.speed}" + (f": {change.message}" if change.message else ""), style=style),
             )
@@ -118,7 +118,7 @@ def cold_summary(found: Sequence[Start]) -> RenderableType:
         body.append(Text(one_line(" ".join(subject)), style="bold"))
         table = _table("framework", *map(str, cold.SHOWN), "steady")
         for start in starts:
-            times = [start.phases.get(phase) for phase in (*cold.SHOWN,)] + [start.steady]
+            times = [*map(start.phases.get, cold.SHOWN), start.steady]
             table.add_row(Text(one_line(start.who.name)), *("" if t is None else duration(t.median) for t in times))
         body.append(table)
         body += [Text(_crossed(crossing)) for crossing in crossings if crossing.subject == subject]
@@ -167,9 +167,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _name(row: Comparison) -> str:
-    unusual = [text for text, usual in ((row.mode, "eager"), (row.device, "cpu")) if text != usual]
-    return one_line(" ".join([row.framework, *unusual]))
+def _name(row: Comparison | Change) -> str:
+    return one_line(Who(row.framework, row.mode, row.device).name)
 
 
 def _counts(found: Sequence[Comparison]) -> str:

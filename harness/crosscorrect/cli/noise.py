@@ -27,9 +27,8 @@ def audit(name: str, pythons: dict[str, str], budget: str, cpus: int, results: P
     plan = api.planned(("speed",), only=noise.PROBLEMS, level="nightly", chosen=noise.frameworks(name, pythons, {}))
     pace = Pace(silent=as_json, hushed=noise.TARGETS)
     with pace:
-        run = session.measure(
-            plan, reference=f"{name}-1", budget=budget, cpus=cpus, results=results, on_event=pace.hear
-        )
+        first = noise.copy_of(name, 1)
+        run = session.measure(plan, reference=first, budget=budget, cpus=cpus, results=results, on_event=pace.hear)
     found = noise.noise(run)
     code = _code(found)
     if as_json:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from crosscorrect.speed.judgement import Subject, Who
-from crosscorrect.speed.model import Phase, Role
+from crosscorrect.speed.model import Key, Phase, Role, Who
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +37,7 @@ class Range(NamedTuple):
 class Start(NamedTuple):
     """What a framework takes for one subject from nothing: each phase that it has, and ``steady``, a later call."""
 
-    subject: Subject
+    subject: Key
     who: Who
     phases: dict[Phase, Range]
     steady: Range
@@ -51,7 +50,7 @@ class Start(NamedTuple):
 class Crossing(NamedTuple):
     """After how many ``calls`` the one who starts later is ahead for good; None for never."""
 
-    subject: Subject
+    subject: Key
     first: Who
     then: Who
     calls: int | None

@@ -15,7 +15,7 @@ import numpy as np
 
 from crosscorrect.speed import fitness, ratios, roofline
 from crosscorrect.speed.fitness import Samples
-from crosscorrect.speed.model import REFERENCE, Comparison, Measurement, Phase, Role, Speed
+from crosscorrect.speed.model import REFERENCE, Comparison, Key, Measurement, Phase, Role, Speed, Who
 from crosscorrect.speed.ruling import Measured, SpeedVerdict, rule as rule_on
 
 if TYPE_CHECKING:
@@ -27,30 +27,12 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Subject = tuple[str, str]
-"""A problem's id and the part of it that was timed."""
-
 FIT_SHARE, FEWEST = 0.6, 2
 """The share of restarts that must be fit, and how many at least."""
 UNWAITED = 0.05
 """The share of a sample's wall time that its last result may be waited for afterwards (research/timing.md 3.7)."""
 TICK = 20e-6
 """Seconds by which that may be wrong."""
-
-
-class Who(NamedTuple):
-    """An arm by its columns."""
-
-    framework: str
-    mode: str
-    device: str
-    role: Role = Role.ARM
-
-    @property
-    def name(self) -> str:
-        """For a person: ``torch compiled``; what is as usual is left out."""
-        unusual = [text for text, usual in ((self.mode, "eager"), (self.device, "cpu")) if text != usual]
-        return " ".join([self.framework, *unusual]) + ("" if self.role is Role.ARM else f" ({self.role})")
 
 
 class Rule(NamedTuple):
@@ -75,12 +57,12 @@ class Facts:
     reference: Who
     restarts: int
     threads: int
-    standing: Mapping[tuple[Subject, Who], tuple[Speed, str]] = field(default_factory=dict)
-    work: Mapping[Subject, Work] = field(default_factory=dict)
-    others: Mapping[tuple[Subject, int], str] = field(default_factory=dict)
-    disturbed: Mapping[tuple[Subject, int, str], str] = field(default_factory=dict)
-    refused: Mapping[tuple[Subject, Who, int], str] = field(default_factory=dict)
-    occupied: Mapping[tuple[Subject, int], float] = field(default_factory=dict)
+    standing: Mapping[tuple[Key, Who], tuple[Speed, str]] = field(default_factory=dict)
+    work: Mapping[Key, Work] = field(default_factory=dict)
+    others: Mapping[tuple[Key, int], str] = field(default_factory=dict)
+    disturbed: Mapping[tuple[Key, int, str], str] = field(default_factory=dict)
+    refused: Mapping[tuple[Key, Who, int], str] = field(default_factory=dict)
+    occupied: Mapping[tuple[Key, int], float] = field(default_factory=dict)
 
     def refusal(self, trial: Trial, who: Who) -> str:
         """Why an arm did not come to the end of a restart; empty where it did."""
@@ -95,7 +77,7 @@ class Facts:
 class Trial:
     """The samples of one subject in one restart, aligned by round: of each arm and of the sentinel's parts."""
 
-    subject: Subject
+    subject: Key
     restart: int
     arms: dict[Who, Samples]
     sentinel: dict[str, Samples]
@@ -106,13 +88,13 @@ def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measure
 
     ``samples`` is the table of that name.
     """
-    by_subject: dict[Subject, list[Trial]] = {subject: [] for subject, _ in facts.standing}
+    by_subject: dict[Key, list[Trial]] = {subject: [] for subject, _ in facts.standing}
     for trial in trials(samples):
         by_subject.setdefault(trial.subject, []).append(trial)
     measurements: list[Measurement] = []
-    measured: dict[tuple[Subject, Who], Measured] = {}
-    seconds: dict[tuple[Subject, Who], float | None] = {}
-    late: dict[Subject, str] = {}
+    measured: dict[tuple[Key, Who], Measured] = {}
+    seconds: dict[tuple[Key, Who], float | None] = {}
+    late: dict[Key, str] = {}
     for subject, found in by_subject.items():
         rows = {(who, t.restart): _measurement(t, who, facts) for t in found for who in t.arms}
         measurements += rows.values()
@@ -126,14 +108,7 @@ def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measure
     told = _ruled(measured, rule)
     told |= {key: _of_reference(key, facts, late.get(key[0], "")) for key in seconds if key[1] == facts.reference}
     ceilings = roofline.ceilings(samples)
-    resolved = {key: found.resolution for key, found in measured.items()}
-    return measurements, [
-        replace(
-            _comparison(key, told[key], seconds[key], facts, rule, ceilings),
-            resolution=resolved.get(key, 0.0) if told[key].ratio is not None else None,
-        )
-        for key in sorted(told)
-    ]
+    return measurements, [_comparison(key, told[key], seconds[key], facts, rule, ceilings) for key in sorted(told)]
 
 
 def trials(samples: pd.DataFrame) -> Iterator[Trial]:
@@ -220,7 +195,7 @@ def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
 
 
 def _measured(
-    subject: Subject, who: Who, found: list[Trial], rows: Mapping[tuple[Who, int], Measurement], facts: Facts
+    subject: Key, who: Who, found: list[Trial], rows: Mapping[tuple[Who, int], Measurement], facts: Facts
 ) -> Measured:
     """What is known of an arm beside the reference on one subject."""
     for other, of_whom in ((who, ""), (facts.reference, f"the reference {facts.reference.name}: ")):
@@ -256,7 +231,7 @@ def _late(own: list[Measurement]) -> str:
     return f"its sync does not wait: {late:.0%} of the time came after it" if late > UNWAITED else ""
 
 
-def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict[tuple[Subject, Who], SpeedVerdict]:
+def _ruled(measured: Mapping[tuple[Key, Who], Measured], rule: Rule) -> dict[tuple[Key, Who], SpeedVerdict]:
     """The verdicts: on the twins among themselves first, then on the arms as far as their twins allow."""
     twins = {key: found for key, found in measured.items() if key[1].role is Role.TWIN}
     arms = {key: found for key, found in measured.items() if key[1].role is not Role.TWIN}
@@ -270,7 +245,7 @@ def _ruled(measured: Mapping[tuple[Subject, Who], Measured], rule: Rule) -> dict
     return {**rule_on(twins, rule.margin), **rule_on(arms, rule.margin)}
 
 
-def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], subjects: set[Subject]) -> dict[Subject, str]:
+def _against_twins(twins: Mapping[tuple[Key, Who], Measured], subjects: set[Key]) -> dict[Key, str]:
     """What the control says against each subject.
 
     One interval in twenty does not hold 1 by chance, and a run has many: they are looked at jointly.
@@ -289,7 +264,7 @@ def _against_twins(twins: Mapping[tuple[Subject, Who], Measured], subjects: set[
     return against
 
 
-def _of_reference(key: tuple[Subject, Who], facts: Facts, late: str) -> SpeedVerdict:
+def _of_reference(key: tuple[Key, Who], facts: Facts, late: str) -> SpeedVerdict:
     """The reference beside itself."""
     if late and key not in facts.standing:
         return SpeedVerdict(Speed.NOT_COMPARABLE, message=late)
@@ -298,7 +273,7 @@ def _of_reference(key: tuple[Subject, Who], facts: Facts, late: str) -> SpeedVer
 
 
 def _comparison(
-    key: tuple[Subject, Who],
+    key: tuple[Key, Who],
     told: SpeedVerdict,
     seconds: float | None,
     facts: Facts,
@@ -326,6 +301,7 @@ def _comparison(
         resampled_low=low,
         resampled_high=high,
         restarts=found.restarts if found else 0,
+        resolution=told.resolution if found else None,
         seconds=seconds,
         flops=work.flops if work else None,
         padded=work.padded if work else None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Speed(StrEnum):
@@ -28,6 +29,10 @@ REFERENCE = "the reference"
 RANKS = (Speed.FASTER, Speed.SLOWER, Speed.EQUIVALENT)
 
 
+Key = tuple[str, str]
+"""What names a subject: a problem's id and the part of it that is timed."""
+
+
 class Role(StrEnum):
     """What a sample is for: a framework's own, the reference's second worker, or a part of the sentinel."""
 
@@ -35,6 +40,21 @@ class Role(StrEnum):
     TWIN = "twin"
     COMPUTE = "compute"
     STREAMING = "streaming"
+
+
+class Who(NamedTuple):
+    """An arm by its columns."""
+
+    framework: str
+    mode: str
+    device: str
+    role: Role = Role.ARM
+
+    @property
+    def name(self) -> str:
+        """For a person: ``torch compiled``; what is as usual is left out."""
+        unusual = [text for text, usual in ((self.mode, "eager"), (self.device, "cpu")) if text != usual]
+        return " ".join([self.framework, *unusual]) + ("" if self.role is Role.ARM else f" ({self.role})")
 
 
 class Phase(StrEnum):

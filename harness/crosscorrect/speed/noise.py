@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crosscorrect.registry import Framework
-    from crosscorrect.speed.judgement import Trial, Who
+    from crosscorrect.speed.judgement import Trial
+    from crosscorrect.speed.model import Key, Who
     from crosscorrect.store import Run
 
     Array = np.ndarray[Any, Any]
@@ -97,7 +98,7 @@ def copy_of(name: str, number: int) -> str:
 def noise(run: Run, rule: Rule = Rule()) -> Noise:  # noqa: B008  an immutable tuple
     """What the samples of an audit say."""
     found = [trial for trial in trials(run.samples) if _same(trial)]
-    by_subject: dict[tuple[str, str], list[Trial]] = {}
+    by_subject: dict[Key, list[Trial]] = {}
     for trial in found:
         by_subject.setdefault(trial.subject, []).append(trial)
     fit = {subject: [t for t in own if _is_fit(t)] for subject, own in by_subject.items()}

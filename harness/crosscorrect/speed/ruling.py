@@ -31,11 +31,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SpeedVerdict:
-    """The verdict on one comparison, with its reason; ``ratio`` only where one may be told."""
+    """The verdict on one comparison, with its reason; ``ratio`` only where one may be told, with what was resolved."""
 
     speed: Speed
     ratio: Ratio | None = None
     message: str = ""
+    resolution: float = 0.0
 
 
 def rule(measured: Mapping[Key, Measured], margin: float) -> dict[Key, SpeedVerdict]:
@@ -75,11 +76,14 @@ def _ratio(found: Measured) -> Ratio:
 
 
 def _decide(found: Ratio, margin: float, resolution: float, *, differs: bool, same: bool) -> SpeedVerdict:
+    speed, message = Speed.INCONCLUSIVE, ""
     if differs:
-        return SpeedVerdict(Speed.SLOWER if found.value > 1 else Speed.FASTER, found)
-    if resolution > margin:
-        return SpeedVerdict(Speed.INCONCLUSIVE, found, f"this machine told nothing finer than ±{resolution:.0%} then")
-    if same:
-        return SpeedVerdict(Speed.EQUIVALENT, found)
-    more = restarts_for(found, margin) - found.restarts
-    return SpeedVerdict(Speed.INCONCLUSIVE, found, f"needs about {more} more restart{'s' if more > 1 else ''}")
+        speed = Speed.SLOWER if found.value > 1 else Speed.FASTER
+    elif resolution > margin:
+        message = f"this machine told nothing finer than ±{resolution:.0%} then"
+    elif same:
+        speed = Speed.EQUIVALENT
+    else:
+        more = restarts_for(found, margin) - found.restarts
+        message = f"needs about {more} more restart{'s' if more > 1 else ''}"
+    return SpeedVerdict(speed, found, message, resolution)

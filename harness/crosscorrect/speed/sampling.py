@@ -111,7 +111,7 @@ class Sampling:
         for (framework, kind), hello in hellos.items():
             if kind == Role.ARM:
                 everybody = {"framework": framework, "mode": "", "device": "", "role": Role.ARM}
-                columns = everybody if arm is None else arm.columns
+                columns = everybody if arm is None else arm.who._asdict()
                 self._write_phase(key, columns, Phase.IMPORT, int(hello["import_seconds"] * 1e9))
 
     def measure(self, subject: Subject, arms: Sequence[Arm], done: int) -> None:
@@ -184,7 +184,7 @@ class Sampling:
             reply = said, results = _answered(self.workers.prepare(arm, call, arrays, limit))
             for phase in (Phase.PUT, Phase.TRACE, Phase.COMPILE, Phase.FIRST, Phase.SECOND):
                 if phase in said:
-                    self._write_phase(subject.key, arm.columns, phase, said[phase])
+                    self._write_phase(subject.key, arm.who._asdict(), phase, said[phase])
             if arm.role in (Role.ARM, Role.TWIN) and not self._is_right(subject, arm, reply):
                 return None
             loop = self._calibrated(arm, limit)
@@ -259,7 +259,7 @@ class Sampling:
     def _row(arm: Arm, place: int, said: Mapping[str, Any]) -> dict[str, Any]:
         """One sample without what its whole round shares."""
         numbers = {name: int(said[name]) for name in ("calls", "wall", "cpu", "switches", "faults", "residual")}
-        return {**arm.columns, "phase": Phase.STEADY, "place": place, **numbers}
+        return {**arm.who._asdict(), "phase": Phase.STEADY, "place": place, **numbers}
 
     def _write_round(self, key: tuple[str, str], number: int, samples: list[dict[str, Any]]) -> None:
         where = dict(zip(ROUND, (*key, self.restart, number), strict=True))
@@ -334,7 +334,7 @@ class Sampling:
     def _event(self, what: str, subject: Subject, arm: Arm, message: str) -> None:
         problem, part = subject.key
         detail = json.dumps({"part": part, "restart": self.restart, "role": arm.role})
-        self.tell(f"{arm.name} {problem} {part}: {what}: {message}")
+        self.tell(f"{arm.who.name} {problem} {part}: {what}: {message}")
         self._write_event(Event(what, arm.framework.name, problem, arm.mode, arm.device, message, detail))
 
     def _write_event(self, event: Event) -> None:

@@ -7,7 +7,6 @@ import random
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from crosscorrect.plan import Preparation, describe
 from crosscorrect.registry import Framework, locate
 from crosscorrect.speed import standing, work
 from crosscorrect.speed.conditions import BUDGETS, Conditions, choose_cpus, machine
-from crosscorrect.speed.judgement import Rule, Who, judge
-from crosscorrect.speed.model import Comparison, Role, Speed
+from crosscorrect.speed.judgement import Rule, judge
+from crosscorrect.speed.model import Comparison, Key, Measurement, Role, Speed, Who
 from crosscorrect.speed.sampling import TIMED, Sampling
 from crosscorrect.speed.subjects import Subject, subjects
 from crosscorrect.speed.workers import Arm, Workers
@@ -46,10 +45,10 @@ PREFERRED = "torch"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How far a measurement is: so many of ``total`` problems in all restarts; ``said`` what just happened."""
+    """How far a measurement is: so many of ``total`` problems in all restarts, 0 for as before; and what happened."""
 
-    done: int
-    total: int
+    done: int = 0
+    total: int = 0
     said: str = ""
 
 
@@ -125,7 +124,7 @@ def measure(
     return store.load(folder)
 
 
-def rejudge(run: store.Run, rule: Rule) -> tuple[list[Any], list[Any]]:
+def rejudge(run: store.Run, rule: Rule) -> tuple[list[Measurement], list[Comparison]]:
     """The measurements and comparisons of a finished run under another rule, from its raw samples.
 
     Raises UsageError for a run that timed nothing.
@@ -143,7 +142,7 @@ def comparisons(run: store.Run) -> list[Comparison]:
     return [Comparison(**{**row, "role": Role(row["role"]), "speed": Speed(row["speed"])}) for row in rows]
 
 
-def _conclude(folder: Path, amounts: Mapping[tuple[str, str], Work], rule: Rule) -> None:
+def _conclude(folder: Path, amounts: Mapping[Key, Work], rule: Rule) -> None:
     """Judge what is in the logs, write that there too, and seal the folder."""
     found = {name: table.to_pandas() for name, table in tables.frames(log.logs(folder)).items()}
     facts = standing.facts(store.read_info(folder), found["checks"], found["events"], found["samples"], amounts)
@@ -177,7 +176,7 @@ class Session:
     cold: bool = False
     started: set[tuple[int | str, ...]] = field(default_factory=set)
     subjects: list[Subject] = field(default_factory=list)
-    work: dict[tuple[str, str], Work] = field(default_factory=dict)
+    work: dict[Key, Work] = field(default_factory=dict)
     arms: list[Arm] = field(default_factory=list)
 
     def run(self) -> None:
@@ -231,7 +230,7 @@ class Session:
         sentinel = Framework("numpy", sentinel.target, Path(sys.executable), "current", sentinel.packages)
         self.arms += [Arm(sentinel, "eager", "cpu", role) for role in (Role.COMPUTE, Role.STREAMING)]
 
-    def _allowed(self, checks: pd.DataFrame) -> dict[tuple[str, str], list[Arm]]:
+    def _allowed(self, checks: pd.DataFrame) -> dict[Key, list[Arm]]:
         """Who may be timed on each subject: whoever was judged and stands under no other verdict."""
         refused = standing.of_checks(checks, {s.key for s in self.subjects})
         judged = set(checks[["problem", "framework", "mode", "device"]].itertuples(index=False, name=None))
@@ -242,8 +241,8 @@ class Session:
                 for arm in self.arms
                 if arm.role in (Role.COMPUTE, Role.STREAMING)
                 or (
-                    (subject.key[0], arm.framework.name, arm.mode, arm.device) in judged
-                    and (subject.key, Who(arm.framework.name, arm.mode, arm.device)) not in refused
+                    (subject.key[0], *arm.who[:3]) in judged
+                    and (subject.key, arm.who._replace(role=Role.ARM)) not in refused
                 )
             ]
             twin = any(arm.role is Role.TWIN for arm in fit)
@@ -256,7 +255,7 @@ class Session:
         segment: store.Segment,
         restart: int,
         left: list[Subject],
-        allowed: Mapping[tuple[str, str], list[Arm]],
+        allowed: Mapping[Key, list[Arm]],
         digests: Mapping[tuple[str, ...], str],
         done: Done,
     ) -> None:
@@ -279,7 +278,7 @@ class Session:
         segment: store.Segment,
         restart: int,
         left: list[Subject],
-        allowed: Mapping[tuple[str, str], list[Arm]],
+        allowed: Mapping[Key, list[Arm]],
         digests: Mapping[tuple[str, ...], str],
     ) -> None:
         """Each problem in a fresh process of each arm, in an order that is drawn anew."""
@@ -292,7 +291,7 @@ class Session:
             chance.shuffle(arms)
             sampling: Sampling | None = None
             for arm in arms:
-                if (restart, *subject.key, arm.framework.name, arm.mode, arm.device) in self.started:
+                if (restart, *subject.key, *arm.who[:3]) in self.started:
                     continue
                 with Workers([arm], self.conditions, restart, COLD) as workers:
                     sampling = self._sampling(workers, segment, restart, digests)
@@ -308,9 +307,8 @@ class Session:
     ) -> Sampling:
         budget = self.conditions.budget._replace(rounds=COLD_ROUNDS) if self.cold else self.conditions.budget
         arithmetic, seed = self.plan.arithmetic, self.plan.seed
-        tell = partial(Timing, 0, 0)
         return Sampling(
-            workers, segment, restart, budget, arithmetic, seed, digests, lambda text: self.say(tell(said=text))
+            workers, segment, restart, budget, arithmetic, seed, digests, lambda text: self.say(Timing(said=text))
         )
 
     def _progress(self) -> tuple[Done, set[tuple[int, str, str]]]:

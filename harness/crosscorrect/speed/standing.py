@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.model import Outcome
-from crosscorrect.speed.judgement import Facts, Who
-from crosscorrect.speed.model import WRONG, Phase, Role, Speed
+from crosscorrect.speed.judgement import Facts
+from crosscorrect.speed.model import WRONG, Key, Phase, Role, Speed, Who
 from crosscorrect.speed.sampling import DISTURBED, OTHERS, REFUSED, TIMED
+from crosscorrect.speed.subjects import PARTS
 from crosscorrect.speed.work import Work
 
 if TYPE_CHECKING:
@@ -16,19 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from crosscorrect.speed.judgement import Subject
-
-    Standing = dict[tuple[Subject, Who], tuple[Speed, str]]
-
-
-DIRECTIONS = {
-    "forward": "forward",
-    "grad_input": "gradients",
-    "grad_weight": "gradients",
-    "grad_bias": "gradients",
-    "train": "train",
-}
-"""Which part of a problem each direction belongs to."""
+    Standing = dict[tuple[Key, Who], tuple[Speed, str]]
 
 
 def facts(
@@ -36,7 +25,7 @@ def facts(
     checks: pd.DataFrame,
     events: pd.DataFrame,
     samples: pd.DataFrame,
-    work: Mapping[Subject, Work],
+    work: Mapping[Key, Work],
 ) -> Facts:
     """The facts of a run from ``run.json`` and its tables; ``work`` is how much work its subjects are."""
     bench = info["bench"]
@@ -58,11 +47,11 @@ def facts(
     return Facts(reference, restarts, threads, standing, work, others, disturbed, refused, occupied)
 
 
-def of_checks(checks: pd.DataFrame, subjects: set[Subject]) -> Standing:
+def of_checks(checks: pd.DataFrame, subjects: set[Key]) -> Standing:
     """The arms that conformance lets nobody time, by what it said: only what passes in all directions has a speed."""
     found: Standing = {}
     for row in checks[checks["outcome"] != Outcome.PASS].itertuples():
-        subject, who = (row.problem, DIRECTIONS[row.direction]), Who(row.framework, row.mode, row.device)
+        subject, who = (row.problem, PARTS[row.direction]), Who(row.framework, row.mode, row.device)
         if subject not in subjects or found.get((subject, who), ("",))[0] is Speed.WRONG:
             continue
         speed = Speed.WRONG if row.outcome == Outcome.FAIL else Speed.NOT_COMPARABLE
@@ -88,7 +77,7 @@ def _of_events(events: pd.DataFrame, samples: pd.DataFrame) -> Standing:
     return found
 
 
-def _refused(events: pd.DataFrame) -> dict[tuple[Subject, Who, int], str]:
+def _refused(events: pd.DataFrame) -> dict[tuple[Key, Who, int], str]:
     """Why an arm did not come to the end of a restart."""
     found = {}
     for row in events[events["what"] == REFUSED].itertuples():
@@ -98,7 +87,7 @@ def _refused(events: pd.DataFrame) -> dict[tuple[Subject, Who, int], str]:
     return found
 
 
-def work_of(verdicts: pd.DataFrame) -> dict[Subject, Work]:
+def work_of(verdicts: pd.DataFrame) -> dict[Key, Work]:
     """How much work subjects are, as an earlier judgement wrote it down."""
     told = verdicts.dropna(subset=["flops", "bytes"])
     return {(row.problem, row.part): Work(int(row.flops), int(row.padded), int(row.bytes)) for row in told.itertuples()}

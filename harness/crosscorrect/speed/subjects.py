@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crosscorrect.model import Direction
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crosscorrect.ask import Call, Question
-    from crosscorrect.model import Direction
     from crosscorrect.plan import Prepared
+    from crosscorrect.speed.model import Key
 
 PARTS = {
-    "corr2d": "forward",
-    "layer": "forward",
-    "conv2d": "forward",
-    "matmul": "forward",
-    "grads": "gradients",
-    "train": "train",
+    Direction.FORWARD: "forward",
+    Direction.GRAD_INPUT: "gradients",
+    Direction.GRAD_WEIGHT: "gradients",
+    Direction.GRAD_BIAS: "gradients",
+    Direction.TRAIN: "train",
 }
-"""What is timed of a problem, by the verb that computes it."""
+"""Which part of a problem each direction belongs to: what one call computes is timed together."""
+VERBS = ("corr2d", "layer", "conv2d", "matmul", "grads", "train")
+"""The verbs whose answer is a result; what is asked besides is what a framework says to a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Subject:
     part: str
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """What names it: the problem's id and the part."""
         return self.prepared.problem.id, self.part
 
@@ -63,5 +66,5 @@ def subjects(prepared: Prepared) -> Iterator[Subject]:
     for index, question in enumerate(prepared.questions):
         call = question.calls[0]
         empty = any(0 in array.shape for array in call.arrays.values())
-        if call.verb in PARTS and len(question.calls) == 1 and not call.fresh and not empty:
-            yield Subject(prepared, index, PARTS[call.verb])
+        if call.verb in VERBS and len(question.calls) == 1 and not call.fresh and not empty:
+            yield Subject(prepared, index, PARTS[question.directions[0]])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from crosscorrect.adapter import SWITCHES
 from crosscorrect.errors import IncompleteError
 from crosscorrect.process import Worker, WorkerLost
-from crosscorrect.speed.model import Role
+from crosscorrect.speed.model import Role, Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,22 +42,9 @@ class Arm:
     role: Role = Role.ARM
 
     @property
-    def name(self) -> str:
-        """For a person: ``torch compiled``; the mode only where it is not eager."""
-        mode = "" if self.mode == "eager" else f" {self.mode}"
-        device = "" if self.device == "cpu" else f" {self.device}"
-        role = "" if self.role is Role.ARM else f" ({self.role})"
-        return f"{self.framework.name}{mode}{device}{role}"
-
-    @property
-    def columns(self) -> dict[str, str]:
+    def who(self) -> Who:
         """The columns that name it."""
-        return {
-            "framework": self.framework.name,
-            "mode": self.mode,
-            "device": self.device,
-            "role": self.role,
-        }
+        return Who(self.framework.name, self.mode, self.device, self.role)
 
     @property
     def seat(self) -> tuple[str, str]:
