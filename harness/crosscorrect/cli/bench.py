@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscorrect.cli.options import asking
-from crosscorrect.cli.signals import Ears, Stopped
+from crosscorrect.cli import options
+from crosscorrect.cli.options import LATEST, RUN_FOLDER, asking
+from crosscorrect.cli.signals import watched
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
-    from crosscorrect.model import Check
-    from crosscorrect.plan import Greeting, Plan
+    from pathlib import Path
+
     from crosscorrect.speed.model import Comparison
-    from crosscorrect.speed.session import Timing
     from crosscorrect.store import Run
 
-RESULTS = click.Path(file_okay=False, path_type=Path)
-RUN_FOLDER = click.Path(path_type=Path)
 STOPPING = "stopping: the rounds that were measured are kept; once more to stop at once"
 BUDGETS = ("quick", "standard", "rigorous")
 MARGIN = click.option(
@@ -33,18 +30,12 @@ MARGIN = click.option(
     help="What differs by less is equivalent: 0.03 is ±3 %.",
 )
 STRICT = click.option("--strict", is_flag=True, help="Exit 6 where anything is unfit or inconclusive.")
-AGAINST = click.option(
-    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 
 @click.command()
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @asking
-@click.option(
-    "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
-)
+@options.only
 @click.option(
     "--level", type=click.Choice(LEVELS), default="nightly", show_default=True, help="Problems of this level and below."
 )
@@ -57,19 +48,12 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 )
 @MARGIN
 @click.option("--cold", is_flag=True, help="Measure what a start costs: import, trace, compile, first call.")
-@AGAINST
-@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value=Path("results/latest"),
-    type=RUN_FOLDER,
-    metavar="[RUN]",
-    help="Go on with this measurement (default: the latest) of the same command.",
-)
+@options.against
+@options.results
+@options.resume
 @STRICT
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while it goes on.")
-@JSON
+@options.as_json
 def bench(
     suites: tuple[str, ...],
     names: tuple[str, ...],
@@ -112,11 +96,7 @@ def bench(
     base = _base(against)
     if cold and (base is not None or strict):
         raise click.UsageError("--cold ranks nobody: it goes with neither --against nor --strict")
-    pace, ears = Pace(silent=quiet or as_json), Ears(STOPPING)
-
-    def hear(plan: Plan, event: Check | Greeting | Timing | None) -> None:
-        with ears.closed():
-            pace.hear(plan, event)
+    pace = Pace(silent=quiet or as_json)
 
     plan = api.planned(
         suites or ("speed",),
@@ -129,24 +109,18 @@ def bench(
         only=only,
         level=level,
     )
-    try:
-        with pace, ears:
-            run = session.measure(
-                plan,
-                reference=reference,
-                budget=budget,
-                cpus=cpus,
-                rule=judgement.Rule(margin),
-                cold=cold,
-                results=results,
-                resume=resume,
-                on_event=hear,
-            )
-    except Stopped as stopped:
-        if pace.begun:
-            folder = (resume or results / "latest").resolve()
-            stopped.args = (f"interrupted; what was measured is in {folder}: the same command with --resume goes on",)
-        raise
+    with watched(pace, STOPPING, "measured", resume or results / "latest") as hear:
+        run = session.measure(
+            plan,
+            reference=reference,
+            budget=budget,
+            cpus=cpus,
+            rule=judgement.Rule(margin),
+            cold=cold,
+            results=results,
+            resume=resume,
+            on_event=hear,
+        )
     rows = session.comparisons(run)
     if rows and rows[0].margin != margin:  # a finished one that was resumed
         _, rows = session.rejudge(run, judgement.Rule(margin))
@@ -154,12 +128,12 @@ def bench(
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
 @MARGIN
-@AGAINST
+@options.against
 @click.option("--history", is_flag=True, help="RUN is a folder of measurements: since when is what slower or faster?")
 @STRICT
-@JSON
+@options.as_json
 def speed(folder: Path, margin: float, against: Path | None, history: bool, strict: bool, as_json: bool) -> None:
     """Judge a finished measurement again from its raw samples, maybe under another margin or against another run.
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from crosscorrect.cli import options
 from crosscorrect.cli.options import asking, finite
 from crosscorrect.problem import DTYPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -41,10 +45,8 @@ from crosscorrect.problem import DTYPES
     help="After these no new problem begins.",
 )
 @click.option("--shrink/--no-shrink", default=True, show_default=True, help="Look for the smallest that still fails.")
-@click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True)
-@click.option(
-    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
-)
+@options.results
+@options.expectations
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is found.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def hunt(

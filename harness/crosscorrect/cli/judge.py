@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli.options import asking, finite, part
-from crosscorrect.cli.signals import Ears, Stopped
+from crosscorrect.cli import options
+from crosscorrect.cli.options import LATEST, RESULTS, RUN_FOLDER, asking, finite, part
+from crosscorrect.cli.signals import watched
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 
@@ -18,21 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crosscorrect.gate import Ruling
-    from crosscorrect.model import Check
-    from crosscorrect.plan import Greeting, Plan
     from crosscorrect.store import Run
 
-RESULTS = click.Path(file_okay=False, path_type=Path)
-RUN_FOLDER = click.Path(path_type=Path)
 STOPPING = "stopping: the problems at hand are finished first, for 10 s at most; once more to stop at once"
 
 
 @click.command()
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @asking
-@click.option(
-    "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
-)
+@options.only
 @click.option(
     "--limit",
     type=click.FloatRange(min=0, min_open=True, max=86400),
@@ -49,10 +44,8 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
 @click.option("--shard", callback=part, metavar="I/N", help="Only part I of N of the problems; merge joins the parts.")
-@click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go.")
-@click.option(
-    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
-)
+@options.results
+@options.expectations
 @click.option(
     "-j",
     "--jobs",
@@ -62,14 +55,7 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
     help="How many agent processes share the problems.",
 )
 @click.option("--dask", "cluster", default="", metavar="ADDRESS", help="Run on the cluster of this Dask scheduler.")
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value=Path("results/latest"),
-    type=RUN_FOLDER,
-    metavar="[RUN]",
-    help="Finish this unfinished run (default: the latest) of the same command.",
-)
+@options.resume
 @click.option(
     "--memory",
     type=click.FloatRange(min=0, max=2**20),
@@ -78,7 +64,7 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
 )
 @click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@options.as_json
 def run(
     suites: tuple[str, ...],
     names: tuple[str, ...],
@@ -120,42 +106,29 @@ def run(
 
     garbage.seldom()
     check_folder(expectations)  # a defect there is told before anything runs
-    progress, ears = Progress(expectations, silent=quiet or as_json), Ears(STOPPING)
-
-    def hear(plan: Plan, event: Check | Greeting | None) -> None:
-        with ears.closed():
-            progress.hear(plan, event)
-
+    progress = Progress(expectations, silent=quiet or as_json)
     limits = {} if memory is None else {"memory": int(memory * 2**30) or None}
-    try:
-        with progress, ears:
-            finished = api.run(
-                suites,
-                names or None,
-                modes=() if mode == "all" else (mode,),
-                devices=devices,
-                arithmetic=arithmetic,
-                pythons=pythons,
-                adapters=targets,
-                only=only,
-                limit=limit,
-                level=level,
-                seed=seed,
-                shard=shard,
-                results=results,
-                jobs=jobs,
-                cluster=cluster,
-                resume=resume,
-                **limits,
-                on_event=hear,
-            )
-    except Stopped as stopped:
-        if progress.begun:
-            folder = (resume or results / "latest").resolve()
-            stopped.args = (
-                f"interrupted; what was judged so far is in {folder}: the same command with --resume goes on",
-            )
-        raise
+    with watched(progress, STOPPING, "judged", resume or results / "latest") as hear:
+        finished = api.run(
+            suites,
+            names or None,
+            modes=() if mode == "all" else (mode,),
+            devices=devices,
+            arithmetic=arithmetic,
+            pythons=pythons,
+            adapters=targets,
+            only=only,
+            limit=limit,
+            level=level,
+            seed=seed,
+            shard=shard,
+            results=results,
+            jobs=jobs,
+            cluster=cluster,
+            resume=resume,
+            **limits,
+            on_event=hear,
+        )
     ruling = rule(finished, expectations)
     _tell(finished, ruling, quiet=quiet, as_json=as_json)
     if with_report:  # after the verdict is on the screen: drawing takes a few seconds
@@ -166,10 +139,8 @@ def run(
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
-@click.option(
-    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
-)
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
+@options.expectations
 def report(folder: Path, expectations: Path | None) -> None:
     """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest)."""
     from crosscorrect import store
@@ -179,16 +150,12 @@ def report(folder: Path, expectations: Path | None) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
-@click.option(
-    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
-)
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
+@options.expectations
 @click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
-@click.option(
-    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
-)
+@options.against
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@options.as_json
 def gate(
     folder: Path, expectations: Path | None, require: str, against: Path | None, quiet: bool, as_json: bool
 ) -> None:
@@ -246,7 +213,7 @@ def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=Path("results/latest"))
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
 def verify(folder: Path) -> None:
     """Check every byte of a run folder: that of a finished run against its seal, of another against its checksums.
 

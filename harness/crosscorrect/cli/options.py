@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -74,6 +75,35 @@ ASKED = (
     ),
 )
 """The options that say which frameworks are asked, where they are, and how they compute."""
+
+
+RESULTS = click.Path(file_okay=False, path_type=Path)
+RUN_FOLDER = click.Path(path_type=Path)
+"""Where run folders go, and one of them."""
+LATEST = Path("results/latest")
+"""The run that a command is about unless told otherwise."""
+
+only = click.option(
+    "-k", "--problem", "only", multiple=True, metavar="PATTERN", help="Only problems whose id matches; repeat."
+)
+expectations = click.option(
+    "--expectations", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of your own."
+)
+results = click.option(
+    "--results", type=RESULTS, default=Path("results"), show_default=True, help="Where run folders go."
+)
+resume = click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=LATEST,
+    type=RUN_FOLDER,
+    metavar="[RUN]",
+    help="Finish this unfinished run (default: the latest) of the same command.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+against = click.option(
+    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
+)
 
 
 def asking(command: Command) -> Command:

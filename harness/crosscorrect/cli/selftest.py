@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli.bench import BUDGETS, RESULTS
-from crosscorrect.cli.options import pairs
+from crosscorrect.cli.bench import BUDGETS
+from crosscorrect.cli.options import RESULTS, pairs
 from crosscorrect.model import Exit
 from crosscorrect.problem import LEVELS
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from crosscorrect.plan import Plan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,3 +69,40 @@ class Ears:
             self._told = True
             click.echo(f"\n{self._said}", err=True)
         raise Stopped(number)
+
+
+class Watcher(Protocol):
+    """What shows a run to a person while it goes on; ``begun``: there is a run folder."""
+
+    begun: bool
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def hear(self, plan: Plan, event: Any) -> None:
+        """Take one event."""
+
+
+@contextmanager
+def watched(watcher: Watcher, stopping: str, done: str, folder: Path) -> Iterator[Callable[[Plan, Any], None]]:
+    """What hears the events of a run for a watcher; signals wait meanwhile and stop the run, saying ``stopping``.
+
+    Whoever is stopped then learns what became of what was ``done`` until then: it is in ``folder``.
+    """
+    ears = Ears(stopping)
+
+    def hear(plan: Plan, event: Any) -> None:
+        with ears.closed():
+            watcher.hear(plan, event)
+
+    try:
+        with watcher, ears:
+            yield hear
+    except Stopped as stopped:
+        if watcher.begun:
+            told = (
+                f"interrupted; what was {done} so far is in {folder.resolve()}: the same command with --resume goes on"
+            )
+            stopped.args = (told,)
+        raise
