@@ -68,11 +68,11 @@ def test_the_gate_has_an_exit_code_of_its_own_for_what_became_slower(
     from crosscorrect.speed.model import Speed
 
     run = json.loads(bench(tmp_path, "--json").stdout)["run"]
-    slower = against.Change("pace/loop", "forward", "same", "eager", "cpu", Speed.SLOWER, 1.2, 1.1, 1.3)
+    slower = against.Change(against.Names("pace/loop", "forward", "same", "eager", "cpu"), Speed.SLOWER, 1.2, 1.1, 1.3)
     monkeypatch.setattr(against, "compare", lambda *_: [slower])
     said = call("gate", run, "--against", run)
     assert said.exit_code == Exit.SLOWER
-    assert "same eager pace/loop forward: takes 1.20 [1.10, 1.30] times as long" in said.stdout
+    assert "pace/loop forward same eager: takes 1.20 [1.10, 1.30] times as long" in said.stdout
 
 
 def test_the_latest_measurement_is_what_speed_is_about_unless_told_otherwise(

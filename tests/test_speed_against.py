@@ -40,7 +40,7 @@ def run(ratio: float, seed: int = 0, *, env: pd.DataFrame = MACHINE, slower: flo
 
 
 def changes(now: Any, then: Any) -> dict[str, against.Change]:
-    return {change.framework: change for change in against.compare(now, then)}
+    return {change.names.framework: change for change in against.compare(now, then)}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def row(speed: Speed) -> Comparison:
 
 
 def change(speed: Speed) -> against.Change:
-    return against.Change("p", "forward", "jax", "eager", "cpu", speed)
+    return against.Change(against.Names("p", "forward", "jax", "eager", "cpu"), speed)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from crosscorrect import __version__, lock, log, store
 from crosscorrect.crew import Crew
@@ -32,26 +32,36 @@ DRAIN = 10.0
 """Seconds that a run which is interrupted takes to finish the problems at hand."""
 
 
+class Request(TypedDict, total=False):
+    """What a run or a measurement may be asked for beside suites and frameworks; ``run`` says what each means.
+
+    Left out: eager, on the cpu, strict, each in its own environment, all problems of level ci with the limits of their
+    cases and seed 0, half of the machine's memory.
+    """
+
+    modes: Iterable[str]
+    devices: Iterable[str]
+    arithmetic: str
+    pythons: Mapping[str, Path | str] | None
+    adapters: Mapping[str, str] | None
+    only: Sequence[str]
+    limit: float | None
+    level: str
+    seed: int
+    shard: tuple[int, int] | None
+    memory: int | None
+
+
 def run(
     suites: Iterable[str | Path] = (),
     frameworks: Iterable[str] | None = None,
     *,
-    modes: Iterable[str] = ("eager",),
-    devices: Iterable[str] = ("cpu",),
-    arithmetic: str = "strict",
-    pythons: Mapping[str, Path | str] | None = None,
-    adapters: Mapping[str, str] | None = None,
-    only: Sequence[str] = (),
-    limit: float | None = None,
-    level: str = "ci",
-    seed: int = 0,
-    shard: tuple[int, int] | None = None,
-    memory: int | None = MEMORY_LIMIT,
     jobs: int = 1,
     cluster: str = "",
     results: Path | str = "results",
     resume: Path | str | None = None,
     on_event: Callable[[Plan, Check | Greeting | None], None] | None = None,
+    **request: Unpack[Request],
 ) -> store.Run:
     """Run suites through frameworks and return the finished run.
 
@@ -76,39 +86,25 @@ def run(
     another process has the folder, LogError where it can no longer be written, DamagedError where one to be resumed is
     not as it was written.
     """
-    plan = planned(
-        suites,
-        frameworks,
-        modes=modes,
-        devices=devices,
-        arithmetic=arithmetic,
-        pythons=pythons,
-        adapters=adapters,
-        only=only,
-        limit=limit,
-        level=level,
-        seed=seed,
-        shard=shard,
-        memory=memory,
-    )
+    plan = planned(suites, frameworks, **request)
     selection = plan.problems
     assert isinstance(selection, Selection)  # noqa: S101  planned makes one
     if jobs < 1 or (cluster and jobs > 1):
         raise UsageError(f"jobs are a number from 1, and not for a run on a cluster, whose nodes have places: {jobs}")
     brief = Brief(
         suites=tuple((suite.name, str(suite.path.absolute()), suite.digest) for suite in selection.suites),
-        only=tuple(only),
-        level=level,
-        shard=shard,
+        only=tuple(selection.only),
+        level=selection.level,
+        shard=None if selection.shard is None else (selection.shard.number, selection.shard.count),
         frameworks=tuple(framework.name for framework in plan.frameworks),
-        pythons={name: str(path) for name, path in (pythons or {}).items()},
-        adapters=dict(adapters or {}),
+        pythons={name: str(path) for name, path in (request.get("pythons") or {}).items()},
+        adapters=dict(request.get("adapters") or {}),
         modes=plan.modes,
         devices=plan.devices,
-        arithmetic=arithmetic,
-        limit=limit,
-        seed=seed,
-        memory=memory,
+        arithmetic=plan.arithmetic,
+        limit=plan.limit,
+        seed=plan.seed,
+        memory=plan.memory,
     )
     said = describe(plan)
     folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
@@ -129,37 +125,29 @@ def planned(
     suites: Iterable[str | Path] = (),
     frameworks: Iterable[str] | None = None,
     *,
-    modes: Iterable[str] = ("eager",),
-    devices: Iterable[str] = ("cpu",),
-    arithmetic: str = "strict",
-    pythons: Mapping[str, Path | str] | None = None,
-    adapters: Mapping[str, str] | None = None,
-    only: Sequence[str] = (),
-    limit: float | None = None,
-    level: str = "ci",
-    seed: int = 0,
-    shard: tuple[int, int] | None = None,
-    memory: int | None = MEMORY_LIMIT,
     chosen: Sequence[Framework] = (),
+    **request: Unpack[Request],
 ) -> Plan:
     """The plan of a request, in the words of ``run``; its problems are a ``Selection``. Raises as ``run``.
 
     ``chosen`` are frameworks that were found already, instead of names.
     """
+    pythons, adapters, shard = request.get("pythons") or {}, request.get("adapters") or {}, request.get("shard")
     loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
     for suite in loaded:
-        suite.check_frameworks(adapters or {})  # before a misspelt name takes its case out of the run unseen
-    selection = Selection(loaded, tuple(only), level, None if shard is None else Shard.of(*shard))
+        suite.check_frameworks(adapters)  # before a misspelt name takes its case out of the run unseen
+    part = None if shard is None else Shard.of(*shard)
+    selection = Selection(loaded, tuple(request.get("only", ())), request.get("level", "ci"), part)
     selection.check()
     return Plan(
         problems=selection,
-        frameworks=chosen or find_frameworks(frameworks, pythons or {}, adapters or {}),
-        modes=tuple(modes),
-        devices=tuple(devices),
-        arithmetic=arithmetic,
-        limit=limit,
-        seed=seed,
-        memory=memory,
+        frameworks=chosen or find_frameworks(frameworks, pythons, adapters),
+        modes=tuple(request.get("modes", ("eager",))),
+        devices=tuple(request.get("devices", ("cpu",))),
+        arithmetic=request.get("arithmetic", "strict"),
+        limit=request.get("limit"),
+        seed=request.get("seed", 0),
+        memory=request.get("memory", MEMORY_LIMIT),
     )
 
 

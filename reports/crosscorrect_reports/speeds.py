@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from crosscorrect.speed.against import Change
+    from crosscorrect.speed.against import Change, Names
     from crosscorrect.speed.cold import Crossing, Start
     from crosscorrect.speed.model import Comparison
     from crosscorrect.store import Run
@@ -97,8 +97,8 @@ def changes_table(changes: Sequence[Change]) -> RenderableType:
         if change.speed is not Speed.EQUIVALENT:
             glyph, style = STYLES[change.speed]
             table.add_row(
-                Text(one_line(f"{change.problem} {change.part}")),
-                Text(_name(change)),
+                Text(one_line(" ".join(change.names[:2]))),
+                Text(_name(change.names)),
                 interval(change.change, change.low, change.high),
                 Text(f"{glyph} {change.speed}" + (f": {change.message}" if change.message else ""), style=style),
             )
@@ -167,7 +167,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _name(row: Comparison | Change) -> str:
+def _name(row: Comparison | Names) -> str:
     return one_line(Who(row.framework, row.mode, row.device).name)
 
 

@@ -183,7 +183,7 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
         said: dict[str, Any] = {"run": str(run.folder), "exit": int(code)}
         said["verdicts"] = [row_record(row) for row in found]
         if changes is not None:
-            said["changes"] = [change._asdict() for change in changes]
+            said["changes"] = [change.record() for change in changes]
         click.echo(json.dumps(said, indent=1))
         return code
     from rich.console import Console

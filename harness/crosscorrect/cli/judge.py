@@ -189,7 +189,7 @@ def _slower(finished: Run, base: Run) -> tuple[list[str], Exit]:
 
     changes = compare(finished, base)
     said = [
-        f"{change.framework} {change.mode} {change.problem} {change.part}: takes "
+        f"{' '.join(change.names[:4])}: takes "
         f"{interval(change.change, change.low, change.high)} times as long as in {base.folder}"
         for change in changes
         if change.speed is Speed.SLOWER

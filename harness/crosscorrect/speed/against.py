@@ -7,7 +7,7 @@ than any time does. The reference itself is compared by its own time, and only o
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -43,16 +43,16 @@ class Change(NamedTuple):
     ``speed`` is one of ``FASTER``, ``SLOWER``, ``EQUIVALENT``, ``INCONCLUSIVE``, ``NOT_COMPARABLE``.
     """
 
-    problem: str
-    part: str
-    framework: str
-    mode: str
-    device: str
+    names: Names
     speed: Speed
     change: float | None = None
     low: float | None = None
     high: float | None = None
     message: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """All of it in one mapping of JSON values."""
+        return {**self.names._asdict(), **{k: v for k, v in self._asdict().items() if k != "names"}}
 
 
 class Estimate(NamedTuple):
@@ -86,7 +86,7 @@ def compare(run: Run, base: Run, margin: float = MARGIN) -> list[Change]:
         names, is_reference = key
         elsewhere = "" if same_machine or not is_reference else "the reference's own time, on another machine"
         told[key] = asked or data.get(names.problem, "") or _not_comparable(key, now, then) or elsewhere
-    changes = [Change(*key[0], Speed.NOT_COMPARABLE, message=why) for key, why in told.items() if why]
+    changes = [Change(key[0], Speed.NOT_COMPARABLE, message=why) for key, why in told.items() if why]
     known = [(key[0], _difference(now[key], then[key])) for key, why in sorted(told.items()) if not why]
     margins = [math.log1p(max(margin, found.resolution)) for _, found in known]
     each = list(zip(known, margins, strict=True))
@@ -100,7 +100,7 @@ def compare(run: Run, base: Run, margin: float = MARGIN) -> list[Change]:
             speed = Speed.EQUIVALENT
         reach = float(stats.t.ppf((1 + LEVEL) / 2, found.freedom)) * found.error
         ends = (math.exp(found.log), math.exp(found.log - reach), math.exp(found.log + reach))
-        changes.append(Change(*names, speed, *ends))
+        changes.append(Change(names, speed, *ends))
     return sorted(changes)
 
 

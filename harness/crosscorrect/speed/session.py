@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from crosscorrect import api, lock, log, store, tables
 from crosscorrect.errors import IncompleteError, UsageError
@@ -63,13 +63,14 @@ def bench(
     cold: bool = False,
     results: Path | str = "results",
     resume: Path | str | None = None,
-    **request: Any,
+    **request: Unpack[api.Request],
 ) -> store.Run:
     """Judge and time suites in frameworks, and return the finished run; ``request`` is in the words of ``api.run``.
 
     The rest is as for ``measure``, and so is what is raised.
     """
-    plan = api.planned(suites, frameworks, **{"level": "nightly", **request})
+    request.setdefault("level", "nightly")
+    plan = api.planned(suites, frameworks, **request)
     return measure(
         plan,
         reference=reference,
