@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from crosscorrect.speed.judgement import Facts
+from crosscorrect import store
+from crosscorrect.speed.judgement import Facts, Rule, judge
 from crosscorrect.speed.model import Phase, Role, Sample, Who
+from crosscorrect.tables import row_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROCESS, ROUND = 0.007, 0.03
 """Standard deviations of the logarithm of a time: between processes, and from round to round."""
@@ -75,3 +80,20 @@ def machine(
 def facts(**more: Any) -> Facts:
     """The facts of such a run."""
     return Facts(**{"reference": REFERENCE, "restarts": 5, "threads": 1, **more})
+
+
+def finished(results: Path, name: str, samples: pd.DataFrame) -> Path:
+    """A finished measurement, sealed in a folder of this name, that has these samples; five restarts of 120 rounds."""
+    budget = {"restarts": 5, "rounds": 120, "seconds": 1.0, "least": 8}
+    asked = {"reference": "torch", "mode": "eager", "device": "cpu", "cpus": [0], "threads": 1, "cold": False}
+    info = {"frameworks": [], "arithmetic": "strict", "bench": {**asked, "budget": budget}}
+    folder = store.create(results, name, info)
+    segment = store.Segment(folder)
+    for row in samples.to_dict("records"):
+        segment.write("samples", row)
+    for table, rows in zip(("measurements", "verdicts"), judge(samples, facts(), Rule()), strict=True):
+        for found in rows:
+            segment.write(table, row_record(found))
+    segment.close()
+    store.seal(folder)
+    return folder

@@ -101,9 +101,9 @@ def complaints(arms: Mapping[str, Samples], sentinel: Mapping[str, Samples], thr
     """
     found = [complaint for name, samples in arms.items() for complaint in _of_arm(name, samples, threads)]
     for name, samples in sentinel.items():
-        drift, chance = _drift(samples.times)
-        if drift > max(WILD, chance):
-            found.append(Complaint("F3", name, f"the sentinel's {name} part drifted by {drift:.0%} within the restart"))
+        step, chance = drift(samples.times)
+        if step > max(WILD, chance):
+            found.append(Complaint("F3", name, f"the sentinel's {name} part drifted by {step:.0%} within the restart"))
     share = 1 - float(kept(arms, threads).mean())
     if share > DROPPED:
         found.append(Complaint("rounds", "", f"{share:.0%} of the rounds were disturbed; {DROPPED:.0%} may be"))
@@ -116,8 +116,8 @@ def resolution(sentinel: Mapping[str, Samples]) -> float:
     Turns cancel most of it, because it is the same for everybody; how much of it they do not cancel is not known, so
     that nothing smaller is told.
     """
-    drifts = [_drift(samples.times) for samples in sentinel.values()]
-    return max((drift for drift, chance in drifts if drift > chance), default=0.0)
+    drifts = [drift(samples.times) for samples in sentinel.values()]
+    return max((step for step, chance in drifts if step > chance), default=0.0)
 
 
 def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
@@ -138,7 +138,7 @@ def _of_arm(name: str, samples: Samples, threads: int) -> list[Complaint]:
     return found
 
 
-def _drift(times: Array) -> tuple[float, float]:
+def drift(times: Array) -> tuple[float, float]:
     """The largest step between the medians of blocks of rounds, as a share, and what noise alone makes at most."""
     blocks = [np.log(block[~np.isnan(block)]) for block in np.array_split(times, BLOCKS)]
     blocks = [block for block in blocks if len(block)]
