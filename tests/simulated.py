@@ -83,7 +83,7 @@ def facts(**more: Any) -> Facts:
 
 
 def finished(results: Path, name: str, samples: pd.DataFrame) -> Path:
-    """A finished measurement, sealed in a folder of this name, that has these samples; five restarts of 120 rounds."""
+    """A finished timed run, sealed in a folder of this name, that has these samples; five restarts of 120 rounds."""
     budget = {"restarts": 5, "rounds": 120, "seconds": 1.0, "least": 8}
     asked = {"reference": "torch", "mode": "eager", "device": "cpu", "cpus": [0], "threads": 1, "cold": False}
     info = {"frameworks": [], "arithmetic": "strict", "bench": {**asked, "budget": budget}}

@@ -1,4 +1,4 @@
-"""A measurement from end to end, with real workers: what is in the folder, what is caught, and how it goes on."""
+"""A timed run from end to end, with real workers: what is in the folder, what is caught, and how it goes on."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Enough(KeyboardInterrupt):
     """What a person's Ctrl-C does to the thread that samples."""
 
 
-def test_a_measurement_that_was_cut_short_goes_on_at_the_round_after(
+def test_a_timed_run_that_was_cut_short_goes_on_at_the_round_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = 0
@@ -171,7 +171,7 @@ def test_a_measurement_that_was_cut_short_goes_on_at_the_round_after(
         assert sorted(kept.loc[key]) == sorted(sample["wall"] for sample in json.loads(text))
 
 
-def test_a_finished_measurement_is_not_measured_again(tmp_path: Path) -> None:
+def test_a_finished_timed_run_is_not_measured_again(tmp_path: Path) -> None:
     run = measured(tmp_path, "Same", only=("pace/loop",))
     again = measured(tmp_path, "Same", only=("pace/loop",), resume=run.folder)
     assert again.samples.equals(run.samples)
@@ -241,7 +241,7 @@ def test_a_run_that_timed_nothing_cannot_be_judged_by_its_speed(tmp_path: Path) 
     path = tmp_path / "pace.yaml"
     path.write_text(SUITE, encoding="utf-8")
     run = api.run([path], ["numpy"], results=tmp_path / "results")
-    with pytest.raises(UsageError, match="is no measurement"):
+    with pytest.raises(UsageError, match="is no timed run"):
         session.rejudge(run, session.Rule())
 
 
@@ -252,7 +252,7 @@ def test_the_same_samples_under_the_same_rule_are_the_same_verdicts(tmp_path: Pa
     assert len(measurements) == len(run.measurements)
 
 
-def test_an_empty_measurement_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+def test_an_empty_timed_run_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     from crosscorrect.speed import against
 
     run = measured(tmp_path, only=("pace/loop",))
@@ -268,7 +268,7 @@ def test_the_library_measures_in_one_call(tmp_path: Path) -> None:
     assert set(run.verdicts["role"]) == {Role.ARM, Role.TWIN}
 
 
-def test_a_measurement_is_not_merged(tmp_path: Path) -> None:
+def test_a_timed_run_is_not_merged(tmp_path: Path) -> None:
     from crosscorrect.shards import merge
 
     run = measured(tmp_path, "Same", only=("pace/loop",))

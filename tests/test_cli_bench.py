@@ -42,7 +42,7 @@ def bench(folder: Path, *more: str) -> Result:
     return call("bench", str(path), *asked, "--results", str(folder / "results"), *more)
 
 
-def test_a_measurement_says_each_verdict_with_its_reason_and_where_it_is(tmp_path: Path) -> None:
+def test_a_timed_run_says_each_verdict_with_its_reason_and_where_it_is(tmp_path: Path) -> None:
     said = bench(tmp_path)
     assert said.exit_code == Exit.OK
     assert "pace/loop forward" in said.stdout
@@ -74,7 +74,7 @@ def test_the_gate_has_an_exit_code_of_its_own_for_what_became_slower(
     assert "pace/loop forward same eager: takes 1.20 [1.10, 1.30] times as long" in said.stdout
 
 
-def test_the_latest_measurement_is_what_speed_is_about_unless_told_otherwise(
+def test_the_latest_timed_run_is_what_speed_is_about_unless_told_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench(tmp_path, "-q")
@@ -82,7 +82,7 @@ def test_the_latest_measurement_is_what_speed_is_about_unless_told_otherwise(
     assert "1 comparison" in call("speed").stdout
 
 
-def test_a_cold_measurement_tells_phases_and_ranks_nobody(tmp_path: Path) -> None:
+def test_a_run_of_cold_starts_tells_phases_and_ranks_nobody(tmp_path: Path) -> None:
     said = bench(tmp_path, "--cold")
     assert said.exit_code == Exit.OK
     assert all(word in said.stdout for word in ("import", "first", "steady", "numpy", "same"))
@@ -90,7 +90,7 @@ def test_a_cold_measurement_tells_phases_and_ranks_nobody(tmp_path: Path) -> Non
     assert {start["arm"] for start in told["starts"]} == {"numpy", "same"}
 
 
-def test_steps_are_told_since_when_over_all_measurements_of_a_folder(tmp_path: Path) -> None:
+def test_steps_are_told_since_when_over_all_timed_runs_of_a_folder(tmp_path: Path) -> None:
     for number in range(8):
         ratio = 0.8 if number < 5 else 1.2
         finished(tmp_path, f"run-{number}", machine({JAX: ratio}, seed=number, process=0.004))
@@ -98,19 +98,19 @@ def test_steps_are_told_since_when_over_all_measurements_of_a_folder(tmp_path: P
     assert said.exit_code == Exit.SLOWER
     assert said.stdout.splitlines()[0].endswith("times its time, since run-5")
     assert re.match(r"jax eager p forward: 1\.(4[5-9]|5[0-5]) times", said.stdout)
-    assert "1 steps in 1 series of up to 8 measurements" in said.stdout
+    assert "1 steps in 1 series of up to 8 timed runs" in said.stdout
     told = json.loads(call("speed", str(tmp_path), "--history", "--json").stdout)
     assert [(step["framework"], step["run"]) for step in told["steps"]] == [("jax", "run-5")]
 
 
-def test_of_a_few_measurements_no_steps_are_told(tmp_path: Path) -> None:
+def test_of_a_few_timed_runs_no_steps_are_told(tmp_path: Path) -> None:
     for number in range(3):
         finished(tmp_path, f"run-{number}", machine({JAX: 0.8 + number}, seed=number))
     said = call("speed", str(tmp_path), "--history")
-    assert (said.exit_code, said.stdout) == (Exit.OK, "0 steps in 1 series of up to 3 measurements\n")
+    assert (said.exit_code, said.stdout) == (Exit.OK, "0 steps in 1 series of up to 3 timed runs\n")
 
 
-def test_what_became_slower_since_an_earlier_measurement_is_told_with_its_interval(tmp_path: Path) -> None:
+def test_what_became_slower_since_an_earlier_timed_run_is_told_with_its_interval(tmp_path: Path) -> None:
     old = finished(tmp_path, "old", machine({JAX: 0.8}, seed=1, process=0.004))
     new = finished(tmp_path, "new", machine({JAX: 1.0}, seed=2, process=0.004))
     said = call("speed", str(new), "--against", str(old))
@@ -121,7 +121,7 @@ def test_what_became_slower_since_an_earlier_measurement_is_told_with_its_interv
     assert "2 comparisons as before" in same.stdout
 
 
-def test_a_measurement_is_judged_again_under_another_margin(tmp_path: Path) -> None:
+def test_a_timed_run_is_judged_again_under_another_margin(tmp_path: Path) -> None:
     run = finished(tmp_path, "run", machine({JAX: 1.06}, process=0.004))
     for margin, speed in (("0.01", "slower"), ("0.12", "equivalent")):
         told = json.loads(call("speed", str(run), "--margin", margin, "--json").stdout)["verdicts"]
@@ -134,7 +134,7 @@ def test_a_run_that_timed_nothing_is_told_apart(tmp_path: Path) -> None:
     call("run", str(path), "-f", "numpy", "--results", str(tmp_path / "results"), "--no-report")
     said = call("speed", str(tmp_path / "results" / "latest"))
     assert said.exit_code == Exit.USAGE
-    assert "is no measurement; 'crosscorrect bench' makes one" in said.stderr
+    assert "is no timed run; 'crosscorrect bench' makes one" in said.stderr
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_an_audit_of_this_machine_says_what_it_is_worth(tmp_path: Path) -> None:
     ]
 
 
-def test_a_run_that_is_no_measurement_is_refused_as_a_base_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_run_that_is_no_timed_run_is_refused_as_a_base_before_anything_is_measured(tmp_path: Path) -> None:
     path = tmp_path / "pace.yaml"
     path.write_text(SUITE, encoding="utf-8")
     call("run", str(path), "-f", "numpy", "--results", str(tmp_path / "other"), "--no-report")
     said = bench(tmp_path, "--against", str(tmp_path / "other" / "latest"))
     assert said.exit_code == Exit.USAGE
-    assert "is no measurement" in said.stderr
+    assert "is no timed run" in said.stderr
     assert not (tmp_path / "results").exists()

@@ -1,4 +1,4 @@
-"""Two measurements beside each other: what changed is told, what did not is not, and the exit code says which."""
+"""Two timed runs beside each other: what changed is told, what did not is not, and the exit code says which."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_what_neither_machine_resolved_is_no_change() -> None:
 @pytest.mark.parametrize(
     ("info", "words"),
     [
-        ({}, "is no measurement"),
+        ({}, "is no timed run"),
         ({"bench": {"cold": False}, "finished": False}, "is not finished"),
         ({"bench": {"cold": True}, "finished": True}, "cold starts"),
     ],

@@ -1,4 +1,4 @@
-"""What NVML tells is read and never changed, and what speaks against a measurement on a GPU is named."""
+"""What NVML tells is read and never changed, and what speaks against what was timed on a GPU is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A series of measurements: a step is found where it is, and noise is none."""
+"""A series of timed runs: a step is found where it is, and noise is none."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def test_noise_alone_is_no_step_nor_is_a_change_within_the_margin() -> None:
     assert not [step for seed in range(40) for step in found([(15, 1.0), (15, 1.03)], seed=seed)]
 
 
-def test_one_measurement_that_is_off_is_no_step() -> None:
+def test_one_timed_run_that_is_off_is_no_step() -> None:
     assert found([(10, 1.0), (1, 1.6), (10, 1.0)]) == []
 
 
-def test_of_few_measurements_nothing_is_said() -> None:
+def test_of_few_timed_runs_nothing_is_said() -> None:
     assert found([(2, 1.0), (2, 2.0)]) == []
 
 
-def test_a_folder_without_measurements_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_timed_runs_is_told(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    with pytest.raises(UsageError, match="holds no finished measurement"):
+    with pytest.raises(UsageError, match="holds no finished timed run"):
         history.series(tmp_path)

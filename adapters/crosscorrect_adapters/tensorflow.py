@@ -90,7 +90,7 @@ class TensorflowAdapter:
     def sync(self, *_tensors: Any) -> None:
         """Wait for every device, where it is needed: operations on the CPU are done when they return.
 
-        To ask takes 10 µs, which would count as TensorFlow's own in every call that is timed.
+        To ask takes time, which would count as TensorFlow's own in every call that is timed.
         """
         if not self._waits:
             tf.test.experimental.sync_devices()

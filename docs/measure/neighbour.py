@@ -1,6 +1,6 @@
 """A busy neighbour on the processor that is measured: ``python docs/measure/neighbour.py RUNS NAME=PYTHON...``.
 
-Each run is a quick measurement of two problems while another process computes on the same processor all the time.
+Each timed run is a quick one of two problems while another process computes on the same processor all the time.
 Prints how often each speed verdict was given: with such a neighbour nobody may be ranked. Exit code 1 where one was.
 """
 

@@ -1,4 +1,4 @@
-"""How much times spread in a measurement, and what fixed limits make of it: ``python docs/measure/spread.py RUN``.
+"""How much times spread in a timed run, and what fixed limits make of it: ``python docs/measure/spread.py RUN``.
 
 Prints the noise from round to round (standard deviation of the logarithm around its restart), the median over the 5 %
 quantile of an arm's times, the sentinel's drift, each by quantiles over arms and restarts, and how many comparisons
@@ -28,7 +28,7 @@ def quantiles(name: str, values: list[float]) -> None:
 
 
 def main(folder: str) -> None:
-    """Look at a finished measurement."""
+    """Look at a finished timed run."""
     run = store.load(folder)
     noise, skews, drifts = list[float](), list[float](), list[float]()
     fit: dict[tuple[Key, Who], int] = defaultdict(int)

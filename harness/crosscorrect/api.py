@@ -33,7 +33,7 @@ DRAIN = 10.0
 
 
 class Request(TypedDict, total=False):
-    """What a run or a measurement may be asked for beside suites and frameworks; ``run`` says what each means.
+    """What a run, timed or not, may be asked for beside suites and frameworks; ``run`` says what each means.
 
     Left out: eager, on the cpu, strict, each in its own environment, all problems of level ci with the limits of their
     cases and seed 0, half of the machine's memory.

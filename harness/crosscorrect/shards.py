@@ -56,7 +56,7 @@ def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> stor
 
 def _check_whole(run: store.Run) -> None:
     if "bench" in run.info:
-        raise IncompleteError(f"{run.folder} is a measurement: what was timed apart is not compared; measure together")
+        raise IncompleteError(f"{run.folder} is a timed run: what was timed apart is not compared; measure together")
     if not run.info["finished"]:
         raise IncompleteError(f"the shard {run.folder} is not finished; run its environment again")
     # a part may have no problem, or none that is about its framework, which then has started all the same

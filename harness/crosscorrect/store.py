@@ -348,7 +348,7 @@ def load(folder: Path | str) -> Run:
 def write_csv(run: Run) -> list[Path]:
     """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted.
 
-    Those of a measurement only where the run is one.
+    Those of a timed run only where the run is one.
     """
     written = []
     for name in tables.TABLES[:-1]:

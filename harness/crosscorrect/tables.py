@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TABLES = ("checks", "problems", "training", "samples", "measurements", "verdicts", "env", "events", "arrays")
 TIMED = ("samples", "measurements", "verdicts")
-"""The tables of a measurement; empty where nothing was timed."""
+"""The tables of a timed run; empty where nothing was timed."""
 SUBJECT = ("problem", "part", "framework", "mode", "device", "role")
 """The columns that name what was measured."""
 COLUMNS = {

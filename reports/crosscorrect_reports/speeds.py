@@ -1,4 +1,4 @@
-"""What the command line prints after a measurement: who is faster, with the interval, and why where nobody knows."""
+"""What the command line prints after a timed run: who is faster, with the interval, and why where nobody knows."""
 
 from __future__ import annotations
 
@@ -182,6 +182,6 @@ def _twins(found: Sequence[Comparison]) -> str:
     """What the control says: the reference beside its own twin."""
     ratios = [row.ratio for row in found if row.role is Role.TWIN and row.ratio is not None]
     if not ratios:
-        return "the reference beside its own twin: no fit measurement"
+        return "the reference beside its own twin: nothing that was fit"
     reach = f"{min(ratios):.3f} to {max(ratios):.3f}"
     return f"the reference beside its own twin: {reach} over {plural(len(ratios), 'problem')}"

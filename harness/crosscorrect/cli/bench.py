@@ -86,7 +86,7 @@ def bench(
     crosscorrect bench networks -k resnet50-real        every distinct convolution of ResNet-50
     crosscorrect bench my.yaml -f torch -f jax --budget rigorous
     crosscorrect bench -k batch --cold --mode all       what a start costs, and when it has paid off
-    crosscorrect bench -f torch -f jax --resume         go on with a measurement that was cut short
+    crosscorrect bench -f torch -f jax --resume         go on with a timed run that was cut short
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import api, garbage
     from crosscorrect.cli.pace import Pace
@@ -131,17 +131,17 @@ def bench(
 @click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
 @MARGIN
 @options.against
-@click.option("--history", is_flag=True, help="RUN is a folder of measurements: since when is what slower or faster?")
+@click.option("--history", is_flag=True, help="RUN is a folder of timed runs: since when is what slower or faster?")
 @STRICT
 @options.as_json
 def speed(folder: Path, margin: float, against: Path | None, history: bool, strict: bool, as_json: bool) -> None:
-    """Judge a finished measurement again from its raw samples, maybe under another margin or against another run.
+    """Judge a finished timed run again from its raw samples, maybe under another margin or against another run.
 
     \b
-    crosscorrect speed                                  the latest measurement again
+    crosscorrect speed                                  the latest timed run again
     crosscorrect speed RUN --margin 0.1                 what differs by less than 10 % is equivalent
     crosscorrect speed NEW --against OLD                what became slower; exit code 5 if anything did
-    crosscorrect speed results --history                steps over all measurements in a folder
+    crosscorrect speed results --history                steps over all timed runs in a folder
     """  # noqa: D301  as above
     from crosscorrect import store
     from crosscorrect.speed import judgement, session
@@ -156,7 +156,7 @@ def speed(folder: Path, margin: float, against: Path | None, history: bool, stri
 
 
 def _base(folder: Path | None) -> Run | None:
-    """The measurement to compare with, looked at before anything is measured. Raises UsageError."""
+    """The timed run to compare with, looked at before anything is measured. Raises UsageError."""
     from crosscorrect import store
     from crosscorrect.speed.against import check
 
@@ -240,5 +240,5 @@ def _tell_history(results: Path, *, as_json: bool) -> Exit:
             problem, part, framework, mode, _ = step.names
             click.echo(f"{framework} {mode} {problem} {part}: {step.change:.2f} times its time, since {step.run}")
         longest = max(map(len, found.values()))
-        click.echo(f"{len(told)} steps in {len(found)} series of up to {longest} measurements")
+        click.echo(f"{len(told)} steps in {len(found)} series of up to {longest} timed runs")
     return Exit.SLOWER if Speed.SLOWER in last.values() else Exit.OK

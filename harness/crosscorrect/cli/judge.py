@@ -161,7 +161,7 @@ def gate(
 ) -> None:
     """Judge a run against the committed expectations, strictly both ways; the exit code is the answer.
 
-    Of a measurement, also whether anything is slower than in an earlier one.
+    Of a timed run, also whether anything is slower than in an earlier one.
     """
     from crosscorrect import sealed, store
     from crosscorrect.gate import rule
@@ -182,7 +182,7 @@ def gate(
 
 
 def _slower(finished: Run, base: Run) -> tuple[list[str], Exit]:
-    """What became slower since an earlier measurement, in words, and the exit code. Raises UsageError."""
+    """What became slower since an earlier timed run, in words, and the exit code. Raises UsageError."""
     from crosscorrect.speed.against import compare, exit_code
     from crosscorrect.speed.model import Speed
     from crosscorrect_reports.speeds import interval

@@ -102,7 +102,7 @@ resume = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 against = click.option(
-    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier measurement; exit 5 where anything is slower now."
+    "--against", type=RUN_FOLDER, metavar="RUN", help="An earlier timed run; exit 5 where anything is slower now."
 )
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a measurement goes on: what is judged, how much is timed, and what goes wrong."""
+"""What a person sees while a timed run goes on: what is judged, how much is timed, and what goes wrong."""
 
 from __future__ import annotations
 

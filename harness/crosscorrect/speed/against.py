@@ -1,4 +1,4 @@
-"""A measurement beside an earlier one: what became slower or faster, by the ratio to the reference of each.
+"""A timed run beside an earlier one: what became slower or faster, by the ratio to the reference of each.
 
 The reference was measured beside everyone in both, so that the ratio carries over from one machine to another better
 than any time does. The reference itself is compared by its own time, and only on the same machine.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 MARGIN = 0.05
-"""What changed by less is the same: wider than between frameworks, because two measurements lie between."""
+"""What changed by less is the same: wider than between frameworks, because two timed runs lie between."""
 
 
 class Names(NamedTuple):
@@ -65,9 +65,9 @@ class Estimate(NamedTuple):
 
 
 def check(run: Run) -> None:
-    """Raise UsageError for a run that cannot be compared: no measurement, not finished, or of cold starts."""
+    """Raise UsageError for a run that cannot be compared: no timed run, not finished, or of cold starts."""
     if "bench" not in run.info:
-        raise UsageError(f"{run.folder} is no measurement; 'crosscorrect bench' makes one")
+        raise UsageError(f"{run.folder} is no timed run; 'crosscorrect bench' makes one")
     if not run.info["finished"]:
         raise UsageError(f"{run.folder} is not finished; 'crosscorrect bench --resume' with its command goes on")
     if run.info["bench"]["cold"]:
@@ -112,10 +112,10 @@ def exit_code(
     ruling: Exit = Exit.OK,
     findings: bool = False,
 ) -> Exit:
-    """The exit code of a measurement (DESIGN 6), the worst first.
+    """The exit code of a timed run (DESIGN 6), the worst first.
 
     ``ruling`` is the gate's on what was judged, ``findings`` whether it found anything; ``changes`` are those since an
-    earlier measurement, None where there is none.
+    earlier timed run, None where there is none.
     """
     arms = [row for row in found if row.role is Role.ARM]
     others = [row for row in arms if row.message != REFERENCE]
@@ -134,7 +134,7 @@ def exit_code(
 
 
 def unlike(run: Run, base: Run) -> str:
-    """In what two measurements were asked for something else; empty where they were not."""
+    """In what two timed runs were asked for something else; empty where they were not."""
     for name in ("reference", "mode", "device", "threads"):
         now, then = run.info["bench"][name], base.info["bench"][name]
         if now != then:

@@ -57,7 +57,7 @@ class Crossing(NamedTuple):
 
 
 def starts(samples: pd.DataFrame) -> list[Start]:
-    """What a cold measurement found, by subject and arm, those that have all their phases."""
+    """What a run of cold starts found, by subject and arm, those that have all their phases."""
     own = samples[(samples["problem"] != "") & (samples["role"] == Role.ARM)]
     found = []
     for key, group in own.groupby(["problem", "part", "framework", "mode", "device"], sort=True):

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 0.8e-3
 """Seconds that a sample aims at: long beside a clock's tick, short beside the kernel's time slice of about 3 ms. Of the
-0.3 to 1 ms that research/timing.md 3.3 found fit, because the noise of a sample on a shared host falls from 15 % at 0.5
-to 10 % at 1 ms."""
+0.3 to 1 ms that research/timing.md 3.3 found fit, because noise falls with the length (docs/measure/length.py)."""
 SHORT = 1e-3
 """Seconds up to which a call is short: before it is timed it runs once untimed, because a predecessor's traces in the
 caches move a small kernel by 2 to 4 % (research/timing.md 3.3)."""
@@ -39,7 +38,7 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {"quick": Budget(3, 60, 0.7), "standard": Budget(5, 120, 1.3), "rigorous": Budget(8, 240, 4.0)}
-"""Half-widths on a fit host, in this order: 3 %, 1.5 %, 1 % (research/timing.md 3.9)."""
+"""They aim at half-widths of 3 %, 1.5 % and 1 % (research/timing.md 3.9); docs/speed.md has what was reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,13 @@ WAITING = 1.15
 SKEW = 1.4
 """The median over the 5 % quantile of an arm's times at most: more is a second mode.
 
-Research/timing.md 3.4 has 1.25; on a shared host with nobody else at work, workers of one framework read 1.12 to 1.32
-(nine in ten), and what is the same still came out the same (docs/speed.md).
+Research/timing.md 3.4 has 1.25; on a shared host with nobody else at work one in ten arms reads more than that, and
+what is the same still comes out the same (docs/speed.md, docs/measure/spread.py).
 """
 WILD = 0.25
-"""By how much the sentinel may become slower or faster from one block of rounds to another in a restart, and how wide
-an interval of what is the same may be. Below, it is what a machine resolves: see ``resolution``."""
+"""By how much the sentinel may change from one block of rounds to another in a restart, and how wide an interval of what
+is the same may be. Chosen, not derived, and nothing hangs on it: up to here both count as ``resolution``, so that a
+larger value would only let larger differences be told."""
 CHANCE = 4.4
 """Standard errors between the extremes of four blocks that chance exceeds once in a hundred: the studentised range."""
 OCCUPIED = 0.1
@@ -152,7 +153,7 @@ def drift(times: Array) -> tuple[float, float]:
 
 
 def twins_differ(found: Ratio, *, differs: bool) -> str:
-    """Why an arm and its twin speak against a measurement; empty where they do not.
+    """Why an arm and its twin speak against what was timed; empty where they do not.
 
     They are the same: their ratio must not differ from 1 (``differs``: it does, where all twins are looked at jointly).
     """

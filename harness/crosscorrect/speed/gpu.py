@@ -20,7 +20,7 @@ HELD_BACK = {
     "nvmlClocksThrottleReasonSwThermalSlowdown": "its temperature",
     "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "the power supply",
 }
-"""The reasons for a lower clock that speak against a measurement, by NVML's names."""
+"""The reasons for a lower clock that speak against what was timed, by NVML's names."""
 FELL = 0.05
 """By how much the clock may fall while one problem is measured."""
 

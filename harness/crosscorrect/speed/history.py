@@ -1,8 +1,8 @@
-"""Measurements of one machine or many in a folder, as series: since when something is slower or faster.
+"""Timed runs of one machine or many in a folder, as series: since when something is slower or faster.
 
 Steps are found by PELT (Killick, Fearnhead and Eckley, "Optimal detection of changepoints with a linear computational
 cost", 2012, as ruptures has it) on the logarithm of the ratio to the reference. The cost is the sum of distances to the
-median, so that one measurement that is off is no step, and each step costs ``3 s log n`` with the noise ``s`` from the
+median, so that one timed run that is off is no step, and each step costs ``3 s log n`` with the noise ``s`` from the
 differences between neighbours.
 """
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FEWEST = 5
-"""How many measurements a series needs: of fewer nothing can be said."""
+"""How many timed runs a series needs: of fewer nothing can be said."""
 SHORTEST = 2
 """Of how many a segment is at least: one by itself is an excursion."""
 LEAST_NOISE = 0.002
 
 
 class Point(NamedTuple):
-    """One measurement in a series: the run, and the ratio to the reference."""
+    """One timed run in a series: the run, and the ratio to the reference."""
 
     run: str
     ratio: float
@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
 
 def series(results: Path) -> dict[Names, list[Point]]:
-    """Every series of the finished measurements in a folder, oldest first. Raises UsageError where there is none.
+    """Every series of the finished timed runs in a folder, oldest first. Raises UsageError where there is none.
 
     Only those that were asked as the newest was: beside the same reference, on as many processors, in one arithmetic.
     """
@@ -67,7 +67,7 @@ def series(results: Path) -> dict[Names, list[Point]]:
             names = Names(*(getattr(row, column) for column in Names._fields))
             found.setdefault(names, []).append(Point(run.folder.name, float(row.ratio)))
     if not found:
-        raise UsageError(f"{results} holds no finished measurement; 'crosscorrect bench --results {results}' makes one")
+        raise UsageError(f"{results} holds no finished timed run; 'crosscorrect bench --results {results}' makes one")
     return found
 
 

@@ -32,7 +32,8 @@ FIT_SHARE, FEWEST = 0.6, 2
 UNWAITED = 0.05
 """The share of a sample's wall time that its last result may be waited for afterwards (research/timing.md 3.7)."""
 TICK = 20e-6
-"""Seconds by which that may be wrong."""
+"""Seconds by which that may be wrong: a look at a result costs a Python call or two for each of its tensors, more the
+first time. Of a sample of 0.8 ms it is half of ``UNWAITED``."""
 
 
 class Rule(NamedTuple):

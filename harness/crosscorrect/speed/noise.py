@@ -1,4 +1,4 @@
-"""What a machine's own noise does to a measurement: the same measured against itself, and clocks that are known.
+"""What a machine's own noise does to what is timed: the same measured against itself, and clocks that are known.
 
 Several workers of one framework are measured as if each were another. Of them, comparisons are drawn again and again:
 in each restart two different workers, so that only what is the same is compared. How often these come out different is
@@ -43,7 +43,8 @@ DRAWS = 400
 EFFECT = 1.05
 """The slow-down that is injected to see how often it is found: recorded times times so much."""
 TOLERANCE = 0.05
-"""By how much a known time may be misread on a fit machine."""
+"""By how much a known time may be misread on a fit machine: what it costs to call and to wait, a hundredth or two of a
+call of ``CALL``, and noise. The mistakes it is there for are whole calls: one of four, or twice as many."""
 
 
 class Rates(NamedTuple):

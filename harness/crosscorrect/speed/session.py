@@ -1,4 +1,4 @@
-"""A measurement from its beginning to its end: conformance first, then restart after restart, then the verdicts."""
+"""A timed run from its beginning to its end: conformance first, then restart after restart, then the verdicts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PREFERRED = "torch"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How far a measurement is: so many of ``total`` problems in all restarts, 0 for as before; and what happened."""
+    """How far a timed run is: so many of ``total`` problems in all restarts, 0 for as before; and what happened."""
 
     done: int = 0
     total: int = 0
@@ -131,7 +131,7 @@ def rejudge(run: store.Run, rule: Rule) -> tuple[list[Measurement], list[Compari
     Raises UsageError for a run that timed nothing.
     """
     if "bench" not in run.info:
-        raise UsageError(f"{run.folder} is no measurement; 'crosscorrect bench' makes one")
+        raise UsageError(f"{run.folder} is no timed run; 'crosscorrect bench' makes one")
     facts = standing.facts(run.info, run.checks, run.events, run.samples, standing.work_of(run.verdicts))
     return judge(run.samples, facts, rule)
 

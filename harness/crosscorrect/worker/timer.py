@@ -15,7 +15,8 @@ from crosscorrect.worker.verbs import VERBS, Bound, Named, leaves, to_numpy
 COPIES, PATIENCE = 3, 20_000_000
 """How often the copy of a result is timed, as long as that takes fewer nanoseconds than these."""
 UNSURE = 100_000
-"""By so many nanoseconds two looks may differ."""
+"""By so many nanoseconds two looks may differ: the first one at a result makes objects that the second finds. A problem
+that takes less is too small for anybody to gain by computing it late."""
 SURELY = 0.002
 """Seconds after which a result is there if it takes less to be computed: the pause is three times as long, besides."""
 
