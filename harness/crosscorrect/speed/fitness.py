@@ -29,9 +29,9 @@ Research/timing.md 3.4 has 1.25; on a shared host with nobody else at work one i
 what is the same still comes out the same (docs/speed.md, docs/measure/spread.py).
 """
 WILD = 0.25
-"""By how much the sentinel may change from one block of rounds to another in a restart, and how wide an interval of what
-is the same may be. Chosen, not derived, and nothing hangs on it: up to here both count as ``resolution``, so that a
-larger value would only let larger differences be told."""
+"""By how much the sentinel may change from one block of rounds to another in a restart, and how wide an interval of
+what is the same may be. Chosen, not derived, and nothing hangs on it: up to here both count as ``resolution``, so that
+a larger value would only let larger differences be told."""
 CHANCE = 4.4
 """Standard errors between the extremes of four blocks that chance exceeds once in a hundred: the studentised range."""
 OCCUPIED = 0.1
