@@ -22,7 +22,19 @@ from crosscorrect import gate, oracle, store, tables
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Check, Direction, Exit, Outcome, Reason
 from crosscorrect.trajectory import trajectory
-from crosscorrect_reports import examples, figures, frames, junit, learning, markdown, page, refusals, suites, terminal
+from crosscorrect_reports import (
+    drawing,
+    examples,
+    figures,
+    frames,
+    junit,
+    learning,
+    markdown,
+    page,
+    refusals,
+    suites,
+    terminal,
+)
 from made_runs import problem_row
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>]]>\x00\x1b[31m|`a`|<b>**x** =cmd() [red]@you'
@@ -403,7 +415,7 @@ def test_figures_are_well_formed_take_the_pages_colours_and_share_no_id(tmp_path
     for text in drawn:
         ET.fromstring(text.replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))  # noqa: S314  our own
         assert "var(--ink)" in text
-        assert not set(figures._CSS) & set(re.findall(r"#\w{6}", text))
+        assert not set(drawing.CSS) & set(re.findall(r"#\w{6}", text))
         uses = set(re.findall(r'(?:href="|url\()#([^")]*)', text))
         assert uses
         assert uses <= set(re.findall(r'\bid="([^"]*)"', text))

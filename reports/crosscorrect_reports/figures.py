@@ -1,25 +1,20 @@
-"""Figures as inline SVG: they take the page's colours in light and dark, and their ids do not collide."""
+"""The figures of the training runs: losses over the reference, and their distance from it in its envelope."""
 
 from __future__ import annotations
 
-import io
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
+from crosscorrect_reports.drawing import BAND, FAINT, INK, look, svg
 from crosscorrect_reports.outcomes import looks
-from crosscorrect_reports.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crosscorrect_reports.learning import Curve, Lesson
+    from markupsafe import Markup
 
-# colours that stand for the page's own: replaced by CSS variables in the SVG
-INK, FAINT, BAND = "#010203", "#040506", "#070809"
-_CSS = {INK: "var(--ink)", FAINT: "var(--faint)", BAND: "var(--band)"}
+    from crosscorrect_reports.learning import Curve, Lesson
 
 
 def learning(lesson: Lesson, frameworks: Sequence[str]) -> Markup:
@@ -30,8 +25,8 @@ def learning(lesson: Lesson, frameworks: Sequence[str]) -> Markup:
     curves = [curve for curve in lesson.curves if len(curve.losses)]
     variants = list(dict.fromkeys(curve.variant for curve in curves))
     names = [name for name in frameworks if any(c.framework == name for c in curves)]
-    with _look():
-        return _svg(
+    with look():
+        return svg(
             _learning(lesson, curves, variants, names),
             lesson.anchor,
             f"Losses of {lesson.case}: {len(curves)} training runs of {', '.join(names)}",
@@ -173,42 +168,3 @@ def _no_ticks() -> Any:
 
 def _offsets(count: int) -> list[float]:
     return [0.0] if count == 1 else [float(v) for v in np.linspace(-0.3, 0.3, count)]
-
-
-def _look() -> Any:
-    """Return the settings of all figures: texts stay texts, and colours stand in for the page's own."""
-    import matplotlib as mpl  # noqa: PLC0415  as above
-
-    return mpl.rc_context(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": "crosscorrect",
-            "font.family": "sans-serif",
-            "font.size": 10,
-            "text.color": INK,
-            "axes.labelcolor": INK,
-            "axes.edgecolor": FAINT,
-            "axes.titlecolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.facecolor": "none",
-            "text.parse_math": False,
-        }
-    )
-
-
-def _svg(figure: Any, name: str, title: str) -> Markup:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", text)
-    for colour, variable in _CSS.items():
-        text = text.replace(colour, variable)
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg class="figure" viewBox="\1" role="img">', text, count=1)
-    label = Markup("<title>{}</title>").format(clean(title))
-    return Markup(re.sub(r"(<svg [^>]*>)", lambda m: m[1] + str(label), text, count=1))  # noqa: S704  matplotlib escapes its texts
