@@ -27,7 +27,7 @@ class Figure:
     """What ``templates/macros.html`` shows as one figure: heading, sentence, drawing, and its data behind a toggle.
 
     ``lead`` says what is drawn and how to read it; with ``title`` it is what a screen reader is told. ``rows`` are the
-    texts under ``columns``; ``numeric`` are the columns that are set flush right. ``cut`` says what is left out of them.
+    texts under ``columns``; ``numeric`` are the columns set flush right. ``cut`` says what is left out of them.
     """
 
     anchor: str
