@@ -82,7 +82,11 @@ def rows(suites: list[Suite], count: int) -> Iterator[tuple[str, dict[str, Any]]
 def _entries(expected: Expectations, problem: str) -> list[Entry]:
     """The entries that speak of a problem in any direction, mode and device."""
     found = expected.about(problem.partition("@")[0])
-    return [e for e in found if any(e.covers(problem, d, m, "cpu") for d in (e.directions or ("",)) for m in e.modes or ("",))]
+    return [
+        e
+        for e in found
+        if any(e.covers(problem, d, m, "cpu") for d in (e.directions or ("",)) for m in e.modes or ("",))
+    ]
 
 
 def _check(

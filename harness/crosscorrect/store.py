@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import __version__, dtypes, intact, log, sealed, tables
+from crosscorrect import __version__, columns, dtypes, intact, log, sealed, tables
 from crosscorrect.errors import DamagedError, UsageError
 from crosscorrect.model import SCHEMA_VERSION
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -208,7 +208,7 @@ def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], more: Mapping
     """Write every table as Parquet, each whole or not at all, mark the run finished and seal it."""
     parts = {name: folder / f".{name}.parquet.part" for name in tables.TABLES}
     for name, part in parts.items():
-        frames[name].to_parquet(part, index=False, schema=tables.schema(name))
+        frames[name].to_parquet(part, index=False, schema=columns.arrow(name))
     tables.replace_tables(folder, parts)
     finish(folder, more)
 
@@ -304,7 +304,7 @@ class Run:
             ) from None
 
     def columns(self, table: str, names: Iterable[str]) -> pd.DataFrame:
-        """Some columns of a table: a large one is then read in little memory."""
+        """Some columns of a table, in that order: a large one is then read in little memory."""
         return self._table(table, list(names))
 
     @cached_property
@@ -315,21 +315,21 @@ class Run:
     def _logged(self) -> dict[str, Any]:
         return tables.frames(log.logs(self.folder))
 
-    def _table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        import pandas as pd  # noqa: PLC0415  half a second that only those who read a run need
+    def _table(self, name: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415  pandas and all: only those who read wait for it
 
         if self.info["finished"]:
             try:
-                frame = pd.read_parquet(self.folder / f"{name}.parquet", columns=columns)
-            except (OSError, ValueError) as error:
+                with parquet.ParquetFile(self.folder / f"{name}.parquet") as file:
+                    table = file.read(columns=names)
+            except (OSError, ValueError, ArrowException) as error:
                 raise DamagedError(
                     f"a table of the finished run {self.folder} is missing or damaged: {error}"
                 ) from None
         else:
-            frame = self._logged[name].to_pandas()
-            frame = frame if columns is None else frame[columns]
-        intact.check_table(self.folder, name, frame, columns)
-        return frame
+            table = self._logged[name]
+        table = intact.checked(self.folder, name, table, names)
+        return table.to_pandas(self_destruct=self.info["finished"], ignore_metadata=True)
 
 
 def load(folder: Path | str) -> Run:
