@@ -18,7 +18,7 @@ from crosscorrect_reports.learning import lessons
 from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
-from crosscorrect_reports.suites import suites
+from crosscorrect_reports.suites import spots, suites
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug, web_url
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
     total = Counter(run.checks["outcome"])
+    tables = suites(run, judged, anchors, shown)
+    found = spots(tables)
     template = _environment().get_template("page.html")
     return template.render(
         run={**UNSAID, **run.info},
@@ -56,7 +58,9 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         outcomes=[outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total],
         versions=frames.versions(run),
         topics=topics(run),
-        suites=suites(run, judged, anchors, shown),
+        suites=tables,
+        spot=lambda problem: found.get(problem, "cases"),
+        many=len(judged) > frames.MANY,
         agreement=_agreement(run),
         examples=drawn,
         lessons=learned,
