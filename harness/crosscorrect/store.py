@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
     from crosscorrect.model import Check, Event, TrainingStep
     from crosscorrect.problem import Problem
@@ -42,6 +43,8 @@ KEEP_ON_FAILURE = 4 * 1024 * 1024
 REMEMBERED = 2**15
 """How many problems and arrays a segment remembers to have written; what it writes again is dropped when read."""
 LARGEST_INFO = 16 * 2**20
+CSV_ROWS = 2**16
+"""How many rows are in memory as text at a time."""
 
 
 def new_run_id() -> str:
@@ -348,19 +351,35 @@ def load(folder: Path | str) -> Run:
 def write_csv(run: Run) -> list[Path]:
     """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted.
 
-    Those of a timed run only where the run is one.
+    Those of a timed run only where the run is one. Text is always in quotation marks, a missing number is an empty
+    cell, and a list is JSON.
     """
+    import pyarrow as pa  # noqa: PLC0415  as above
+    from pyarrow import csv  # noqa: PLC0415
+
     written = []
     for name in tables.TABLES[:-1]:
-        if name in tables.TIMED and not len(getattr(run, name)):
+        frame, schema = getattr(run, name), columns.arrow(name)
+        if name in tables.TIMED and not len(frame):
             continue
-        frame = getattr(run, name).map(_inert)
         target = run.folder / f"{name}.csv"
-        # RFC 4180's line ends, which also make a lone carriage return inside a cell quoted instead of a new row
-        frame.to_csv(target, index=False, lineterminator="\r\n")
+        cells = pa.schema((field.name, pa.string() if pa.types.is_list(field.type) else field.type) for field in schema)
+        with target.open("wb") as stream, csv.CSVWriter(stream, cells) as writer:
+            for start in range(0, len(frame), CSV_ROWS):
+                rows = pa.Table.from_pandas(frame[start : start + CSV_ROWS], schema, preserve_index=False)
+                writer.write_table(pa.table([_inert(values) for values in rows.columns], schema=cells))
         written.append(target)
     return written
 
 
-def _inert(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _inert(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The cells of a column of CSV, with an apostrophe before what a spreadsheet would take for a formula."""
+    import pyarrow as pa  # noqa: PLC0415  as above
+    from pyarrow import compute  # noqa: PLC0415
+
+    if pa.types.is_list(values.type):
+        return pa.chunked_array([[json.dumps(value) for value in values.to_pylist()]], pa.string())
+    if not pa.types.is_string(values.type):
+        return values
+    formula = compute.match_substring_regex(values, r"^[=+\-@\t\r]")
+    return compute.if_else(formula, compute.binary_join_element_wise("'", values, ""), values)
