@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from crosscorrect.gate import UNFINISHED
@@ -36,13 +35,13 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
     as a whole (not finished, stale entries, too few checks) are failures of the suite ``gate``.
     """
     root = ET.Element("testsuites", name=f"crosscorrect {clean(run.info['run'])}")
-    many = len(judged) > frames.MANY
-    for name, rows in judged.groupby([*frames.PLACE, "suite"], sort=False):
-        place, suite = ".".join(name), name[-1]
-        calm = ((rows["surprise"] == "") & (rows["outcome"] != Outcome.MISSING)).to_numpy() & many
-        cases = list(_counted(place, suite, rows[calm]))
-        cases += [_case(row) for row in frames.records(rows, np.flatnonzero(~calm)).values()]
-        _suite(root, place, cases, float(rows["total_seconds"].sum()))
+    calm = (judged["surprise"] == "") & (judged["outcome"] != Outcome.MISSING) & (len(judged) > frames.MANY)
+    brief = judged[["case", "outcome", "entry", "total_seconds"]]
+    for name, numbers in judged.groupby([*frames.PLACE, "suite"], sort=False).indices.items():
+        place, counted = ".".join(name), calm.to_numpy()[numbers]
+        cases = list(_counted(place, name[-1], brief.iloc[numbers[counted]]))
+        cases += [_case(row) for row in frames.records(judged, numbers[~counted]).values()]
+        _suite(root, place, cases, float(brief["total_seconds"].iloc[numbers].sum()))
     found = others(ruling) if ruling.finished else [UNFINISHED, *others(ruling)]
     if found:
         cases = []
