@@ -104,7 +104,7 @@ def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) ->
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(low, high), xlabel="bound")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=5))
+        axis.set_major_locator(LogLocator(numticks=4))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda value, _: f"1e{round(np.log10(value))}".replace("-", "−"))
     axes.set_title(dtype, loc="left", fontsize=10)

@@ -66,7 +66,9 @@ function finder() {
   };
   $("find").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(typed, 80); });
   $("find-show").addEventListener("change", typed);
-  $("finder").addEventListener("submit", (event) => { event.preventDefault(); typed(); document.querySelector("details.case:not([hidden]) > summary")?.focus(); });
+  $("find").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { typed(); document.querySelector("details.case:not([hidden]) > summary")?.focus(); }
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
       event.preventDefault();
