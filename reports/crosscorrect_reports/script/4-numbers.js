@@ -1,6 +1,7 @@
 // Numbers as people compare them: decimal, hexadecimal, bits, and how many representable numbers apart.
 function rounded(value) {
-  return typeof value === "number" ? String(Number(value.toPrecision(3))).replace("-", "−") : String(value ?? "");
+  if (typeof value !== "number") return { inf: "∞", "-inf": "−∞", nan: "NaN" }[value] ?? String(value ?? "");
+  return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
 function real(value) {

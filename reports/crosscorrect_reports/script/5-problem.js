@@ -80,7 +80,7 @@ function verdict(known, problem, check) {
     const [right, came] = [real(check.expected), real(check.got)];
     const distance = apart(right, came, check.dtype);
     const row = (name, value) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "n mono" }, String(value)), el("td", { class: "mono" }, hexfloat(value)), el("td", { class: "mono" }, bitsText(value, check.dtype)));
-    lines.push(el("table", { class: "small" }, el("caption", {}, `The worst element, at [${check.where}]${distance === null ? "" : `: ${distance} numbers of ${check.dtype} apart`}`), el("thead", {}, el("tr", {}, ["", "decimal", "hex", `bits as ${check.dtype}`].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, row("right", right), row("came", came))));
+    lines.push(el("table", { class: "small" }, el("caption", {}, `The worst element, at [${check.where}]${distance === null ? "" : `: ${distance} numbers of ${check.dtype} apart`}`), el("thead", {}, el("tr", {}, ["", "decimal", "hex", `bits as ${check.dtype}`].map((head) => head ? el("th", { scope: "col" }, head) : el("td")))), el("tbody", {}, row("right", right), row("came", came))));
   }
   return lines;
 }
