@@ -23,7 +23,7 @@ from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.payload import payload
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
-from crosscorrect_reports.suites import suites
+from crosscorrect_reports.suites import spots, suites
 from crosscorrect_reports.support import support
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug, web_url
 
@@ -51,6 +51,8 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
     total = Counter(run.checks["outcome"])
     outcomes = [outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total]
+    tables = suites(run, judged, anchors, shown)
+    found = spots(tables)
     template = _environment().get_template("page.html")
     return template.render(
         run={**UNSAID, **run.info},
@@ -75,7 +77,9 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         payload=payload(run, judged),
         versions=frames.versions(run),
         topics=topics(run),
-        suites=suites(run, judged, anchors, shown),
+        suites=tables,
+        spot=lambda problem: found.get(problem, "cases"),
+        many=len(judged) > frames.MANY,
         agreement=_agreement(run),
         examples=drawn,
         lessons=learned,
