@@ -18,6 +18,7 @@ from crosscorrect_reports.learning import lessons
 from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
+from crosscorrect_reports.speed_page import speed_section
 from crosscorrect_reports.suites import suites
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug, web_url
 
@@ -57,6 +58,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         versions=frames.versions(run),
         topics=topics(run),
         suites=suites(run, judged, anchors, shown),
+        speed=speed_section(run),
         agreement=_agreement(run),
         examples=drawn,
         lessons=learned,
@@ -71,8 +73,12 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         found=FOUND,
         commands=again(run, _interesting(judged)),
         tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
-        style=Markup((files("crosscorrect_reports") / "templates" / "style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        style=Markup("".join(_own(name) for name in ("style.css", "speed.css"))),  # noqa: S704  our own files
     )
+
+
+def _own(name: str) -> str:
+    return (files("crosscorrect_reports") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _interesting(judged: pd.DataFrame) -> str:

@@ -1,0 +1,191 @@
+"""The roofline: how fast each part was beside what the measured processors can do, by operations a byte."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect.speed import roofline
+from crosscorrect.speed.cold import Range
+from crosscorrect.speed.work import Work
+from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
+from crosscorrect_reports.marks import WIDTH, handle, legend, patch, style
+from crosscorrect_reports.speeds import interval
+from crosscorrect_reports.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from markupsafe import Markup
+
+    from crosscorrect.speed.model import Comparison, Who
+    from crosscorrect.speed.roofline import Ceilings
+    from crosscorrect_reports.timed import Timed
+
+GIGA = 1e9
+COLUMNS = (
+    *("problem", "part", "framework", "FLOP", "FLOP with padding", "byte", "FLOP a byte", "GFLOP/s", "least", "most"),
+    *("attainable GFLOP/s", "share", "doubt"),
+)
+NUMERIC = frozenset(COLUMNS[3:12])
+HOW = (
+    "Operations a byte are counted without padding, and each array is moved once. A bar reaches from the least to the "
+    "most of the restarts. Lines are what the sentinel reached on the same processors in the same run, products of "
+    "matrices and copies of several sizes, grey their least to most; a dash is what a problem can reach by the "
+    "bandwidth of its own size, and a ring marks a speed above 1.1 times that, which is doubted."
+)
+
+
+def rate(row: Comparison, time: Range | None) -> Range | None:
+    """The operations a second of a comparison, without padding; None where it has no time or no fixed work."""
+    if time is None or not row.flops or not row.bytes:
+        return None
+    return Range(row.flops / time.median, row.flops / time.most, row.flops / time.least)
+
+
+def rooflines(timed: Timed) -> list[Figure]:
+    """The roofline of a run that measured its ceilings and has problems of fixed work."""
+    ceilings = roofline.ceilings(timed.run.samples)
+    points = list(_points(timed))
+    if ceilings is None or not points:
+        return []
+    restarts = _restarts(timed)
+    reached = [(row.attainable, who, row) for who, row, _ in points if row.attainable is not None]
+    doubted = [row for _, row, _ in points if row.suspect]
+    peak = Range(ceilings.peak, *_span([c.peak for c in restarts] or [ceilings.peak]))
+    said = f"The peak was {_giga(peak)} GFLOP/s. "
+    if reached:
+        share, who, row = max(reached, key=lambda found: found[0])
+        said += f"Nearest to what is attainable: {who.name} on {row.problem} {row.part}, {100 * share:.0f} %. "
+    said += f"{plural(len(doubted), 'speed')} doubted." if doubted else "No speed is doubted."
+    title = "Roofline: FLOP a second by FLOP a byte"
+    drawing = _draw(timed, ceilings, restarts, points, f"{title}. {said}")
+    rows = [_row(ceilings, row, who, time) for who, row, time in points]
+    return [Figure("speed-roofline", title, f"{said} {HOW}", drawing, COLUMNS, rows, NUMERIC)]
+
+
+def _points(timed: Timed) -> Iterator[tuple[Who, Comparison, Range]]:
+    for subject in timed.subjects:
+        for who in timed.arms:
+            row = timed.told.get((subject.key, who))
+            found = rate(row, timed.seconds(subject.key, who)) if row is not None and who.device == "cpu" else None
+            if row is not None and found is not None:
+                yield who, row, found
+
+
+def _restarts(timed: Timed) -> list[Ceilings]:
+    """The ceilings by restart: their spread is the ceilings' own interval."""
+    samples = timed.run.samples
+    own = samples[samples["problem"] == ""]
+    found = [roofline.ceilings(group) for _, group in own.groupby("restart")]
+    return [ceilings for ceilings in found if ceilings is not None]
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _giga(found: Range) -> str:
+    return interval(*(value / GIGA for value in found))
+
+
+def _draw(
+    timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points: Sequence[Any], title: str
+) -> Markup:
+    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
+
+    said: dict[str, str] = {}
+    with look():
+        figure = Sheet(figsize=(WIDTH, 5.2), facecolor="none")
+        axes = figure.add_axes((0.065, 0.1, 0.925, 0.815))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        intensities = [row.flops / row.bytes for _, row, _ in points]
+        low, high = min(intensities) / 1.6, max([*intensities, ceilings.peak / min(ceilings.bandwidth.values())]) * 2.5
+        _ceilings(axes, ceilings, restarts, (low, high))
+        for number, (who, row, found) in enumerate(points):
+            x, gid = row.flops / row.bytes, f"p{number}"
+            share = "" if row.attainable is None else f", {100 * row.attainable:.3g} % of what is attainable"
+            said[gid] = f"{row.problem} {row.part}, {who.name}: {_giga(found)} GFLOP/s{share}. {row.suspect}".strip()
+            _point(axes, timed, who, x, found, gid)
+            if row.suspect:
+                axes.plot([x], [found.median / GIGA], marker="o", markersize=12, color=INK, markerfacecolor="none")
+        for row in {(row.problem, row.part): row for _, row, _ in points}.values():
+            limit = ceilings.attainable(Work(row.flops or 0, row.padded or 0, row.bytes or 1)) / GIGA
+            axes.plot([row.flops / row.bytes], [limit], marker="_", color=INK, markersize=7, markeredgewidth=1.1)
+        axes.set_xlim(low, high)
+        axes.set_xlabel("floating-point operations a byte that must move", fontsize=8.5)
+        axes.set_ylabel("GFLOP/s", fontsize=8.5)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.tick_params(labelsize=8.5)
+        axes.grid(visible=True, color=BAND, linewidth=0.7, zorder=0)
+        more = [
+            handle("attainable", marker="_", color=INK, markersize=8),
+            handle("doubted", marker="o", color=INK, markerfacecolor="none", markersize=8),
+            patch("ceiling, least to most"),
+        ]
+        legend(figure, timed, timed.arms, more)
+        return svg(figure, "roofline", title, said)
+
+
+def _ceilings(axes: Any, ceilings: Ceilings, restarts: Sequence[Ceilings], span: tuple[float, float]) -> None:
+    """The peak, and a slope for each size that was copied, with their least and most of the restarts as bands."""
+    x = np.geomspace(*span, 200)
+    sizes = sorted(ceilings.bandwidth)
+    for size in sizes:
+        rates = [c.bandwidth[size] for c in restarts if size in c.bandwidth] or [ceilings.bandwidth[size]]
+        if size in (sizes[0], sizes[-1]):
+            peaks = [c.peak for c in restarts] or [ceilings.peak]
+            least, most = np.minimum(min(peaks), x * min(rates)), np.minimum(max(peaks), x * max(rates))
+            axes.fill_between(x, least / GIGA, most / GIGA, color=BAND, linewidth=0, zorder=0)
+        line = np.minimum(ceilings.peak, x * ceilings.bandwidth[size]) / GIGA
+        axes.plot(x, line, color=FAINT, linewidth=1.2 if size in (sizes[0], sizes[-1]) else 0.5, zorder=1)
+    for size, place in ((sizes[0], "bottom"), (sizes[-1], "top")):
+        at = max(span[0] * 1.15, 0.0)
+        text = f"copies of {_bytes(size)}: {ceilings.bandwidth[size] / GIGA:.3g} GB/s"
+        angle = math.degrees(math.atan(1.0))
+        axes.text(
+            at,
+            at * ceilings.bandwidth[size] / GIGA,
+            text,
+            fontsize=8,
+            color=FAINT,
+            rotation=angle,
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            va=place,
+            ha="left",
+        )
+        if sizes[0] == sizes[-1]:
+            break
+    axes.annotate(
+        f"peak {ceilings.peak / GIGA:.3g} GFLOP/s",
+        (span[1], ceilings.peak / GIGA),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        fontsize=8,
+        color=FAINT,
+        ha="right",
+    )
+
+
+def _bytes(moved: int) -> str:
+    size = moved // 2  # each is read and written
+    return f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
+
+
+def _point(axes: Any, timed: Timed, who: Who, x: float, found: Range, gid: str) -> None:
+    y = [value / GIGA for value in (found.least, found.median, found.most)]
+    axes.plot([x] * 3, y, markevery=[1], linewidth=1.1, markersize=4.5, zorder=3, gid=gid, **style(timed, who))
+
+
+def _row(ceilings: Ceilings, row: Comparison, who: Who, found: Range) -> list[str]:
+    work = Work(row.flops or 0, row.padded or 0, row.bytes or 1)
+    numbers = [interval(v / GIGA, found.least / GIGA, found.most / GIGA).partition(" ")[0] for v in found]
+    share = "" if row.attainable is None else f"{100 * row.attainable:.3g} %"
+    amounts = [str(row.flops), str(row.padded), str(row.bytes), f"{work.flops / work.bytes:.3g}"]
+    limit = f"{ceilings.attainable(work) / GIGA:.3g}"
+    return [row.problem, row.part, who.name, *amounts, *numbers, limit, share, row.suspect]
