@@ -1,4 +1,4 @@
-"""The geometric mean of a case's ratios, where one may be told: over the restarts in which all of its problems count."""
+"""The geometric mean of a case's ratios, where one may be told: over restarts in which all of its problems count."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, svg
 from crosscorrect_reports.families import families
-from crosscorrect_reports.marks import LONGEST, WIDTH, handle, legend, patch, ratio_ticks, reach_of, style
+from crosscorrect_reports.marks import BEHIND, LONGEST, WIDTH, handle, legend, patch, ratio_ticks, reach_of, style
 from crosscorrect_reports.speeds import STYLES, interval
 from crosscorrect_reports.text import one_line, plural, slug
 
@@ -34,8 +34,6 @@ BETWEEN = 0.4
 """Lines that are left free between problems."""
 CHARACTERS = 38
 """How many fit to the left of the axis."""
-BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
-"""Keeps the grid from running through a text."""
 COLUMNS = (
     *("problem", "part", "framework", "ratio", "low", "high", "resampled low", "resampled high"),
     *("resolution", "restarts", "verdict", "reason"),
@@ -80,8 +78,8 @@ def forests(timed: Timed) -> list[Figure]:
             continue
         rows = [timed.told[s.key, who] for s in subjects for who in _places(timed, s)]
         title = f"Time over {timed.reference.name}'s time: {_listed(names)}"
-        lead = f"{_finding(timed, rows)} {HOW if not figures else HOW_BRIEFLY}"
-        drawing = _draw(timed, lines, f"forest-{number}", f"{title}. {_finding(timed, rows)}")
+        lead = _finding(timed, rows)
+        drawing = _draw(timed, lines, f"forest-{number}", f"{title}. {lead}")
         anchor = "speed-" + slug("-".join(names))[:60]
         data = [_row(row) for row in rows] + [_family_row(family) for case in cases for family in found.get(case, [])]
         figures.append(Figure(anchor, title, lead, drawing, COLUMNS, data, NUMERIC))
@@ -89,11 +87,11 @@ def forests(timed: Timed) -> list[Figure]:
 
 
 HOW = (
-    "A mark is the ratio and its line the 95 % interval over restarts, on a logarithmic axis symmetric about 1; the grey "
-    "band is the margin. A filled mark ranks, a hollow one is inconclusive, and a cross in the lane on the right has no "
-    "ratio that may be told. A stroke is the reference beside its own twin, which shows what measuring alone does."
+    "A mark is the ratio and its line the 95 % interval over restarts, on a logarithmic axis symmetric about 1; the "
+    "grey band is the margin. A filled mark ranks, a hollow one is inconclusive, and a cross in the lane on the right "
+    "has no ratio that may be told. A stroke is the reference beside its own twin: what measuring alone does. "
+    "Each figure has an axis of its own."
 )
-HOW_BRIEFLY = "Read as the figure above; the axis is its own."
 
 
 def _parts(timed: Timed) -> Iterator[dict[str, list[Subject]]]:
@@ -191,7 +189,9 @@ def _draw(timed: Timed, lines: Sequence[Line], name: str, title: str) -> Markup:
         for number, line in enumerate(lines):
             at = 1 - (TOP + PITCH * (line.y + 0.5)) / height
             if isinstance(line, Head):
-                figure.text(0.004, at, one_line(line.text, 110), fontsize=8.5, fontweight="bold", va="center", bbox=BEHIND)
+                figure.text(
+                    0.004, at, one_line(line.text, 110), fontsize=8.5, fontweight="bold", va="center", bbox=BEHIND
+                )
                 continue
             said[f"m{number}"] = line.said
             _mark(timed, axes, line, reach, f"m{number}")
@@ -221,7 +221,7 @@ def _mark(timed: Timed, axes: Any, line: Mark, reach: float, gid: str) -> None:
     """Draw one comparison: mark and interval, or a cross in the lane on the right where there is no ratio."""
     looks = style(timed, line.who)
     if line.who.role is Role.TWIN:
-        looks = {"color": FAINT, "marker": "|", "markeredgecolor": INK, "markeredgewidth": 1.6}
+        looks["color"] = FAINT
     if line.ratio is None or line.low is None or line.high is None:
         cross = {Speed.UNFIT: "x", Speed.WRONG: "X"}.get(line.speed or Speed.UNFIT, "_")
         drawn = {"color": looks["color"], "marker": cross, "markersize": 5.5, "markeredgewidth": 1.6}

@@ -32,7 +32,7 @@ TOP = 5
 """How many foreign processes are named."""
 GRAVE = 0.1
 """From which share of restarts on a gate is said to have failed, rather than to have caught some."""
-WORDS = {"good": "fit", "warn": "some left out", "bad": "not fit"}
+WORDS = {"good": "fit", "warn": "disturbed at times", "bad": "not fit"}
 GLYPHS = {"good": "✔", "warn": "!", "bad": "✘"}
 
 
@@ -56,7 +56,8 @@ class Gate:
     @property
     def meaning(self) -> str:
         """What came of it, in words."""
-        return f"{self.over} of {plural(self.total, self.unit)} over the limit" if self.over else "all within the limit"
+        of = f"{self.total} {self.unit.replace(' of', 's of', 1) if ' of' in self.unit else self.unit + 's'}"
+        return f"{self.over} of {of} over the limit" if self.over else f"all {of} within the limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,14 @@ def panel(timed: Timed) -> Fitness:
         stolen,
         _resolution(timed),
         _twin(timed),
-        f"{len(rows) - out} of {plural(len(rows), 'measurement')} count" if rows else "nothing was measured",
+        _counted(timed, len(rows), out),
     )
+
+
+def _counted(timed: Timed, rows: int, out: int) -> str:
+    if timed.bench["cold"] or not rows:
+        return "Nothing is compared" if rows else "Nothing was measured"
+    return f"{rows - out} of {plural(rows, 'measurement')} count"
 
 
 def _workers(timed: Timed) -> list[Who]:
@@ -135,35 +142,35 @@ def _gates(timed: Timed, busy: Sequence[float]) -> list[Gate]:
             "Nobody waited: wall over processor time, nine in ten samples",
             f"at most {fitness.WAITING:g}",
             *_told(waits, fitness.WAITING, "{:.2f}"),
-            "restart",
+            "measurement",
             "Something else ran on the measured processors: stop it, or measure on others (--cpus).",
         ),
         Gate(
             "One speed: median over the 5 % quantile of a worker's times",
             f"at most {fitness.SKEW:g}",
             *_told(skews, fitness.SKEW, "{:.2f}"),
-            "restart",
+            "measurement",
             "The clock changes or a neighbour shares the core: fix the frequency, or measure on a quieter machine.",
         ),
         Gate(
             "The machine stayed as it was: steps of the sentinel within a restart",
             f"at most {100 * fitness.WILD:.0f} %",
             *(_told([100 * step for step, _ in drifts], math.inf, "{:.1f}")[0] + " %", wild, len(drifts)),
-            "restart",
+            "restart of a problem",
             "The processor became slower or faster: let it cool, fix its frequency, or use a shorter budget.",
         ),
         Gate(
             "Threads: processor over wall time",
             f"at most {asked * fitness.THREADS:.3g}",
             *_told(threads, asked * fitness.THREADS, "{:.2f}"),
-            "restart",
+            "measurement",
             "A framework used more threads than it was asked to: measure with as many processors (--cpus N).",
         ),
         Gate(
             "Rounds that were not disturbed",
             f"at least {100 * (1 - fitness.DROPPED):.0f} %",
             *_told([100 * (1 - share) for share in dropped], -100 * (1 - fitness.DROPPED), "{:.0f}", " %"),
-            "restart",
+            "measurement",
             "See the first gate; a larger budget does not help while others are at work.",
         ),
     ]
@@ -173,7 +180,7 @@ def _gates(timed: Timed, busy: Sequence[float]) -> list[Gate]:
                 "Processors were ours: share of them that others used",
                 f"at most {100 * fitness.OCCUPIED:.0f} %",
                 *_told([100 * share for share in busy], 100 * fitness.OCCUPIED, "{:.1f}", " %"),
-                "restart",
+                "restart of a problem",
                 "Stop the processes that are named below, or measure on other processors (--cpus).",
             )
         )
@@ -251,6 +258,7 @@ def _worker(timed: Timed, who: Who) -> Worker:
     is_sentinel = who.role in (Role.COMPUTE, Role.STREAMING)
     asked = int(timed.bench["threads"]) if is_sentinel else timed.threads_of(who)
     rows = [row for (_, other), found in timed.measured.items() if other == who for row in found]
+    rows = [] if timed.bench["cold"] else rows  # none of them is compared
     out = sum(bool(row.complaint) for row in rows)
     state = "good" if not out else "bad" if out > GRAVE * len(rows) else "warn"
     if not asked:

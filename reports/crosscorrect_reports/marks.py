@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect_reports.drawing import BAND, FAINT, INK
+from crosscorrect.speed.model import Role
+from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER
 from crosscorrect_reports.speeds import duration
 from crosscorrect_reports.text import one_line
 
@@ -21,12 +22,16 @@ WIDTH = 10.4
 """Inches of every figure: the width of the page's column."""
 STEPS = (1.01, 1.02, 1.05, 1.1, 1.2, 1.5, *(m * 10.0**e for e in range(7) for m in (2, 3, 5, 10)))
 """Where a ratio's axis may have a tick, beside 1 and on both sides of it."""
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
+"""Keeps what is drawn from running through a text."""
 LONGEST = 34
 """How many characters of a name fit beside an axis."""
 
 
 def style(timed: Timed, who: Who) -> dict[str, Any]:
-    """How an arm's mark looks; one that is not eager has a dark edge."""
+    """How an arm's mark looks; one that is not eager has a dark edge, and the twin is a dark stroke."""
+    if who.role is Role.TWIN:
+        return {"color": INK, "marker": "|", "markeredgecolor": INK, "markeredgewidth": 1.6}
     colour, marker = timed.looks[who.framework]
     edge = colour if who.mode == "eager" else INK
     return {"color": colour, "marker": marker, "markeredgecolor": edge, "markeredgewidth": 1.0}
@@ -142,9 +147,8 @@ def dots(axes: Any, x: Any, y: Any, colour: str, size: float, alpha: float = 0.6
     )
 
 
-def quiet(axes: Any) -> None:
-    """Take away what no eye needs: ticks of a grid of rows."""
-    axes.tick_params(left=False, labelleft=False)
-    axes.spines["left"].set_visible(False)
+def no_ticks() -> Any:
+    """A locator of nothing."""
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415  as above
 
-
+    return NullLocator()

@@ -11,7 +11,7 @@ from crosscorrect.speed import roofline
 from crosscorrect.speed.cold import Range
 from crosscorrect.speed.work import Work
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
-from crosscorrect_reports.marks import WIDTH, handle, legend, patch, style
+from crosscorrect_reports.marks import BEHIND, WIDTH, handle, legend, patch, style
 from crosscorrect_reports.speeds import interval
 from crosscorrect_reports.text import plural
 
@@ -63,7 +63,7 @@ def rooflines(timed: Timed) -> list[Figure]:
     title = "Roofline: FLOP a second by FLOP a byte"
     drawing = _draw(timed, ceilings, restarts, points, f"{title}. {said}")
     rows = [_row(ceilings, row, who, time) for who, row, time in points]
-    return [Figure("speed-roofline", title, f"{said} {HOW}", drawing, COLUMNS, rows, NUMERIC)]
+    return [Figure("speed-roofline", title, said, drawing, COLUMNS, rows, NUMERIC)]
 
 
 def _points(timed: Timed) -> Iterator[tuple[Who, Comparison, Range]]:
@@ -91,9 +91,7 @@ def _giga(found: Range) -> str:
     return interval(*(value / GIGA for value in found))
 
 
-def _draw(
-    timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points: Sequence[Any], title: str
-) -> Markup:
+def _draw(timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points: Sequence[Any], title: str) -> Markup:
     from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
 
     said: dict[str, str] = {}
@@ -103,7 +101,9 @@ def _draw(
         axes.set_xscale("log")
         axes.set_yscale("log")
         intensities = [row.flops / row.bytes for _, row, _ in points]
-        low, high = min(intensities) / 1.6, max([*intensities, ceilings.peak / min(ceilings.bandwidth.values())]) * 2.5
+        low, high = min(intensities) / 1.6, max([*intensities, ceilings.peak / min(ceilings.bandwidth.values())]) * 1.8
+        axes.set_xlim(low, high)
+        axes.set_ylim(min(found.least for *_, found in points) / GIGA / 1.7, 3 * ceilings.peak / GIGA)
         _ceilings(axes, ceilings, restarts, (low, high))
         for number, (who, row, found) in enumerate(points):
             x, gid = row.flops / row.bytes, f"p{number}"
@@ -115,7 +115,6 @@ def _draw(
         for row in {(row.problem, row.part): row for _, row, _ in points}.values():
             limit = ceilings.attainable(Work(row.flops or 0, row.padded or 0, row.bytes or 1)) / GIGA
             axes.plot([row.flops / row.bytes], [limit], marker="_", color=INK, markersize=7, markeredgewidth=1.1)
-        axes.set_xlim(low, high)
         axes.set_xlabel("floating-point operations a byte that must move", fontsize=8.5)
         axes.set_ylabel("GFLOP/s", fontsize=8.5)
         for axis in (axes.xaxis, axes.yaxis):
@@ -134,42 +133,33 @@ def _draw(
 def _ceilings(axes: Any, ceilings: Ceilings, restarts: Sequence[Ceilings], span: tuple[float, float]) -> None:
     """The peak, and a slope for each size that was copied, with their least and most of the restarts as bands."""
     x = np.geomspace(*span, 200)
-    sizes = sorted(ceilings.bandwidth)
-    for size in sizes:
-        rates = [c.bandwidth[size] for c in restarts if size in c.bandwidth] or [ceilings.bandwidth[size]]
-        if size in (sizes[0], sizes[-1]):
-            peaks = [c.peak for c in restarts] or [ceilings.peak]
+    bandwidth = ceilings.bandwidth
+    fastest, largest = max(bandwidth, key=lambda size: bandwidth[size]), max(bandwidth)
+    peaks = [c.peak for c in restarts] or [ceilings.peak]
+    for size in sorted(bandwidth):
+        named = size in (fastest, largest)
+        if named:
+            rates = [c.bandwidth[size] for c in restarts if size in c.bandwidth] or [bandwidth[size]]
             least, most = np.minimum(min(peaks), x * min(rates)), np.minimum(max(peaks), x * max(rates))
             axes.fill_between(x, least / GIGA, most / GIGA, color=BAND, linewidth=0, zorder=0)
-        line = np.minimum(ceilings.peak, x * ceilings.bandwidth[size]) / GIGA
-        axes.plot(x, line, color=FAINT, linewidth=1.2 if size in (sizes[0], sizes[-1]) else 0.5, zorder=1)
-    for size, place in ((sizes[0], "bottom"), (sizes[-1], "top")):
-        at = max(span[0] * 1.15, 0.0)
-        text = f"copies of {_bytes(size)}: {ceilings.bandwidth[size] / GIGA:.3g} GB/s"
-        angle = math.degrees(math.atan(1.0))
-        axes.text(
-            at,
-            at * ceilings.bandwidth[size] / GIGA,
-            text,
-            fontsize=8,
-            color=FAINT,
-            rotation=angle,
-            rotation_mode="anchor",
-            transform_rotates_text=True,
-            va=place,
-            ha="left",
-        )
-        if sizes[0] == sizes[-1]:
-            break
+            _say_slope(axes, size, Range(bandwidth[size], *_span(rates)), span[0], above=size == fastest)
+        line = np.minimum(ceilings.peak, x * bandwidth[size]) / GIGA
+        axes.plot(x, line, color=FAINT, linewidth=1.3 if named else 0.5, zorder=1)
+    text = f"peak {_giga(Range(ceilings.peak, *_span(peaks)))} GFLOP/s"
+    place = {"xytext": (-4, 4), "textcoords": "offset points", "ha": "right"}
+    axes.annotate(text, (span[1], ceilings.peak / GIGA), fontsize=8, color=FAINT, **place)
+
+
+def _say_slope(axes: Any, size: int, found: Range, begin: float, *, above: bool) -> None:
+    """Write along a slope what it is; both axes have their limits already."""
+    (left, right), (low, high), box = axes.get_xlim(), axes.get_ylim(), axes.get_window_extent()
+    across, up = box.width / math.log(right / left), box.height / math.log(high / low)
+    text = f"copies of {_bytes(size)}: {_giga(found)} GB/s"
     axes.annotate(
-        f"peak {ceilings.peak / GIGA:.3g} GFLOP/s",
-        (span[1], ceilings.peak / GIGA),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        fontsize=8,
-        color=FAINT,
-        ha="right",
-    )
+        text, (begin * 1.1, begin * 1.1 * found.median / GIGA), xytext=(0, 3 if above else -3),
+        textcoords="offset points", fontsize=8, color=FAINT, rotation=math.degrees(math.atan2(up, across)),
+        rotation_mode="anchor", va="bottom" if above else "top", bbox=BEHIND,
+    )  # fmt: skip
 
 
 def _bytes(moved: int) -> str:

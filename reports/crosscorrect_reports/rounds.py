@@ -12,14 +12,15 @@ from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
 from crosscorrect_reports.marks import WIDTH, dots, handle, legend, line_of, patch, style, time_axis
 from crosscorrect_reports.speeds import duration
-from crosscorrect_reports.text import plural, slug
+from crosscorrect_reports.text import one_line, plural, slug
+from crosscorrect_reports.timed import who_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markupsafe import Markup
 
-    from crosscorrect.speed.model import Who
+    from crosscorrect.speed.model import Comparison, Who
     from crosscorrect.speed.readings import Trial
     from crosscorrect_reports.timed import Subject, Timed
 
@@ -37,8 +38,8 @@ COLUMNS = (
 )
 NUMERIC = frozenset(COLUMNS[1:9])
 HOW = (
-    "A dot is a sample: wall time a call, in the order of the rounds, restart after restart; a line is the median that "
-    "counts. Strokes below are rounds in which that worker waited, which are dropped for it, or for everybody where it "
+    "A dot is a sample: wall time a call, in the order of the rounds, restart after restart; a line is a restart's "
+    "median. Strokes below are rounds in which that worker waited, which are dropped for it, or for everybody where it "
     "was the reference; a grey restart is not fit for somebody. On the right the same samples by their rank, a thin "
     "curve for each restart and a thick one for all that count, with marks at 5 % and the median: a step there is a "
     "second speed."
@@ -47,16 +48,15 @@ HOW = (
 
 def strips(timed: Timed) -> list[Figure]:
     """A figure for each problem that a reader will want to look into: unfit or doubted ones, else the least certain."""
-    figures = []
+    figures: list[Figure] = []
     for subject, why in interesting(timed):
         trials = timed.trials.get(subject.key, [])
         workers = [who for who in (*timed.arms, timed.twin) if any(who in trial.arms for trial in trials)]
         if not workers:
             continue
         title = f"Sample by sample: {subject.name}"
-        lead = f"Shown because {why}. {_finding(timed, subject, trials)} {HOW if not figures else ''}".strip()
-        name = f"rounds-{len(figures)}"
-        drawing = _draw(timed, trials, workers, name, f"{title}: {why}. {_finding(timed, subject, trials)}")
+        lead = f"Shown because {why}. {_finding(timed, subject, trials)}"
+        drawing = _draw(timed, trials, workers, f"rounds-{len(figures)}", f"{title}. {lead}")
         rows = [_row(timed, subject, trial, who) for who in workers for trial in trials if who in trial.arms]
         anchor = f"speed-rounds-{slug('-'.join(subject.key))}"
         figures.append(Figure(anchor, title, lead, drawing, COLUMNS, rows, NUMERIC))
@@ -65,18 +65,18 @@ def strips(timed: Timed) -> list[Figure]:
 
 def interesting(timed: Timed) -> list[tuple[Subject, str]]:
     """Which subjects are drawn, and why."""
-    ranked = []
+    ranked: list[tuple[int, float, Subject, str]] = []
     for subject in timed.subjects:
         if not timed.trials.get(subject.key):
             continue
         rows = [timed.told[subject.key, who] for who in timed.arms if (subject.key, who) in timed.told]
         rows = [row for row in rows if row.role is Role.ARM]
-        unfit = [row.framework for row in rows if row.speed is Speed.UNFIT]
+        unfit = [row for row in rows if row.speed is Speed.UNFIT]
         doubted = [row.framework for row in rows if row.suspect]
         widths = [math.inf if not row.low else math.log(row.high / row.low) for row in rows if row.high is not None]
         widest = max(widths, default=0.0)
         if unfit:
-            ranked.append((0, -len(unfit), subject, f"it is unfit to compare {', '.join(dict.fromkeys(unfit))}"))
+            ranked.append((0, -len(unfit), subject, _unfit(unfit)))
         elif doubted:
             ranked.append((1, -len(doubted), subject, f"the speed of {', '.join(dict.fromkeys(doubted))} is doubted"))
         else:
@@ -84,6 +84,11 @@ def interesting(timed: Timed) -> list[tuple[Subject, str]]:
     ranked.sort(key=lambda found: found[:2])
     asked = sum(found[0] < 2 for found in ranked)
     return [(subject, why) for _, _, subject, why in ranked[: min(MOST, max(USUAL, asked))]]
+
+
+def _unfit(rows: Sequence[Comparison]) -> str:
+    names = ", ".join(dict.fromkeys(row.framework for row in rows))
+    return f"it was not fit to compare {names}: {one_line(rows[0].message, 240)}"
 
 
 def _finding(timed: Timed, subject: Subject, trials: Sequence[Trial]) -> str:
@@ -109,7 +114,8 @@ def _count(trial: Trial) -> int:
 def _complaints(timed: Timed, subject: Subject, trial: Trial) -> dict[str, str]:
     """Why this restart does not count, by arm."""
     rows = [row for who in (*timed.arms, timed.twin) for row in timed.measured.get((subject.key, who), ())]
-    return {f"{row.framework} {row.mode}": row.complaint for row in rows if row.restart == trial.restart and row.complaint}
+    rows = [row for row in rows if row.restart == trial.restart and row.complaint]
+    return {who_of(row).name: row.complaint for row in rows}
 
 
 def _draw(timed: Timed, trials: Sequence[Trial], workers: Sequence[Who], name: str, title: str) -> Markup:
@@ -152,7 +158,7 @@ def _rounds(axes: Any, timed: Timed, trial: Trial, who: Who, begin: float, lane:
     """The samples of one worker in one restart, its median, and where it waited."""
     samples, colour = trial.arms[who], _colour(timed, who)
     at = begin + np.arange(len(samples.wall))
-    dots(axes, at, samples.times, colour, 1.7, 0.22 if who.role is Role.TWIN else 0.45)
+    dots(axes, at, samples.times, colour, 2.1, 0.3 if who.role is Role.TWIN else 0.5)
     used = samples.times[timed.kept(trial, who)]
     if len(used):
         axes.plot(at[[0, -1]], [np.median(used)] * 2, color=colour, linewidth=1.4, zorder=4, linestyle=line_of(who))
@@ -175,8 +181,8 @@ def _ranks(axes: Any, timed: Timed, trials: Sequence[Trial], who: Who) -> None:
     if all_kept:
         times = np.concatenate(all_kept)
         axes.plot(SHARES, np.quantile(times, SHARES), color=colour, linewidth=1.7, linestyle=line_of(who), zorder=3)
-        looks = {"color": INK, "marker": "|"} if who.role is Role.TWIN else style(timed, who)
-        axes.plot([0.05, 0.5], np.quantile(times, [0.05, 0.5]), linestyle="none", markersize=5, zorder=4, **looks)
+        marks = np.quantile(times, [0.05, 0.5])
+        axes.plot([0.05, 0.5], marks, linestyle="none", markersize=5, zorder=4, **style(timed, who))
 
 
 def _finish(left: Any, right: Any, ticks: Sequence[tuple[float, str]], lanes: int) -> None:
@@ -192,9 +198,9 @@ def _finish(left: Any, right: Any, ticks: Sequence[tuple[float, str]], lanes: in
     left.tick_params(axis="y", labelsize=8.5)
     left.set_title("a call, round by round", loc="left", fontsize=8.5, pad=3, color=FAINT)
     right.tick_params(labelleft=False)
-    right.set_xticks([0, 0.05, 0.5, 1], ["0", "5 %", "50 %", "100 %"], fontsize=8.5)
+    right.set_xticks([0.05, 0.5, 0.95], ["5 %", "50 %", "95 %"], fontsize=8.5)
     right.set_xlim(-0.02, 1.02)
-    right.set_title("samples that took no longer", loc="left", fontsize=8.5, pad=3, color=FAINT)
+    right.set_title("share of samples that took no longer", loc="left", fontsize=8.5, pad=3, color=FAINT)
 
 
 def _row(timed: Timed, subject: Subject, trial: Trial, who: Who) -> list[str]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("restart", "problem", "part", "sentinel", "median", "25 %", "75 %", "step", "chance")
 NUMERIC = frozenset({"median", "25 %", "75 %", "step", "chance"})
-LOOKS = {str(Role.COMPUTE): (INK, "-"), str(Role.STREAMING): (FAINT, (0, (3, 1.5)))}
-NAMES = {str(Role.COMPUTE): "products of matrices", str(Role.STREAMING): "copies of 4 MiB"}
+LOOKS: dict[str, tuple[str, Any]] = {Role.COMPUTE: (INK, "-"), Role.STREAMING: (FAINT, (0, (3, 1.5)))}
+NAMES: dict[str, str] = {Role.COMPUTE: "products of matrices", Role.STREAMING: "copies of 4 MiB"}
 
 
 def timeline(timed: Timed) -> list[Figure]:
@@ -38,14 +38,14 @@ def timeline(timed: Timed) -> list[Figure]:
         return []
     relative = {role: times / np.nanmedian(times[:, 0]) for role, times in found.items()}
     said = " ".join(
-        f"{NAMES[role].capitalize()}: from {_percent(np.nanmin(times[:, 0]))} to {_percent(np.nanmax(times[:, 0]))} of "
+        f"The {NAMES[role]} took from {_percent(np.nanmin(times[:, 0]))} to {_percent(np.nanmax(times[:, 0]))} of "
         "their own median."
         for role, times in relative.items()
     )
     title = "The sentinel over the run"
     lead = (
-        f"{said} It always does the same, so that a line which is not level is the machine's; a ribbon holds the middle "
-        "half of the rounds. Turns cancel what is the same for all who take them."
+        f"{said} This worker always does the same, so that a line which is not level is the machine's doing; a ribbon "
+        "holds the middle half of the rounds. Turns cancel what is the same for all who take them."
     )
     restarts = [trial.restart for trial in timed.sequence]
     drawing = _draw(relative, restarts, f"{title}: {said}")

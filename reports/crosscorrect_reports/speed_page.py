@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crosscorrect.speed.model import RANKS, Speed
-from crosscorrect_reports import timed as timed_runs
+from crosscorrect_reports import families, forest, roofs, rounds, sentinel, starts, sweeps, timed as timed_runs
 from crosscorrect_reports.commands import shell
 from crosscorrect_reports.compared import CaseTable, compared
 from crosscorrect_reports.gates import GLYPHS, WORDS, Fitness, panel
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from crosscorrect_reports.timed import Timed
 
 
+FOREST = "speed-forest"
+"""The anchor of the figures after which the table of all comparisons comes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How the comparisons of one arm came out."""
@@ -31,18 +35,27 @@ class Tally:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Figures under one heading, and how they are read."""
+
+    anchor: str
+    heading: str
+    how: str
+    figures: list[Figure]
+
+
 @dataclass(slots=True)
 class SpeedSection:
-    """What ``templates/speed.html`` shows. ``expected`` is how many comparisons were asked, ``measured`` had samples."""
+    """What ``templates/speed.html`` shows."""
 
     headline: str
     about: list[tuple[str, str]]
     commands: list[str]
     tallies: list[Tally]
     fitness: Fitness
-    groups: list[tuple[str, str, list[Figure]]]
+    groups: list[Group]
     tables: list[CaseTable]
-    method: str
     cold: bool
     glyphs: dict[str, str] = field(default_factory=lambda: {str(speed): glyph for speed, (glyph, _) in STYLES.items()})
     states: dict[str, tuple[str, str]] = field(
@@ -55,8 +68,6 @@ def speed_section(run: Run) -> SpeedSection | None:
     timed = timed_runs.of(run)
     if timed is None:
         return None
-    from crosscorrect_reports.families import METHOD  # noqa: PLC0415  figures are loaded for timed runs only
-
     cold = bool(timed.bench["cold"])
     return SpeedSection(
         headline=_headline(timed),
@@ -64,25 +75,22 @@ def speed_section(run: Run) -> SpeedSection | None:
         commands=_commands(timed),
         tallies=[] if cold else _tallies(timed),
         fitness=panel(timed),
-        groups=[group for group in _groups(timed) if group[2]],
+        groups=[group for group in _groups(timed) if group.figures],
         tables=[] if cold else compared(timed),
-        method=METHOD,
         cold=cold,
     )
 
 
-def _groups(timed: Timed) -> Iterator[tuple[str, str, list[Figure]]]:
-    """The figures under their headings: anchor, heading, figures."""
-    from crosscorrect_reports import forest, roofs, rounds, sentinel, starts, sweeps  # noqa: PLC0415  as above
-
-    yield "speed-sentinel", "", sentinel.timeline(timed)
+def _groups(timed: Timed) -> Iterator[Group]:
+    """The figures under their headings."""
+    yield Group("speed-machine", "", "", sentinel.timeline(timed))
     if timed.bench["cold"]:
-        yield "speed-cold", "What a start costs", starts.cold_starts(timed)
+        yield Group("speed-cold", "What a start costs", starts.HOW, starts.cold_starts(timed))
         return
-    yield "speed-forest", "Who is faster", forest.forests(timed)
-    yield "speed-growth", "How time grows", sweeps.scaling(timed)
-    yield "speed-limits", "What the processors could do", roofs.rooflines(timed)
-    yield "speed-samples", "The samples themselves", rounds.strips(timed)
+    yield Group(FOREST, "Who is faster", f"{forest.HOW} {families.METHOD}", forest.forests(timed))
+    yield Group("speed-growth", "How time grows", sweeps.HOW, sweeps.scaling(timed))
+    yield Group("speed-limits", "What the processors could do", roofs.HOW, roofs.rooflines(timed))
+    yield Group("speed-samples", "The samples themselves", rounds.HOW, rounds.strips(timed))
 
 
 def _headline(timed: Timed) -> str:
@@ -106,8 +114,8 @@ def _about(timed: Timed) -> list[tuple[str, str]]:
         found.append(("margin", f"±{100 * margin:.3g} %: what differs by less is equivalent"))
     rounds = f"{plural(budget['restarts'], 'restart')} of up to {plural(budget['rounds'], 'round')}"
     found.append(("budget", f"{rounds}, at most {budget['seconds']:g} s a problem and restart"))
-    cpus = ", ".join(map(str, bench["cpus"]))
-    found.append(("processors", f"{cpus}; {plural(bench['threads'], 'thread')} asked of everybody"))
+    numbers = ", ".join(map(str, bench["cpus"]))
+    found.append(("processors", f"number {numbers}; {plural(bench['threads'], 'thread')} asked of everybody"))
     env = timed.run.env
     machine = env[env["section"] == "machine"]
     said = dict(zip(machine["key"], machine["value"], strict=True))
@@ -134,8 +142,3 @@ def _tallies(timed: Timed) -> list[Tally]:
         counts = Counter(str(row.speed) for row in timed.compared if timed_runs.who_of(row) == who)
         found.append(Tally(who.name, {str(speed): counts[str(speed)] for speed in Speed}, counts.total()))
     return found
-
-
-def speed_words() -> dict[str, Any]:
-    """What the template needs beside the section."""
-    return {"speeds": [str(speed) for speed in Speed]}

@@ -45,6 +45,8 @@ def duration(seconds: float | None) -> str:
     """A time in the unit that suits it, three digits; nothing for None."""
     if seconds is None:
         return ""
+    if seconds >= 1000:
+        return f"{seconds:,.0f} s"
     unit, factor = next((unit, factor) for limit, unit, factor in UNITS if seconds < limit)
     return f"{seconds * factor:.3g} {unit}"
 
@@ -54,7 +56,9 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None or low is None or high is None:
         return ""
     width = high - low
-    digits = 2 if not 0 < width < math.inf else min(4, max(0, 1 - math.floor(math.log10(width))))
+    # what is much smaller than 1 needs more digits to be told at all
+    most = 4 if not value > 0 else max(4, 2 - math.floor(math.log10(value)))
+    digits = 2 if not 0 < width < math.inf else min(most, max(0, 1 - math.floor(math.log10(width))))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

@@ -10,7 +10,7 @@ from crosscorrect.speed import cold
 from crosscorrect.speed.cold import Range
 from crosscorrect.speed.model import Phase
 from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, svg
-from crosscorrect_reports.marks import LONGEST, WIDTH, legend, line_of, style, time_axis
+from crosscorrect_reports.marks import BEHIND, LONGEST, WIDTH, legend, line_of, no_ticks, style, time_axis
 from crosscorrect_reports.speeds import about, duration
 from crosscorrect_reports.text import one_line, slug
 
@@ -51,14 +51,14 @@ def cold_starts(timed: Timed) -> list[Figure]:
     """A figure for each part that was started cold."""
     found = cold.starts(timed.run.samples)
     restarts = _by_restart(timed)
-    figures = []
+    figures: list[Figure] = []
     for key in list(dict.fromkeys(start.subject for start in found))[:MOST]:
         starts = [start for start in found if start.subject == key]
         crossed = _crossings(key, found, restarts)
         told = " ".join(_said(crossing) for crossing in crossed if crossing.calls is not None)
         title = f"Cold start: {' '.join(key)}"
-        lead = f"{told or 'Nobody overtakes anybody.'} {HOW if not figures else ''}".strip()
-        drawing = _draw(timed, starts, restarts, f"cold-{len(figures)}", f"{title}. {told}")
+        lead = told or "Nobody overtakes anybody."
+        drawing = _draw(timed, starts, restarts, f"cold-{len(figures)}", f"{title}. {lead}")
         rows = [row for start in starts for row in _rows(start, restarts)] + [_crossing_row(c) for c in crossed]
         figures.append(Figure(f"speed-cold-{slug('-'.join(key))}", title, lead, drawing, COLUMNS, rows, NUMERIC))
     return figures
@@ -114,7 +114,7 @@ def _draw(
         figure = Sheet(figsize=(WIDTH, height), facecolor="none")
         low, tall = 0.5 / height, 1 - 0.98 / height
         bars = figure.add_axes((0.15, low, 0.38, tall))
-        curves = figure.add_axes((0.625, low, 0.37, tall))
+        curves = figure.add_axes((0.625, low, 0.355, tall))
         _bars(bars, starts, restarts)
         _curves(curves, timed, starts, restarts)
         legend(figure, timed, [start.who for start in starts], lines=True)
@@ -192,17 +192,24 @@ def _curves(
         if crossing.calls is not None:
             at = (crossing.calls, one.total(crossing.calls))
             axes.plot(*at, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK, zorder=4)
+            is_far = np.log(crossing.calls) > 0.6 * np.log(calls[-1])
             axes.annotate(
-                f"{about(crossing.calls)} calls", at, xytext=(0, -14), textcoords="offset points", fontsize=8,
-                ha="center", va="top",
+                f"{about(crossing.calls)} calls", at, xytext=(-8, 7) if is_far else (8, -7), textcoords="offset points",
+                fontsize=8, ha="right" if is_far else "left", va="bottom" if is_far else "top", bbox=BEHIND,
             )  # fmt: skip
     axes.set_xscale("log")
     time_axis(axes)
     axes.tick_params(labelsize=8.5)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:,.0f} M")
+    axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
+    axes.xaxis.set_minor_locator(no_ticks())
     axes.grid(visible=True, color=BAND, linewidth=0.7, zorder=0)
     axes.set_xlabel("calls", fontsize=8.5, labelpad=2)
     axes.set_title("time until so many calls are done", loc="left", fontsize=8.5, pad=4, color=FAINT)
+
+
+def _thousands(value: float) -> str:
+    names = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+    return next((f"{value / size:g} {name}" for size, name in names if value >= size), f"{value:g}")
 
 
 def _rows(start: Start, restarts: Mapping[tuple[Key, Who], Sequence[Start]]) -> list[list[str]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect.speed.model import RANKS, Speed
-from crosscorrect_reports.drawing import BAND, Figure, look, svg
-from crosscorrect_reports.marks import WIDTH, legend, line_of, patch, style, time_axis
+from crosscorrect_reports.drawing import BAND, FAINT, PAPER, Figure, look, svg
+from crosscorrect_reports.marks import WIDTH, handle, legend, line_of, no_ticks, patch, style, time_axis
 from crosscorrect_reports.speeds import interval, unit_of
 from crosscorrect_reports.text import one_line
 
@@ -52,9 +52,9 @@ def scaling(timed: Timed) -> list[Figure]:
         part = found[start : start + PANELS]
         names = ", ".join(dict.fromkeys(AXES[sweep.axis] for sweep in part))
         crossed = [said for sweep in part for said in crossings(timed, sweep)]
-        lead = (f"{' '.join(crossed)} " if crossed else "No two of them change places with the reference. ") + HOW
-        title = f"How time grows: {names}"
-        drawing = _draw(timed, part, f"scaling-{start}", f"{title}. {' '.join(crossed)}")
+        lead = " ".join(crossed) or "Nobody changes places with the reference where both are ranked."
+        title = f"Time by {names}"
+        drawing = _draw(timed, part, f"scaling-{start}", f"{title}. {lead}")
         rows = [row for sweep in part for row in _rows(timed, sweep)]
         figures.append(Figure(f"speed-scaling-{start // PANELS}", title, lead, drawing, COLUMNS, rows, NUMERIC))
     return figures
@@ -138,13 +138,17 @@ def _draw(timed: Timed, found: Sequence[Sweep], name: str, title: str) -> Markup
             time_axis(axes)
             values = [value for value, _ in sweep.points]
             axes.set_xticks(_apart(values), [f"{value:g}" for value in _apart(values)])
-            axes.xaxis.set_minor_locator(_no_ticks())
+            axes.xaxis.set_minor_locator(no_ticks())
             axes.tick_params(labelsize=8.5)
             axes.grid(visible=True, color=BAND, linewidth=0.7, zorder=0)
             axes.set_xlabel(AXES[sweep.axis], fontsize=8.5, labelpad=2)
             axes.set_title(one_line(f"{sweep.case} {sweep.part}", 60), loc="left", fontsize=9, pad=4)
-        legend(figure, timed, timed.arms, [patch("least to most")], lines=True)
+        legend(figure, timed, timed.arms, [_hollow(), patch("least to most")], lines=True)
         return svg(figure, name, title)
+
+
+def _hollow() -> Any:
+    return handle("not fit to compare", marker="o", color=FAINT, markerfacecolor=PAPER)
 
 
 def _line(axes: Any, timed: Timed, sweep: Sweep, who: Who) -> None:
@@ -155,8 +159,17 @@ def _line(axes: Any, timed: Timed, sweep: Sweep, who: Who) -> None:
     values = [value for value, _ in there]
     looks = style(timed, who)
     axes.plot(values, [time.median for _, time in there], linestyle=line_of(who), linewidth=1.5, markersize=5, **looks)
+    unfit = [(value, time.median) for value, time in there if _is_unfit(timed, sweep, value, who)]
+    if unfit:
+        hollow = {**looks, "markerfacecolor": PAPER}
+        axes.plot(*zip(*unfit, strict=True), linestyle="none", markersize=5, zorder=4, **hollow)
     lows, highs = [time.least for _, time in there], [time.most for _, time in there]
     axes.fill_between(values, lows, highs, color=looks["color"], alpha=0.22, linewidth=0)
+
+
+def _is_unfit(timed: Timed, sweep: Sweep, value: float, who: Who) -> bool:
+    key = next(subject.key for at, subject in sweep.points if at == value)
+    return timed.told[key, who].speed is Speed.UNFIT
 
 
 def _apart(values: Sequence[float]) -> list[float]:
@@ -167,12 +180,6 @@ def _apart(values: Sequence[float]) -> list[float]:
         if not shown or value / shown[-1] >= span ** (1 / 14):
             shown.append(value)
     return shown
-
-
-def _no_ticks() -> Any:
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415  as above
-
-    return NullLocator()
 
 
 def _rows(timed: Timed, sweep: Sweep) -> list[list[str]]:
@@ -189,5 +196,3 @@ def _rows(timed: Timed, sweep: Sweep) -> list[list[str]]:
         cells = [interval(v * factor, low, high).partition(" ")[0] for v in time]
         rows.append([sweep.case, sweep.part, AXES[sweep.axis], f"{value:g}", who.name, *cells, unit])
     return rows
-
-

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crosscorrect.speed import fitness, readings
 from crosscorrect.speed.cold import Range
 from crosscorrect.speed.model import RANKS, REFERENCE, Comparison, Key, Role, Who
@@ -19,6 +17,8 @@ from crosscorrect_reports.outcomes import looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
 
     from crosscorrect.speed.readings import Trial
     from crosscorrect.store import Run
