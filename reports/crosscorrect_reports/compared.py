@@ -59,7 +59,8 @@ class CaseTable:
 
 def compared(timed: Timed) -> list[CaseTable]:
     """Every comparison and the reference's own times, by case."""
-    return [_case(timed, case, subjects) for case, subjects in timed.cases().items()]
+    found = [_case(timed, case, subjects) for case, subjects in timed.cases().items()]
+    return [table for table in found if table.rows]
 
 
 def _case(timed: Timed, case: str, subjects: Sequence[Subject]) -> CaseTable:
@@ -97,12 +98,13 @@ def _text(found: Range | None, size: float) -> str:
 
 
 def _share(row: Comparison, rated: Range | None) -> str:
-    """The share of what is attainable, in per cent, as uncertain as the rate is."""
+    """The share of what is attainable, in per cent, as uncertain as the rate is: two digits."""
     if row.attainable is None or rated is None:
         return ""
     if 100 * row.attainable < LEAST:
         return f"< {LEAST:g} %"
-    return f"{interval(*(100 * row.attainable * value / rated.median for value in rated))} %"
+    share, least, most = (f"{100 * row.attainable * value / rated.median:#.2g}".rstrip(".") for value in rated)
+    return f"{share} [{least}, {most}] %"
 
 
 def _row(

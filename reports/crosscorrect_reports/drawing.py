@@ -77,7 +77,7 @@ def svg(figure: Any, name: str, title: str, marks: Mapping[str, str] | None = No
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r'\bd="[^"]*"', _shorter, text)
+    text = re.sub(r"<path [^>]*>", _shorter, text)
     for gid, said in (marks or {}).items():
         label = Markup("<title>{}</title>").format(clean(said))
         text = text.replace(f'<g id="{gid}">', f'<g id="{gid}">{label}', 1)
@@ -92,5 +92,5 @@ def svg(figure: Any, name: str, title: str, marks: Mapping[str, str] | None = No
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path with hundredths of a point, which nobody sees, on one line: a figure of many samples is half as large."""
+    """A path to a hundredth of a point, on one line: nobody sees less, and a figure of many samples is half as large."""
     return " ".join(re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0]).split())

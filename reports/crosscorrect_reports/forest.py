@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, svg
 from crosscorrect_reports.families import families
-from crosscorrect_reports.marks import BEHIND, LONGEST, WIDTH, handle, legend, patch, ratio_ticks, reach_of, style
+from crosscorrect_reports.marks import BEHIND, LONGEST, handle, patch, ratio_ticks, reach_of, sheet, style
 from crosscorrect_reports.speeds import STYLES, interval
 from crosscorrect_reports.text import one_line, plural, slug
 
@@ -172,22 +172,20 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _draw(timed: Timed, lines: Sequence[Line], name: str, title: str) -> Markup:
-    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
-
     count = _placed(lines)
-    height = TOP + BOTTOM + PITCH * count
     said: dict[str, str] = {}
+    margin = next(iter(timed.told.values())).margin
     with look():
-        figure = Sheet(figsize=(WIDTH, height), facecolor="none")
+        arms = [who for who in timed.arms if who != timed.reference]
+        figure, height = sheet(timed, TOP + BOTTOM + PITCH * count, arms, _legend(margin))
         axes = figure.add_axes((LEFT, BOTTOM / height, RIGHT - LEFT, PITCH * count / height))
         marks = [line for line in lines if isinstance(line, Mark)]
-        margin = next(iter(timed.told.values())).margin
         reach = reach_of([v for m in marks for v in (m.ratio, m.low, m.high)], margin)
         axes.set_xlim(-reach, reach)
         axes.set_ylim(count - 0.5, -0.5)
         _ground(axes, lines, margin, reach)
         for number, line in enumerate(lines):
-            at = 1 - (TOP + PITCH * (line.y + 0.5)) / height
+            at = (BOTTOM + PITCH * (count - line.y - 0.5)) / height
             if isinstance(line, Head):
                 figure.text(
                     0.004, at, one_line(line.text, 110), fontsize=8.5, fontweight="bold", va="center", bbox=BEHIND
@@ -196,7 +194,6 @@ def _draw(timed: Timed, lines: Sequence[Line], name: str, title: str) -> Markup:
             said[f"m{number}"] = line.said
             _mark(timed, axes, line, reach, f"m{number}")
             _texts(figure, at, line)
-        legend(figure, timed, [who for who in timed.arms if who != timed.reference], _legend(margin))
         return svg(figure, name, title, said)
 
 

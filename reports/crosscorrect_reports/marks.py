@@ -24,6 +24,8 @@ STEPS = (1.01, 1.02, 1.05, 1.1, 1.2, 1.5, *(m * 10.0**e for e in range(7) for m 
 """Where a ratio's axis may have a tick, beside 1 and on both sides of it."""
 BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 """Keeps what is drawn from running through a text."""
+LEGEND, ROW = 0.18, 160
+"""Inches of a row of a legend, and how many characters it has."""
 LONGEST = 34
 """How many characters of a name fit beside an axis."""
 
@@ -42,27 +44,37 @@ def line_of(who: Who) -> Any:
     return "-" if who.mode == "eager" else (0, (4, 1.5))
 
 
-def legend(figure: Any, timed: Timed, arms: Iterable[Who], more: Sequence[Any] = (), *, lines: bool = False) -> None:
-    """Name the arms along the top of a figure, and ``more`` handles after them."""
-    from matplotlib.lines import Line2D  # noqa: PLC0415  matplotlib is loaded by the first figure only
+def sheet(
+    timed: Timed, height: float, arms: Iterable[Who], more: Sequence[Any] = (), *, lines: bool = False
+) -> tuple[Any, float]:
+    """An empty figure with a legend along its top, and how many inches it is high: more where the legend takes rows.
 
-    handles = [
+    The legend names the arms, with ``lines`` where they are drawn as such, and after them the handles ``more``.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415  half a second that only a page with figures needs
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    handles: list[Any] = [
         Line2D(
             [],
             [],
             linestyle=line_of(who) if lines else "none",
             markersize=6,
-            label=one_line(who.name, LONGEST),
+            label=_label(who.name),
             **style(timed, who),
         )
         for who in arms
     ]
     handles += more
+    longest = max((len(handle.get_label()) for handle in handles), default=0)
+    columns = max(1, min(len(handles), 9, ROW // (longest + 5)))
+    height += LEGEND * (-(-len(handles) // columns) - 1)
+    figure = Figure(figsize=(WIDTH, height), facecolor="none")
     figure.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=min(9, max(1, len(handles))),
+        ncols=columns,
         fontsize=8,
         frameon=False,
         labelcolor=INK,
@@ -70,6 +82,13 @@ def legend(figure: Any, timed: Timed, arms: Iterable[Who], more: Sequence[Any] =
         handletextpad=0.5,
         columnspacing=1.4,
     )
+    return figure, height
+
+
+def _label(name: str) -> str:
+    """A name for a legend; matplotlib leaves out one that begins with an underscore."""
+    text = one_line(name, LONGEST)
+    return f" {text}" if text.startswith("_") else text
 
 
 def handle(label: str, **look: Any) -> Any:

@@ -11,7 +11,7 @@ from crosscorrect.speed import roofline
 from crosscorrect.speed.cold import Range
 from crosscorrect.speed.work import Work
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
-from crosscorrect_reports.marks import BEHIND, WIDTH, handle, legend, patch, style
+from crosscorrect_reports.marks import BEHIND, handle, patch, sheet, style
 from crosscorrect_reports.speeds import interval
 from crosscorrect_reports.text import plural
 
@@ -92,12 +92,15 @@ def _giga(found: Range) -> str:
 
 
 def _draw(timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points: Sequence[Any], title: str) -> Markup:
-    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
-
     said: dict[str, str] = {}
     with look():
-        figure = Sheet(figsize=(WIDTH, 5.2), facecolor="none")
-        axes = figure.add_axes((0.065, 0.1, 0.925, 0.815))
+        more = [
+            handle("attainable", marker="_", color=INK, markersize=8),
+            handle("doubted", marker="o", color=INK, markerfacecolor="none", markersize=8),
+            patch("ceiling, least to most"),
+        ]
+        figure, height = sheet(timed, 5.2, timed.arms, more)
+        axes = figure.add_axes((0.065, 0.52 / height, 0.925, 4.3 / height))
         axes.set_xscale("log")
         axes.set_yscale("log")
         intensities = [row.flops / row.bytes for _, row, _ in points]
@@ -121,12 +124,6 @@ def _draw(timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points
             axis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.tick_params(labelsize=8.5)
         axes.grid(visible=True, color=BAND, linewidth=0.7, zorder=0)
-        more = [
-            handle("attainable", marker="_", color=INK, markersize=8),
-            handle("doubted", marker="o", color=INK, markerfacecolor="none", markersize=8),
-            patch("ceiling, least to most"),
-        ]
-        legend(figure, timed, timed.arms, more)
         return svg(figure, "roofline", title, said)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from crosscorrect.speed import fitness
 from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
-from crosscorrect_reports.marks import WIDTH, dots, handle, legend, line_of, patch, style, time_axis
+from crosscorrect_reports.marks import dots, handle, line_of, patch, sheet, style, time_axis
 from crosscorrect_reports.speeds import duration
 from crosscorrect_reports.text import one_line, plural, slug
 from crosscorrect_reports.timed import who_of
@@ -49,7 +49,7 @@ HOW = (
 def strips(timed: Timed) -> list[Figure]:
     """A figure for each problem that a reader will want to look into: unfit or doubted ones, else the least certain."""
     figures: list[Figure] = []
-    for subject, why in interesting(timed):
+    for subject, why in interesting(timed) if timed.told else ():
         trials = timed.trials.get(subject.key, [])
         workers = [who for who in (*timed.arms, timed.twin) if any(who in trial.arms for trial in trials)]
         if not workers:
@@ -119,14 +119,13 @@ def _complaints(timed: Timed, subject: Subject, trial: Trial) -> dict[str, str]:
 
 
 def _draw(timed: Timed, trials: Sequence[Trial], workers: Sequence[Who], name: str, title: str) -> Markup:
-    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
-
     subject = next(subject for subject in timed.subjects if subject.key == trials[0].subject)
     said: dict[str, str] = {}
     with look():
-        figure = Sheet(figsize=(WIDTH, 3.3), facecolor="none")
-        left = figure.add_axes((0.062, 0.13, 0.66, 0.755))
-        right = figure.add_axes((0.745, 0.13, 0.25, 0.755), sharey=left)
+        more = [handle("waited", marker="|", color=FAINT, markersize=7), patch("restart not fit")]
+        figure, height = sheet(timed, 3.3, workers, more)
+        left = figure.add_axes((0.062, 0.43 / height, 0.66, 2.49 / height))
+        right = figure.add_axes((0.745, 0.43 / height, 0.25, 2.49 / height), sharey=left)
         begin = 0.0
         ticks = []
         for trial in trials:
@@ -145,8 +144,6 @@ def _draw(timed: Timed, trials: Sequence[Trial], workers: Sequence[Who], name: s
             _ranks(right, timed, trials, who)
         left.set_xlim(-0.01 * begin, begin * 1.0)
         _finish(left, right, ticks, len(workers))
-        more = [handle("waited", marker="|", color=FAINT, markersize=7), patch("restart not fit")]
-        legend(figure, timed, workers, more)
         return svg(figure, name, title, said)
 
 

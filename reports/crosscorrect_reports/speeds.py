@@ -55,6 +55,8 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     """A ratio with its interval, as many digits as the interval supports; nothing where there is none."""
     if value is None or low is None or high is None:
         return ""
+    if not high < math.inf:
+        return f"{value:.2f} [0, ∞]"
     width = high - low
     # what is much smaller than 1 needs more digits to be told at all
     most = 4 if not value > 0 else max(4, 2 - math.floor(math.log10(value)))

@@ -10,7 +10,7 @@ from crosscorrect.speed import cold
 from crosscorrect.speed.cold import Range
 from crosscorrect.speed.model import Phase
 from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, svg
-from crosscorrect_reports.marks import BEHIND, LONGEST, WIDTH, legend, line_of, no_ticks, style, time_axis
+from crosscorrect_reports.marks import BEHIND, LONGEST, line_of, no_ticks, sheet, style, time_axis
 from crosscorrect_reports.speeds import about, duration
 from crosscorrect_reports.text import one_line, slug
 
@@ -107,17 +107,14 @@ def _most(crossing: Crossing) -> str:
 def _draw(
     timed: Timed, starts: Sequence[Start], restarts: Mapping[tuple[Key, Who], Sequence[Start]], name: str, title: str
 ) -> Markup:
-    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
-
-    height = max(3.1, 1.15 + 0.42 * len(starts))
+    drawn = max(3.1, 1.15 + 0.42 * len(starts))
     with look():
-        figure = Sheet(figsize=(WIDTH, height), facecolor="none")
-        low, tall = 0.5 / height, 1 - 0.98 / height
+        figure, height = sheet(timed, drawn, [start.who for start in starts], lines=True)
+        low, tall = 0.5 / height, (drawn - 0.98) / height
         bars = figure.add_axes((0.15, low, 0.38, tall))
         curves = figure.add_axes((0.625, low, 0.355, tall))
         _bars(bars, starts, restarts)
         _curves(curves, timed, starts, restarts)
-        legend(figure, timed, [start.who for start in starts], lines=True)
         return svg(figure, name, title)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from crosscorrect.speed.model import RANKS, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, PAPER, Figure, look, svg
-from crosscorrect_reports.marks import WIDTH, handle, legend, line_of, no_ticks, patch, style, time_axis
+from crosscorrect_reports.marks import handle, line_of, no_ticks, patch, sheet, style, time_axis
 from crosscorrect_reports.speeds import interval, unit_of
 from crosscorrect_reports.text import one_line
 
@@ -121,14 +121,12 @@ def crossings(timed: Timed, sweep: Sweep) -> list[str]:
 
 
 def _draw(timed: Timed, found: Sequence[Sweep], name: str, title: str) -> Markup:
-    from matplotlib.figure import Figure as Sheet  # noqa: PLC0415  half a second that only a page with figures needs
-
     rows = (len(found) + 1) // 2
-    height = 0.45 + 2.9 * rows
+    drawn = 0.45 + 2.9 * rows
     with look():
-        figure = Sheet(figsize=(WIDTH, height), facecolor="none")
+        figure, height = sheet(timed, drawn, timed.arms, [_hollow(), patch("least to most")], lines=True)
         grid = figure.add_gridspec(
-            rows, 2, left=0.065, right=0.995, top=1 - 0.62 / height, bottom=0.5 / height, hspace=0.45, wspace=0.16
+            rows, 2, left=0.065, right=0.995, top=(drawn - 0.55) / height, bottom=0.5 / height, hspace=0.45, wspace=0.16
         )
         for number, sweep in enumerate(found):
             axes = figure.add_subplot(grid[number // 2, number % 2])
@@ -143,7 +141,6 @@ def _draw(timed: Timed, found: Sequence[Sweep], name: str, title: str) -> Markup
             axes.grid(visible=True, color=BAND, linewidth=0.7, zorder=0)
             axes.set_xlabel(AXES[sweep.axis], fontsize=8.5, labelpad=2)
             axes.set_title(one_line(f"{sweep.case} {sweep.part}", 60), loc="left", fontsize=9, pad=4)
-        legend(figure, timed, timed.arms, [_hollow(), patch("least to most")], lines=True)
         return svg(figure, name, title)
 
 
