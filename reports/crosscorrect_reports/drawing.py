@@ -92,5 +92,5 @@ def svg(figure: Any, name: str, title: str, marks: Mapping[str, str] | None = No
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path to a hundredth of a point, on one line: nobody sees less, and a figure of many samples is half as large."""
+    """A path to a hundredth of a point, on one line: nobody sees less, and it halves a figure of many samples."""
     return " ".join(re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0]).split())

@@ -12,7 +12,7 @@ from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, 
 from crosscorrect_reports.families import families
 from crosscorrect_reports.marks import BEHIND, LONGEST, handle, patch, ratio_ticks, reach_of, sheet, style
 from crosscorrect_reports.speeds import STYLES, interval
-from crosscorrect_reports.text import one_line, plural, slug
+from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ def forests(timed: Timed) -> list[Figure]:
         title = f"Time over {timed.reference.name}'s time: {_listed(names)}"
         lead = _finding(timed, rows)
         drawing = _draw(timed, lines, f"forest-{number}", f"{title}. {lead}")
-        anchor = "speed-" + slug("-".join(names))[:60]
+        anchor = f"speed-ratios-{number}"
         data = [_row(row) for row in rows] + [_family_row(family) for case in cases for family in found.get(case, [])]
         figures.append(Figure(anchor, title, lead, drawing, COLUMNS, data, NUMERIC))
     return figures

@@ -24,7 +24,7 @@ STEPS = (1.01, 1.02, 1.05, 1.1, 1.2, 1.5, *(m * 10.0**e for e in range(7) for m 
 """Where a ratio's axis may have a tick, beside 1 and on both sides of it."""
 BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 """Keeps what is drawn from running through a text."""
-LEGEND, ROW = 0.18, 160
+LEGEND, ROW = 0.18, 175
 """Inches of a row of a legend, and how many characters it has."""
 LONGEST = 34
 """How many characters of a name fit beside an axis."""
@@ -66,9 +66,9 @@ def sheet(
         for who in arms
     ]
     handles += more
-    longest = max((len(handle.get_label()) for handle in handles), default=0)
-    columns = max(1, min(len(handles), 9, ROW // (longest + 5)))
-    height += LEGEND * (-(-len(handles) // columns) - 1)
+    rows = max(1, math.ceil(sum(len(handle.get_label()) + 7 for handle in handles) / ROW))
+    columns = max(1, math.ceil(len(handles) / rows))
+    height += LEGEND * (rows - 1)
     figure = Figure(figsize=(WIDTH, height), facecolor="none")
     figure.legend(
         handles=handles,
