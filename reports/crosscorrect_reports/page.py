@@ -23,6 +23,7 @@ from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.payload import payload
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
+from crosscorrect_reports.speed_page import speed_section
 from crosscorrect_reports.suites import spots, suites
 from crosscorrect_reports.support import support
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug, web_url
@@ -80,6 +81,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         suites=tables,
         spot=lambda problem: found.get(problem, "cases"),
         many=len(judged) > frames.MANY,
+        speed=speed_section(run),
         agreement=_agreement(run),
         examples=drawn,
         lessons=learned,
@@ -94,7 +96,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         found=FOUND,
         commands=again(run, _interesting(judged)),
         tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
-        style=_own("templates/style.css"),
+        style=_own("templates/style.css") + _own("templates/speed.css"),
         script=_script(),
         script_hash=_hash(_script()),
     )
