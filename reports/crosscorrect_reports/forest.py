@@ -32,7 +32,7 @@ LEFT, RIGHT = 0.225, 0.755
 """Where the axis begins and ends, as shares of the width."""
 BETWEEN = 0.4
 """Lines that are left free between problems."""
-CHARACTERS = 38
+CHARACTERS = 33
 """How many fit to the left of the axis."""
 COLUMNS = (
     *("problem", "part", "framework", "ratio", "low", "high", "resampled low", "resampled high"),
@@ -43,9 +43,10 @@ NUMERIC = frozenset({"ratio", "low", "high", "resampled low", "resampled high", 
 
 @dataclass(slots=True)
 class Head:
-    """A line that names a case. ``y`` is its place, in lines from the top."""
+    """A line that names a case, or a problem whose name is long. ``y`` is its place, in lines from the top."""
 
     text: str
+    strong: bool = True
     y: float = 0.0
 
 
@@ -117,9 +118,13 @@ def _lines(timed: Timed, case: str, subjects: Sequence[Subject], found: Mapping[
     title = next((s.title for s in subjects if s.title), "")
     yield Head(f"{case}: {title}" if title else case)
     for subject in subjects:
-        for place, who in enumerate(_places(timed, subject)):
+        places = _places(timed, subject)
+        is_long = bool(places) and len(subject.label) + len(places[0].name) > CHARACTERS - 2
+        if is_long:
+            yield Head(subject.label, strong=False)
+        for place, who in enumerate(places):
             row = timed.told[subject.key, who]
-            about = "" if place else subject.label
+            about = "" if place or is_long else subject.label
             yield Mark(who, about, row.ratio, row.low, row.high, row.speed, tooltip(timed, subject, row))
     label = ""
     for family in found.get(case, []):
@@ -135,7 +140,8 @@ def _placed(lines: Sequence[Line]) -> float:
     y = -0.5
     for place, line in enumerate(lines):
         is_first = isinstance(line, Mark) and line.about and isinstance(lines[place - 1], Mark)
-        y += 0.5 + (BETWEEN if is_first or (isinstance(line, Head) and place) else 0.0)
+        is_head = isinstance(line, Head) and (line.strong or isinstance(lines[place - 1], Mark))
+        y += 0.5 + (BETWEEN if is_first or (is_head and place) else 0.0)
         line.y = y
         y += 0.5
     return y + 0.5
@@ -187,9 +193,8 @@ def _draw(timed: Timed, lines: Sequence[Line], name: str, title: str) -> Markup:
         for number, line in enumerate(lines):
             at = (BOTTOM + PITCH * (count - line.y - 0.5)) / height
             if isinstance(line, Head):
-                figure.text(
-                    0.004, at, one_line(line.text, 110), fontsize=8.5, fontweight="bold", va="center", bbox=BEHIND
-                )
+                text, x, weight = one_line(line.text, 110), *((0.004, "bold") if line.strong else (0.014, "normal"))
+                figure.text(x, at, text, fontsize=8.5, fontweight=weight, va="center", bbox=BEHIND)
                 continue
             said[f"m{number}"] = line.said
             _mark(timed, axes, line, reach, f"m{number}")
@@ -203,7 +208,7 @@ def _ground(axes: Any, lines: Sequence[Any], margin: float, reach: float) -> Non
     axes.axvline(0, color=FAINT, linewidth=1, zorder=1)
     reached = (-LEFT / (RIGHT - LEFT), 1 + (1 - RIGHT) / (RIGHT - LEFT))
     for line in lines[1:]:
-        if isinstance(line, Head):
+        if isinstance(line, Head) and line.strong:
             axes.plot(reached, [line.y - 0.6] * 2, color=BAND, linewidth=1, transform=across, clip_on=False, zorder=0)
     places, texts = ratio_ticks(reach)
     axes.set_xticks(places, texts, fontsize=8.5)
