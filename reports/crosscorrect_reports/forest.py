@@ -61,6 +61,7 @@ class Mark:
     high: float | None
     speed: Speed | None
     said: str
+    resolution: float | None = None
     y: float = 0.0
 
 
@@ -90,8 +91,9 @@ def forests(timed: Timed) -> list[Figure]:
 HOW = (
     "A mark is the ratio and its line the 95 % interval over restarts, on a logarithmic axis symmetric about 1; the "
     "grey band is the margin. A filled mark ranks, a hollow one is inconclusive, and a cross in the lane on the right "
-    "has no ratio that may be told. A stroke is the reference beside its own twin: what measuring alone does. "
-    "Each figure has an axis of its own."
+    "has no ratio that may be told. Nothing finer than the dotted lines is told, because the machine resolved no more "
+    "then; and verdicts weigh all comparisons jointly, so that one interval beyond the band may not be enough. A stroke "
+    "is the reference beside its own twin: what measuring alone does. Each figure has an axis of its own."
 )
 
 
@@ -125,7 +127,8 @@ def _lines(timed: Timed, case: str, subjects: Sequence[Subject], found: Mapping[
         for place, who in enumerate(places):
             row = timed.told[subject.key, who]
             about = "" if place or is_long else subject.label
-            yield Mark(who, about, row.ratio, row.low, row.high, row.speed, tooltip(timed, subject, row))
+            said = tooltip(timed, subject, row)
+            yield Mark(who, about, row.ratio, row.low, row.high, row.speed, said, row.resolution)
     label = ""
     for family in found.get(case, []):
         about, label = "" if family.label == label else family.label, family.label
@@ -235,6 +238,10 @@ def _mark(timed: Timed, axes: Any, line: Mark, reach: float, gid: str) -> None:
         xs, ys = [ends[0], value, ends[2], value], [line.y, line.y - 0.32, line.y, line.y + 0.32]
         axes.fill(xs, ys, facecolor=looks["color"], edgecolor=looks["color"], linewidth=1, zorder=3, gid=gid)
         return
+    if line.resolution and line.who.role is Role.ARM:
+        finest = math.log1p(line.resolution)
+        dotted = {"colors": FAINT, "linewidth": 0.9, "linestyles": [(0, (1, 1.6))], "zorder": 1}
+        axes.vlines([-finest, finest], line.y - 0.5, line.y + 0.5, **dotted)
     if line.speed is Speed.INCONCLUSIVE and line.who.role is Role.ARM:
         looks["markerfacecolor"] = PAPER
     size = 7 if line.who.role is Role.TWIN else 5.5
@@ -260,6 +267,7 @@ def _legend(margin: float) -> list[Any]:
         handle("inconclusive", marker="o", markerfacecolor=PAPER, markeredgecolor=FAINT),
         handle("no ratio", marker="x", color=FAINT, markeredgewidth=1.6),
         handle("geometric mean", marker="d", color=FAINT),
+        handle("resolved then", linestyle=(0, (1, 1.6)), color=FAINT),
         patch(f"margin ±{100 * margin:.3g} %"),
     ]
 

@@ -230,7 +230,7 @@ def _twins(timed: Timed) -> Gate:
             and timed.told[(row.problem, row.part), who].speed is Speed.UNFIT for who in timed.arms)
         for row in rows
     )  # fmt: skip
-    said = f"{len(held)} of {len(told)} intervals hold 1" + (f"; {_twin(timed)}" if told else "")
+    said = f"{len(held)} of {len(told)} intervals hold 1 (95 % should)" + (f"; {_twin(timed)}" if told else "")
     return Gate(
         "What is the same came out the same: the reference beside its twin",
         f"no difference, all looked at jointly; known to ±{100 * fitness.WILD:.0f} %",
