@@ -492,10 +492,10 @@ def test_others_at_work_are_named_with_how_often_and_how_much_whatever_their_nam
     assert (occupied.over, occupied.total) == (1, 5)
 
 
-def test_the_sentinel_is_drawn_in_the_order_in_which_it_was_sampled(tmp_path: Path) -> None:
+def test_the_sentinel_is_drawn_restart_after_restart_in_the_order_of_its_samples(tmp_path: Path) -> None:
     found = of(run_of(tmp_path, machine({JAX: 0.8}, problems=("b", "a"), drift=0.3)))
     (figure,) = sentinel.timeline(found)
-    assert [row[1] for row in figure.rows][:4] == ["b", "b", "b", "b"]
+    assert [row[:2] for row in figure.rows][::2] == [[str(n), p] for n in range(1, 6) for p in ("b", "a")]
     assert len(figure.rows) == 2 * 5 * 2
     step = float(figure.rows[0][list(figure.columns).index("step")].split()[0])
     assert 5 < step < 40

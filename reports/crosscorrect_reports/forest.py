@@ -92,8 +92,8 @@ HOW = (
     "A mark is the ratio and its line the 95 % interval over restarts, on a logarithmic axis symmetric about 1; the "
     "grey band is the margin. A filled mark ranks, a hollow one is inconclusive, and a cross in the lane on the right "
     "has no ratio that may be told. Nothing finer than the dotted lines is told, because the machine resolved no more "
-    "then; and verdicts weigh all comparisons jointly, so that one interval beyond the band may not be enough. A stroke "
-    "is the reference beside its own twin: what measuring alone does. Each figure has an axis of its own."
+    "then; and verdicts weigh all comparisons jointly, so that one interval beyond the band may not be enough. A "
+    "stroke is the reference beside its own twin: what measuring alone does. Each figure has an axis of its own."
 )
 
 
