@@ -268,6 +268,17 @@ def test_the_mean_of_a_case_is_over_the_restarts_in_which_all_of_it_counts(sweep
     assert told[JAX].ratio.value == pytest.approx(product**0.25, rel=1e-6)
 
 
+def test_a_restart_in_which_one_problem_is_not_fit_is_in_no_mean(tmp_path: Path) -> None:
+    samples = machine({JAX: 0.8}, problems=("s/c@n=1", "s/c@n=2"))
+    slow = (samples["problem"] == "s/c@n=2") & (samples["restart"] == 3) & (samples["framework"] == "jax")
+    samples.loc[slow & (samples["round"] % 3 > 0), ["wall", "cpu"]] *= 2  # a second speed, and nobody waits
+    found = of(run_of(tmp_path, samples))
+    (family,) = families.families(found)["s/c"]
+    assert [len(found.fit((problem, "forward"), JAX)) for problem in ("s/c@n=1", "s/c@n=2")] == [5, 4]
+    assert family.ratio.restarts == 4
+    assert family.ratio.value == pytest.approx(0.8, rel=0.03)
+
+
 def test_a_case_of_one_problem_has_no_mean(tmp_path: Path) -> None:
     assert not families.families(of(run_of(tmp_path, machine({JAX: 0.8}))))
 
@@ -510,6 +521,8 @@ def test_the_table_has_every_comparison_with_times_in_one_unit_a_case(sweep: tim
         row = rows[" ".join(key), who.name]
         assert row.ratio == speeds.interval(verdict.ratio, verdict.low, verdict.high)
         assert row.speed in ("", str(verdict.speed))
+        factor = {"µs": 1e6, "ms": 1e3}[table.unit]
+        assert float(row.time.split()[0]) == pytest.approx((verdict.seconds or 0.0) * factor, rel=0.01)
         if verdict.speed in (Speed.UNFIT, Speed.INCONCLUSIVE) and who.role is Role.ARM:
             assert row.reason == verdict.message
     assert rows[f"{PROBLEMS[0]} forward", "torch"].reason == "the reference"
