@@ -292,6 +292,9 @@ def test_without_scipy_the_figures_are_there_and_the_means_are_not(
     monkeypatch.delattr("crosscorrect.speed.ratios")
     assert not families.families(sweep)
     assert forest.forests(sweep)
+    text = section_text(sweep.run)
+    assert "SciPy is not installed here" in text
+    assert "geometric mean of 4" not in text
 
 
 def test_a_long_run_is_cut_between_cases_and_every_comparison_is_drawn_once(tmp_path: Path) -> None:
