@@ -42,7 +42,7 @@ HOW = (
     "median. Strokes below are rounds in which that worker waited, which are dropped for it, or for everybody where it "
     "was the reference; a grey restart is not fit for somebody. On the right the same samples by their rank, a thin "
     "curve for each restart and a thick one for all that count, with marks at 5 % and the median: a step there is a "
-    "second speed."
+    "second speed. All other samples are in samples.csv."
 )
 
 
