@@ -1,0 +1,152 @@
+"""What the documents say works as written: commands parse, what can run here runs and prints what is shown, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from pages import FOLLOWED, LEFT_OUT, PAGES, ROOT, Command, Reader, alike, blocks, commands, parse
+
+from crosscorrect.suite import find_suites, lint, load_suite
+
+LISTS = "it lists what can be asked, with the reader's own names in it"
+NOT_FOLLOWED = {
+    "README.md": LISTS,
+    "CONTRIBUTING.md": "make and tox build environments; tests/test_docs.py asks whether each exists",
+    "docs/runs.md": LISTS,
+    "docs/scale.md": "it needs a cluster; tests/test_cluster.py has one",
+}
+"""The other pages that show commands, and why those are parsed only."""
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def shown(program: str) -> list[Command]:
+    found = [command for page in PAGES for command in commands(page) if command.words[0] == program]
+    assert found, f"no page shows {program}"
+    return found
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=name)
+def test_a_page_works_when_it_is_followed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(tmp_path)
+    reader.follow(page)
+    assert reader.ran, f"nothing on {name(page)} is run"
+
+
+def test_every_page_with_commands_is_followed_or_says_why_not() -> None:
+    with_commands = {name(page) for page in PAGES if commands(page)}
+    assert with_commands <= {*map(name, FOLLOWED), *NOT_FOLLOWED}
+    assert set(NOT_FOLLOWED) <= with_commands
+
+
+def test_every_reason_to_leave_a_command_out_is_needed() -> None:
+    texts = [command.text for page in FOLLOWED for command in commands(page)]
+    for pattern in LEFT_OUT:
+        assert any(re.search(pattern, text) for text in texts), pattern
+
+
+@pytest.mark.parametrize("command", shown("crosscorrect"), ids=lambda c: f"{c.place} {c.text}")
+def test_every_command_shown_is_one_that_the_parser_knows(command: Command) -> None:
+    parse(command)
+
+
+@pytest.mark.parametrize("line", ["crosscorrect runs", "crosscorrect run --no-such", "crosscorrect run --mode lazy"])
+def test_a_command_that_does_not_exist_would_be_told(line: str) -> None:
+    with pytest.raises(click.UsageError):
+        parse(Command("here", line, 0))
+
+
+@pytest.mark.parametrize("command", shown("make"), ids=lambda c: c.place)
+def test_every_make_target_exists(command: Command) -> None:
+    assert re.search(rf"^{command.words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_every_script_and_environment_shown_exists() -> None:
+    environments = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    for page in PAGES:
+        for command in commands(page):
+            for word in command.words:
+                if word.startswith("docs/"):
+                    assert (ROOT / word).exists(), command
+            if command.words[0].endswith("tox") and "-e" in command.words:
+                for wanted in command.words[command.words.index("-e") + 1].split(","):
+                    assert re.search(rf"[\[:{{,]{wanted}[\]}},]", environments), command
+
+
+def test_every_extra_that_a_page_installs_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for command in shown("pip"):
+        for wanted in re.findall(r"\[([\w,]+)\]", command.text):
+            assert set(wanted.split(",")) <= set(extras), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_file_a_page_links_to_exists(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\((?!http|#|mailto)([^)#\s]+)", text):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_problems_of_the_chapter_that_pages_name_exist() -> None:
+    named = {
+        word
+        for page in PAGES
+        for command in commands(page)
+        for word in command.words
+        if re.match(r"(chapter|problems)/[\w-]+@?[^*?]*$", word)
+    }
+    suites = find_suites(["chapter", "problems"])
+    known = {problem.id for path in suites for problem in load_suite(path).problems()}
+    assert named
+    assert named <= known | {problem.partition("@")[0] for problem in known}
+
+
+@pytest.mark.parametrize(
+    ("told", "printed", "right"),
+    [
+        ("report: results/20261125T041730.698-26518/x", "report: results/20300101T000000.000-1/x", True),
+        ("done in 3 s", "done in 4.25 s", True),
+        ("1 passed\n…\nend", "1 passed\nand\nmore\nend", True),
+        ("1 passed", "2 passed", False),
+        ("1 passed", "1 passed\nand more", False),
+    ],
+)
+def test_what_is_printed_is_compared_but_for_times_and_folders(told: str, printed: str, right: bool) -> None:
+    assert alike(told, printed) is right
+
+
+README = ROOT / "README.md"
+
+
+def of_readme(language: str) -> list[str]:
+    found = [block.text for block in blocks(README) if block.language == language]
+    assert found, f"the README has no {language} block"
+    return found
+
+
+@pytest.mark.parametrize("text", of_readme("yaml"))
+def test_the_case_of_the_readme_is_clean_and_passes(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert lint(tmp_path / "mine.yaml") == []
+    printed = Reader(tmp_path, lambda _: None).run(
+        Command("README.md", "crosscorrect run mine.yaml -f numpy --no-report --json", 0)
+    )
+    assert '"total": 3' in str(printed)
+
+
+@pytest.mark.parametrize("text", of_readme("python"))
+def test_the_python_of_the_readme_runs(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102  it is our own README
+    assert len(names["again"].checks) == len(names["run"].checks) > 90  # type: ignore[attr-defined]
