@@ -1,8 +1,8 @@
 """The documents as a reader uses them: what a page shows is written, run and compared, from its top to its end.
 
 A fenced block whose first line is ``# NAME.EXT`` is a file of that name. In a block of ``sh`` each line is a command,
-and a comment ``exit code N`` says how it ends where that is not 0. A block of ``text`` is what the commands or the Python
-before it print: ``…`` stands for anything there, and run folders and times may be others.
+and a comment ``exit code N`` says how it ends where that is not 0. A block of ``text`` is what the commands or the
+Python before it print: ``…`` stands for anything there, and run folders and times may be others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,6 @@ LEFT_OUT = {
     r"^old/bin/python |^crosscorrect frameworks --probe": "it needs an environment of the reader's",
     r"\s(-f|--crosscorrect) (torch|jax|tensorflow|mxnet)\b": "tests/frameworks/test_docs.py has the framework",
     r"^crosscorrect (bench|speed) ": "it measures for minutes; tests/test_cli_bench.py measures in seconds",
-    r"^python docs/findings/": "it shows a framework's defect; tests/test_findings.py compiles it",
 }
 """The commands of followed pages that are not run here, and why."""
 IMPORTS = re.compile(r"^(?:import|from) (torch|jax|tensorflow|mxnet)\b", re.MULTILINE)
@@ -52,7 +51,7 @@ NAMED = re.compile(r"# ([\w./-]+\.(?:yaml|yml|py|toml|ini))\n")
 EXIT = re.compile(r"#.*\bexit code (\d+)")
 VARIES = {
     re.compile(r"\b\d{8}T\d{6}\.\d{3}-\d+"): "RUN",
-    re.compile(r"\b\d+(\.\d+)?(?= (ms|s|µs|MiB)\b)"): "0",
+    re.compile(r"\b\d+(\.\d+)?(?= ?(ms|s|µs)\b)"): "0",
 }
 """What differs from run to run, and what stands for it in a comparison."""
 
@@ -103,7 +102,7 @@ class Block:
                 yield Command(self.place, line.strip(), int(told[1]) if told else 0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
@@ -156,7 +155,10 @@ class Reader:
     """
 
     def __init__(
-        self, folder: Path, left_out: Callable[[Command], str | None] = why_left_out, at_hand: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        left_out: Callable[[Command], str | None] = why_left_out,
+        at_hand: frozenset[str] = frozenset(),
     ) -> None:
         self.folder, self.left_out, self.at_hand = folder, left_out, at_hand
         self.names: dict[str, object] = {"__name__": "__main__"}

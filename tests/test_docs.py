@@ -1,19 +1,28 @@
-"""What the documents say works as written: commands parse, what can run here runs and prints what is shown, links lead somewhere."""
+"""What the documents say works as written: commands parse, what can run here runs and prints what is shown."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import tomllib
-from pathlib import Path
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import click
 import pytest
+
+from crosscorrect.model import Exit, Outcome, Reason
+from crosscorrect.suite import find_suites, lint, load_suite
+from crosscorrect.tables import COLUMNS
 from pages import FOLLOWED, LEFT_OUT, PAGES, ROOT, Command, Reader, alike, blocks, commands, parse
 
-from crosscorrect.suite import find_suites, lint, load_suite
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LISTS = "it lists what can be asked, with the reader's own names in it"
 NOT_FOLLOWED = {
+    "docs/index.md": "its two commands are those of the tutorial",
     "README.md": LISTS,
     "CONTRIBUTING.md": "make and tox build environments; tests/test_docs.py asks whether each exists",
     "docs/runs.md": LISTS,
@@ -53,7 +62,11 @@ def test_every_reason_to_leave_a_command_out_is_needed() -> None:
 
 
 @pytest.mark.parametrize("command", shown("crosscorrect"), ids=lambda c: f"{c.place} {c.text}")
-def test_every_command_shown_is_one_that_the_parser_knows(command: Command) -> None:
+def test_every_command_shown_is_one_that_the_parser_knows(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "expectations").mkdir()  # a folder of the reader's
     parse(command)
 
 
@@ -89,7 +102,8 @@ def test_every_extra_that_a_page_installs_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_file_a_page_links_to_exists(page: Path) -> None:
-    text = re.sub(r"^```.*?^```|<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    code = re.compile(r"^```.*?^```|<!--.*?-->|`[^`]*`", re.DOTALL | re.MULTILINE)
+    text = code.sub("", page.read_text(encoding="utf-8"))
     for link in re.findall(r"\]\((?!http|#|mailto)([^)#\s]+)", text):
         assert (page.parent / link).exists(), link
 
@@ -122,6 +136,61 @@ def test_what_is_printed_is_compared_but_for_times_and_folders(told: str, printe
     assert alike(told, printed) is right
 
 
+def made(name: str) -> str:
+    """What the site makes of a comment in a page of the reference."""
+    spec = importlib.util.spec_from_file_location("docs_keys", ROOT / "docs" / "keys.py")
+    assert spec is not None
+    assert spec.loader is not None
+    keys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(keys)
+    text: str = keys.filled(f"<!-- {name} -->")
+    return text
+
+
+@pytest.mark.parametrize("name", ["suite.schema.json", "expectations.schema.json"])
+def test_the_reference_has_every_key_of_a_schema(name: str) -> None:
+    text = made(f"keys: {name}")
+
+    def keys(node: object) -> set[str]:
+        if isinstance(node, dict):
+            own = set(node["properties"]) if isinstance(node.get("properties"), dict) else set()
+            return own.union(*map(keys, node.values()))
+        return set().union(*map(keys, node)) if isinstance(node, list) else set()
+
+    wanted = keys(json.loads((files("crosscorrect_cases") / name).read_text(encoding="utf-8")))
+    assert len(wanted) > 10
+    assert wanted <= set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
+    for link in re.findall(r"\]\(#([\w-]+)\)", text):
+        assert re.search(rf"^## `?{link}`?$", text, flags=re.MULTILINE), link
+
+
+def test_the_reference_tells_the_values_of_a_key() -> None:
+    text = made("keys: suite.schema.json")
+    assert "| `layer` | `builtin`, `custom` |" in text
+    assert "| `steps` | integer from 1 to 100000 |" in text
+    assert "| `x` | list or [mapping](#array) |" in text
+    assert "| `crosscorrect` (required) | `1` |" in text
+
+
+@pytest.mark.parametrize("table", ["checks", "problems", "training", "events", "env"])
+def test_the_reference_has_every_column_of_a_table(table: str) -> None:
+    text = made(f"columns: {table}")
+    assert re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE) == COLUMNS[table]
+    assert f"<!-- columns: {table} -->" in (ROOT / "docs/reference/library.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_has_every_exit_code_by_its_name() -> None:
+    page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert [(int(code), word) for code, word in told] == [(code.value, code.name) for code in Exit]
+
+
+def test_the_reference_has_every_outcome_and_reason() -> None:
+    page = (ROOT / "docs/howto/verdict.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([^`]+)`", "".join(re.findall(r"^\|([^|]*)\|", page, flags=re.MULTILINE))))
+    assert told >= {*Outcome} | {*Reason} - {Reason.NONE}
+
+
 README = ROOT / "README.md"
 
 
@@ -132,9 +201,7 @@ def of_readme(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", of_readme("yaml"))
-def test_the_case_of_the_readme_is_clean_and_passes(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_case_of_the_readme_is_clean_and_passes(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     assert lint(tmp_path / "mine.yaml") == []

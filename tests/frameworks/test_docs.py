@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from pages import FOLLOWED, Block, Command, Reader, blocks
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ def asked(block: Block) -> list[Command]:
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
-def test_what_a_page_shows_of_this_framework_is_so(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_page_shows_of_this_framework_is_so(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     reader = Reader(tmp_path, lambda _: None, frozenset({ADAPTER}))
     for block in blocks(page):
