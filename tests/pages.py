@@ -44,7 +44,7 @@ LEFT_OUT = {
 """The commands of followed pages that are not run here, and why."""
 IMPORTS = re.compile(r"^(?:import|from) (torch|jax|tensorflow|mxnet)\b", re.MULTILINE)
 """The frameworks that a block of Python needs; where one of them is not at hand the block is only compiled."""
-COLUMNS = "110"
+COLUMNS = "100"
 """How wide the terminal of a reader is."""
 
 NAMED = re.compile(r"# ([\w./-]+\.(?:yaml|yml|py|toml|ini))\n")
