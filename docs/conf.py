@@ -1,7 +1,7 @@
 """The documentation site: these pages as HTML that needs no network, built by Sphinx (``tox run -e docs``).
 
 The pages stay Markdown that a code host shows as it is. What only the site has (the reference that is made from the
-code) stands behind directives, or in the place of a comment ``<!-- keys: … -->`` or ``<!-- columns: … -->``.
+code) stands behind directives, or in the place of a comment ``<!-- keys: … -->``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ABOVE = re.compile(r"\]\((?:\.\./)+(CONTRIBUTING|CHANGELOG)\.md")
 
 
 def made(_: Sphinx, page: str, source: list[str]) -> None:
-    """Put in what is made from schemas and tables; lead links to files above this folder to their pages here."""
+    """Put in what is made from schemas; lead links to files above this folder to their pages here."""
     up = "../" * page.count("/")
     source[0] = ABOVE.sub(lambda found: f"]({up}{found[1].lower()}.md", keys.filled(source[0]))
 

@@ -1,7 +1,6 @@
-"""The reference that is made from what the program itself obeys: keys of the JSON Schemas, columns of the tables.
+"""The keys of case files and expectations, as Markdown made from the JSON Schemas that they are checked with.
 
-``<!-- keys: suite.schema.json -->`` in a page becomes a table for each mapping of that schema,
-``<!-- columns: checks -->`` the columns of that table of a run.
+``<!-- keys: suite.schema.json -->`` in a page becomes a table for each mapping of that schema.
 """
 
 from __future__ import annotations
@@ -11,34 +10,25 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import tables
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     Node = Mapping[str, Any]
 
-SOURCES = re.compile(r"<!-- (keys|columns): ([\w.]+) -->")
+SOURCE = re.compile(r"<!-- keys: ([\w.]+) -->")
 HERE = "the file itself"
 """How the mapping at the top of a schema is called."""
 
 
 def filled(text: str) -> str:
     """A page with its comments replaced by what they ask for."""
-    makers: dict[str, Callable[[str], str]] = {"keys": keys_of, "columns": columns_of}
-    return SOURCES.sub(lambda found: makers[found[1]](found[2]), text)
+    return SOURCE.sub(lambda found: keys_of(found[1]), text)
 
 
 def keys_of(name: str) -> str:
     """Every mapping of a schema of ``crosscorrect_cases``, as Markdown: a heading and a table of its keys."""
     schema = json.loads((files("crosscorrect_cases") / name).read_text(encoding="utf-8"))
     return "\n\n".join(_Page(schema).sections())
-
-
-def columns_of(name: str) -> str:
-    """The columns of a table of a run and their types, as a Markdown table."""
-    rows = [(f"`{field.name}`", f"`{field.type}`") for field in tables.schema(name)]
-    return _rows(("column", "type"), rows)
 
 
 class _Page:

@@ -14,7 +14,6 @@ import pytest
 
 from crosscorrect.model import Exit, Outcome, Reason
 from crosscorrect.suite import find_suites, lint, load_suite
-from crosscorrect.tables import COLUMNS
 from pages import FOLLOWED, LEFT_OUT, PAGES, ROOT, Command, Reader, alike, blocks, commands, parse
 
 if TYPE_CHECKING:
@@ -170,13 +169,6 @@ def test_the_reference_tells_the_values_of_a_key() -> None:
     assert "| `steps` | integer from 1 to 100000 |" in text
     assert "| `x` | list or [mapping](#array) |" in text
     assert "| `crosscorrect` (required) | `1` |" in text
-
-
-@pytest.mark.parametrize("table", ["checks", "problems", "training", "events", "env"])
-def test_the_reference_has_every_column_of_a_table(table: str) -> None:
-    text = made(f"columns: {table}")
-    assert re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE) == COLUMNS[table]
-    assert f"<!-- columns: {table} -->" in (ROOT / "docs/reference/library.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_has_every_exit_code_by_its_name() -> None:
