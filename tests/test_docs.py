@@ -183,6 +183,14 @@ def test_the_reference_has_every_outcome_and_reason() -> None:
     assert told >= {*Outcome} | {*Reason} - {Reason.NONE}
 
 
+def test_a_command_that_ends_otherwise_than_shown_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssertionError, match=r"here: crosscorrect cases lint none\.yaml: exit code 2"):
+        Reader(tmp_path).run(Command("here", "crosscorrect cases lint none.yaml", 0))
+    with pytest.raises(AssertionError, match="nobody knows how to run"):
+        Reader(tmp_path).run(Command("here", "curl example.org", 0))
+
+
 README = ROOT / "README.md"
 
 
