@@ -64,7 +64,7 @@ def examples(_: Sphinx, __: click.Context, lines: list[str]) -> None:
     block = [i for i, line in enumerate(lines) if line.startswith("| crosscorrect ")]
     if block:
         shown = [f"   {lines[i].removeprefix('| ')}" for i in block]
-        lines[block[0] : block[-1] + 1] = [".. code-block:: sh", "", *shown, ""]
+        lines[block[0] : block[-1] + 1] = [".. code-block:: text", "", *shown, ""]
 
 
 FETCHED = re.compile(
