@@ -1,0 +1,202 @@
+"""``crosscorrect.check``: a person's own convolution through the problems that it can be asked, judged like a framework's."""
+
+from __future__ import annotations
+
+import math
+import platform
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect import dtypes as kinds, lock, registry, rows, store
+from crosscorrect.adapter import ARITHMETICS, SWITCHES, Unsupported
+from crosscorrect.checked import Checked
+from crosscorrect.errors import IncompleteError, UsageError, inert
+from crosscorrect.fitting import Fitting, work
+from crosscorrect.geometry import Geometry
+from crosscorrect.handmade import Handmade, Here
+from crosscorrect.layout import Layout
+from crosscorrect.model import Direction
+from crosscorrect.plan import Preparation
+from crosscorrect.registry import Framework
+from crosscorrect.selection import Selection
+from crosscorrect.suite import find_suites, load_suite
+from crosscorrect.takes import Takes
+from crosscorrect.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+SUITES = ("chapter", "handmade")
+"""What is asked where a person names no suite."""
+BUDGET = 10.0
+"""Seconds that are spent where a person gives no other number."""
+TRIED = ("HW", "NCHW", "CHW", "W", "NCW", "NCDHW")
+"""The layouts that are tried where a person names none; the first that is taken is the one."""
+
+
+def check(
+    function: Callable[..., Any],
+    suites: Iterable[str | Path] = SUITES,
+    *,
+    layout: str | None = None,
+    takes: Mapping[str, Any] | None = None,
+    arrays: str = "numpy",
+    device: str = "cpu",
+    dtypes: Iterable[str] = ("float32", "float64"),
+    directions: Iterable[str] = ("forward",),
+    arithmetic: str = "strict",
+    only: Sequence[str] = (),
+    level: str = "ci",
+    seed: int = 0,
+    budget: float = BUDGET,
+    results: Path | str | None = None,
+) -> Checked:
+    """Ask a convolution that somebody wrote problems with known answers; the result is true where all passed.
+
+    ``function(x, w)`` takes an image and a kernel and returns their cross-correlation, in the dtype of ``x``. It may
+    have parameters for ``bias``, ``stride``, ``padding``, ``dilation`` and ``groups`` (or other usual names of these).
+    They are given by their names, in the form of their defaults: where ``stride=1`` it is a number, where
+    ``stride=(1, 1)`` one per axis; ``padding`` may be a number, one per axis, ``((0, 0), (0, 0))`` or a word. What it
+    has no parameter for is not asked. ``takes`` maps parameters to other examples than their defaults, and names those
+    of a function whose signature cannot be read.
+
+    ``layout`` is the order of the axes of the image: ``HW``, ``CHW``, ``NCHW``, ``NHWC`` … (``layout.KNOWN``); kernels
+    are then (kh, kw), (O, I, kh, kw) or, with the channels last, (kh, kw, I, O). Without it the function is tried on
+    small arrays of each. ``arrays`` is what it is given: ``numpy``, or the tensors of an adapter (``torch``, ``jax`` …)
+    on ``device``. ``directions`` beside ``forward`` (``grad_input``, ``grad_weight``, ``grad_bias``) are taken by that
+    framework's differentiation. ``suites``, ``only``, ``level``, ``seed`` and ``arithmetic`` are as for ``run``.
+
+    The smallest problems come first; those that would take longer than ``budget`` seconds in all are left out, and the
+    result says so. Nothing is written unless ``results`` names the folder for a run folder, which ``report`` and
+    ``explain`` read. The function is called in this process: an exception is the verdict ``error``, but what ends the
+    process ends the caller, and nothing stops a function that does not return. What it prints is printed.
+
+    Raises UsageError for a request that cannot be meant, and where no problem fits; CaseError for a defect of a suite;
+    IncompleteError where the framework of ``arrays`` cannot be imported.
+    """
+    wanted = _wanted(function, dtypes, directions, arithmetic, budget)
+    loaded = [load_suite(path) for path in find_suites([str(suite) for suite in suites])]
+    selection = Selection(loaded, tuple(only), level)
+    selection.check()
+    taken = Takes.of(function, takes)
+    base = _base(arrays, device, differentiates=wanted[1] != (Direction.FORWARD,))
+    try:
+        base.arithmetic(SWITCHES[arithmetic])
+        chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base)
+        handmade = Handmade(function, taken, chosen, base)
+        fitting = Fitting(taken, chosen, *wanted)
+        problems = sorted(fitting.of(selection), key=work)
+        if not problems:
+            raise UsageError(f"no problem of {', '.join(s.name for s in loaded)} can be asked: {fitting.why()}")
+        result = Checked(handmade, arrays, unasked=dict(fitting.unasked), budget=budget)
+        trial = Trial(result, Here(handmade, device, arithmetic), Preparation(seed), device, arithmetic)
+        if results is None:
+            trial.ask(problems)
+        else:
+            said = {**selection.describe(), "devices": [device], "arithmetic": arithmetic, "seed": seed}
+            with _recorded(Path(results), trial, said):
+                trial.ask(problems)
+    except Unsupported as refusal:
+        raise UsageError(f"arrays {arrays!r}: {refusal}") from None
+    finally:
+        base.arithmetic("default")
+    return result
+
+
+def _wanted(
+    function: object, dtypes: Iterable[str], directions: Iterable[str], arithmetic: str, budget: float
+) -> tuple[tuple[str, ...], tuple[Direction, ...]]:
+    """The dtypes and directions asked for. Raises UsageError for words and numbers that mean nothing."""
+    if not callable(function):
+        raise UsageError(f"check takes a function of an image and a kernel, not an object of type {type(function).__name__}")
+    found = tuple(dtypes) if not isinstance(dtypes, str) else (dtypes,)
+    for name in found:
+        if name not in kinds.NAMES:
+            raise UsageError(f"dtype {name!r} is none of {', '.join(kinds.NAMES)}")
+    ways = tuple(directions) if not isinstance(directions, str) else (directions,)
+    offered = [direction for direction in Direction if direction is not Direction.TRAIN]
+    for way in ways:
+        if way not in offered:
+            raise UsageError(f"direction {way!r} is none of {', '.join(offered)}")
+    if arithmetic not in ARITHMETICS:
+        raise UsageError(f"arithmetic {arithmetic!r} is none of {', '.join(ARITHMETICS)}")
+    if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
+        raise UsageError(f"budget is a number of seconds above 0, not {budget!r}")
+    return found, tuple(Direction(way) for way in ways)
+
+
+def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
+    """The adapter whose tensors the callable is given. Raises UsageError, IncompleteError."""
+    try:
+        kind = registry.known(arrays).load()
+    except ImportError as error:
+        raise IncompleteError(
+            f"arrays {arrays!r}: this Python cannot import what its adapter needs ({inert(error)}); install it here, or "
+            "run this where it is"
+        ) from None
+    if differentiates and not hasattr(kind, "pull_back"):
+        raise UsageError(f"arrays {arrays!r} have no automatic differentiation; ask for directions=('forward',), or hand "
+                         "in a function of arrays='torch' or 'jax'")
+    devices = kind.identity().devices
+    if device not in devices:
+        raise UsageError(f"{arrays} sees no device {device!r} here, only {', '.join(devices)}")
+    return kind(device, "eager")
+
+
+def _tried(function: Callable[..., Any], takes: Takes, base: Any) -> Layout:
+    """The first layout whose small arrays are taken: without an exception, and with as many axes in the answer.
+
+    Where none is, that of the chapter, or for a function with groups or a bias per channel that of a batch.
+    """
+    bias = takes.parameters.get("bias")
+    for letters in TRIED:
+        layout = Layout.of(letters)
+        rank = layout.rank
+        x = np.arange(3.0**rank, dtype=np.float32).reshape(1, 1, *[3] * rank)
+        w = np.arange(2.0**rank, dtype=np.float32).reshape(1, 1, *[2] * rank)
+        arrays = {"x": x, "w": w} | ({"b": np.ones(1, np.float32)} if bias is not None and bias.needed else {})
+        handmade = Handmade(function, takes, layout, base)
+        one = (1,) * rank
+        try:
+            y = handmade.called(handmade.laid(arrays), handmade.arguments(arrays, Geometry(one, "valid", one)))
+        except Exception:  # noqa: BLE001, S112  whatever it raises, it does not take these
+            continue
+        axes = getattr(y, "ndim", None)
+        if axes is None or axes == len(letters):
+            return layout
+    return Layout.of("NCHW" if "groups" in takes.parameters else "HW")
+
+
+@contextmanager
+def _recorded(results: Path, trial: Trial, said: Mapping[str, Any]) -> Iterator[None]:
+    """Write down in a new run folder what a trial comes to; its result then has the finished run."""
+    name, base = trial.result.name, registry.known(trial.result.arrays).load().identity()
+    folder = store.create(results, store.new_run_id(), {"frameworks": [name], "modes": ["eager"], **said})
+    with lock.held(folder):
+        trial.segment = store.Segment(folder)
+        try:
+            for record in rows.environment(Framework(name, "", Path(), "current"), _hello(base)):
+                trial.segment.write("env", record)
+            yield
+        finally:
+            trial.segment.close()
+        store.seal(folder)
+    trial.result.run = store.load(folder)
+
+
+def _hello(identity: Any) -> dict[str, Any]:
+    """What a worker says of itself, of this process."""
+    return {
+        "versions": dict(identity.versions),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "devices": list(identity.devices),
+        "modes": ["eager"],
+        "dtypes": list(identity.dtypes),
+        "spellings": ["native"],
+        "notes": [],
+        "import_seconds": 0.0,
+    }
