@@ -5,6 +5,7 @@ How it looks is said by ``crosscorrect_reports.checked``, which is loaded when s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crosscorrect.diagnosis import Cause
+    from crosscorrect.geometry import Geometry
     from crosscorrect.handmade import Handmade
     from crosscorrect.model import Check
     from crosscorrect.store import Run
@@ -43,6 +45,7 @@ class Failure:
     """
 
     check: Check
+    geometry: Geometry
     inputs: Mapping[str, Array]
     arguments: Mapping[str, Any]
     output: Array | None
@@ -181,17 +184,29 @@ def grouped(failures: Sequence[Failure]) -> list[Group]:
     for failure in failures:
         if not failure.causes:
             owner = owners.get(_case(failure)) if failure.check.reason in NUMBERS else None
+            if owner is None and named and failure.check.operation == "relation":
+                owner = next(iter(named))  # a relation is not explained by itself, and what fails elsewhere fails it
             (named[owner] if owner else kinds.setdefault(_kind(failure), [])).append(failure)
     explained = [_explained(name, found) for name, found in named.items()]
     return explained + [_unexplained(kind, found) for kind, found in kinds.items()]
 
 
 def _explained(name: str, failures: list[Failure]) -> Group:
-    """The group of a cause, in the words of the failure that leaves the fewest others open."""
+    """The group of a cause, in the words of the failure that leaves the fewest others open and says what most say."""
     diagnosed = [failure for failure in failures if failure.causes]
-    clearest = min(diagnosed, key=lambda failure: (not failure.causes[0].complete, len(_names(failure))))
+    said = Counter(map(_wording, diagnosed))
+
+    def order(failure: Failure) -> tuple[bool, int, int]:
+        return not failure.causes[0].complete, len(_names(failure)), -said[_wording(failure)]
+
+    clearest = min(diagnosed, key=order)
     cause = clearest.causes[0]
     return Group(name, cause.sentence, cause.evidence, clearest, tuple(failures))
+
+
+def _wording(failure: Failure) -> str:
+    """The sentence of a failure's cause without its numbers."""
+    return re.sub(r"\d+", "#", failure.causes[0].sentence)
 
 
 def _unexplained(kind: str, failures: list[Failure]) -> Group:

@@ -111,7 +111,9 @@ def _wanted(
 ) -> tuple[tuple[str, ...], tuple[Direction, ...]]:
     """The dtypes and directions asked for. Raises UsageError for words and numbers that mean nothing."""
     if not callable(function):
-        raise UsageError(f"check takes a function of an image and a kernel, not an object of type {type(function).__name__}")
+        raise UsageError(
+            f"check takes a function of an image and a kernel, not an object of type {type(function).__name__}"
+        )
     found = tuple(dtypes) if not isinstance(dtypes, str) else (dtypes,)
     for name in found:
         if name not in kinds.NAMES:
@@ -138,8 +140,10 @@ def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
             "run this where it is"
         ) from None
     if differentiates and not hasattr(kind, "pull_back"):
-        raise UsageError(f"arrays {arrays!r} have no automatic differentiation; ask for directions=('forward',), or hand "
-                         "in a function of arrays='torch' or 'jax'")
+        raise UsageError(
+            f"arrays {arrays!r} have no automatic differentiation; ask for directions=('forward',), or hand "
+            "in a function of arrays='torch' or 'jax'"
+        )
     devices = kind.identity().devices
     if device not in devices:
         raise UsageError(f"{arrays} sees no device {device!r} here, only {', '.join(devices)}")

@@ -53,7 +53,9 @@ class Fitting:
     def why(self) -> str:
         """Why none was picked, in words."""
         said = [f"{count} are {what}" for what, count in self.others.most_common()]
-        said += [f"{count} need {what}, which {self.takes.callable} does not take" for what, count in self.unasked.items()]
+        said += [
+            f"{count} need {what}, which {self.takes.callable} does not take" for what, count in self.unasked.items()
+        ]
         return "; ".join(said) or "they have none"
 
     def _asked(self, problem: Problem) -> tuple[Direction, ...]:
@@ -83,4 +85,6 @@ class Fitting:
 
 def work(problem: Problem) -> int:
     """The multiplications of a problem's forward pass: what a loop in Python takes its time for."""
-    return math.prod(problem.shapes["output"]) * math.prod(problem.shapes["w"][1 if len(problem.shapes["w"]) > 2 else 0 :])
+    return math.prod(problem.shapes["output"]) * math.prod(
+        problem.shapes["w"][1 if len(problem.shapes["w"]) > 2 else 0 :]
+    )

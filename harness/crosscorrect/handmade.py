@@ -119,7 +119,9 @@ class Handmade:
             return y
         kind = type(like)
         what = "None" if y is None else f"an object of type {type(y).__module__}.{type(y).__qualname__}"
-        raise TypeError(f"returned {what.replace('builtins.', '')}, where a {kind.__module__}.{kind.__qualname__} is due")
+        raise TypeError(
+            f"returned {what.replace('builtins.', '')}, where a {kind.__module__}.{kind.__qualname__} is due"
+        )
 
 
 class Here:
@@ -141,7 +143,9 @@ class Here:
 
     def _ask(self, call: Call) -> Reply:
         self.handmade.changed.clear()
-        reply, results = self._server.answer({**self._header, "verb": call.verb, "settings": call.settings}, call.arrays)
+        reply, results = self._server.answer(
+            {**self._header, "verb": call.verb, "settings": call.settings}, call.arrays
+        )
         if reply.get("exception") == "KeyboardInterrupt":  # a person's, and no answer
             raise KeyboardInterrupt
         reply["inputs"].update(dict.fromkeys(self.handmade.changed, CHANGED))

@@ -99,9 +99,7 @@ class Trial:
             for d, v in found.items()
         }
 
-    def _note(
-        self, unit: Unit, prepared: Prepared, answer: Answer, direction: Direction, verdict: Verdict
-    ) -> None:
+    def _note(self, unit: Unit, prepared: Prepared, answer: Answer, direction: Direction, verdict: Verdict) -> None:
         """Write one verdict down, with its cause where it failed."""
         question = prepared.questions[answer.index]
         name = next((n for n, d in question.calls[0].answers.items() if d is direction), "output")
@@ -124,9 +122,7 @@ class Trial:
         limit = segment.limit(show=unit.problem.show or verdict.outcome is not Outcome.PASS)
         return lambda array, known: segment.keep(array, known, unit) if array.nbytes <= limit else ""
 
-    def _causes(
-        self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict
-    ) -> list[Cause]:
+    def _causes(self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict) -> list[Cause]:
         """What explains a failure: asked once per case, since its problems fail alike, as long as the budget lasts."""
         case = (prepared.problem.suite, prepared.problem.case, direction)
         spent = self._diagnosing > DIAGNOSING * self.result.budget
@@ -143,6 +139,7 @@ class Trial:
     ) -> Failure:
         """The failure as its callable sees it: everything in its layout."""
         handmade, inputs = self.here.handmade, dict(prepared.inputs)
+        geometry = prepared.problem.geometry or PLAIN
         if check.direction is Direction.FORWARD:
             inputs.pop("dy", None)
         reference = prepared.references.get(check.direction)
@@ -150,8 +147,9 @@ class Trial:
         way = handmade.way(check.direction)
         return Failure(
             check=check,
+            geometry=geometry,
             inputs=handmade.laid(inputs),
-            arguments=handmade.arguments(inputs, prepared.problem.geometry or PLAIN),
+            arguments=handmade.arguments(inputs, geometry),
             output=way(output) if output is not None and right is not None and output.ndim == right.ndim else output,
             reference=None if right is None else way(right),
             where=None if verdict.where is None or right is None else _moved(verdict.where, right.shape, way),

@@ -41,7 +41,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
     total = Counter(run.checks["outcome"])
-    template = _environment().get_template("page.html")
+    template = environment().get_template("page.html")
     return template.render(
         run={**UNSAID, **run.info},
         ruling=ruling,
@@ -83,7 +83,8 @@ def _interesting(judged: pd.DataFrame) -> str:
     return ""
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates with what they use: every text in them is escaped, and shown as ``clean`` has it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("crosscorrect_reports"),
         autoescape=True,
