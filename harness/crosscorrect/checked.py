@@ -40,8 +40,8 @@ class Failure:
 
     ``check`` is its row. ``inputs`` are NumPy arrays by their names, as the callable got them: ``x``, ``w``, ``b`` and,
     of a gradient, ``dy``; ``arguments`` the others. ``output`` is what it returned and ``reference`` what is right
-    (float64), both laid out like ``x`` or the operand of the gradient; None where there is none. ``where`` is the index of
-    the worst element. ``causes`` explain it, the likeliest first; one failure of each case is explained.
+    (float64), both laid out like ``x`` or the operand of the gradient; None where there is none. ``where`` is the index
+    of the worst element. ``causes`` explain it, the likeliest first; one failure of each case is explained.
     """
 
     check: Check
@@ -101,7 +101,7 @@ class Group:
 class Checked:
     """What came of ``crosscorrect.check``; true where every check passed.
 
-    ``rows`` are the checks in the order in which they were asked, the smallest problems first. ``unasked`` counts the
+    ``rows`` are the checks in the order in which they were asked. ``unasked`` counts the
     problems that cannot be told to the callable, by what they need; ``left_out`` are the ids of those that would have
     gone beyond the budget. ``seconds`` is how long it took. ``run`` is the run folder, if one was asked for.
     """
@@ -169,8 +169,8 @@ class Checked:
 def grouped(failures: Sequence[Failure]) -> list[Group]:
     """Failures by their causes, the one that explains most first, then those without one by what they are.
 
-    One problem may leave several entries of the catalogue open, that give the same numbers there: each failure votes for
-    all of them. A failure that nothing was looked for in goes with one of its case.
+    One problem may leave several entries of the catalogue open, that give the same numbers there: each failure votes
+    for all of them. A failure that nothing was looked for in goes with one of its case.
     """
     named: dict[str, list[Failure]] = {}
     left = [failure for failure in failures if failure.causes]
@@ -200,8 +200,10 @@ def _explained(name: str, failures: list[Failure]) -> Group:
         return not failure.causes[0].complete, len(_names(failure)), -said[_wording(failure)]
 
     clearest = min(diagnosed, key=order)
-    cause = clearest.causes[0]
-    return Group(name, cause.sentence, cause.evidence, clearest, tuple(failures))
+    cause, sentence = clearest.causes[0], clearest.causes[0].sentence
+    if name == "wrong-shape" and clearest.output is not None and clearest.reference is not None:
+        sentence = f"the output has the shape {clearest.output.shape} instead of {clearest.reference.shape}"
+    return Group(name, sentence, cause.evidence, clearest, tuple(failures))
 
 
 def _wording(failure: Failure) -> str:

@@ -1,4 +1,4 @@
-"""``crosscorrect.check``: a person's own convolution through the problems that it can be asked, judged like a framework's."""
+"""``crosscorrect.check``: the problems that a person's own convolution can be asked, judged like a framework's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crosscorrect import dtypes as kinds, lock, registry, rows, store
 from crosscorrect.adapter import ARITHMETICS, SWITCHES, Unsupported
 from crosscorrect.checked import Checked
 from crosscorrect.errors import IncompleteError, UsageError, inert
-from crosscorrect.fitting import Fitting, work
+from crosscorrect.fitting import Fitting
 from crosscorrect.geometry import Geometry
 from crosscorrect.handmade import Handmade, Here
 from crosscorrect.layout import Layout
@@ -69,10 +69,11 @@ def check(
     on ``device``. ``directions`` beside ``forward`` (``grad_input``, ``grad_weight``, ``grad_bias``) are taken by that
     framework's differentiation. ``suites``, ``only``, ``level``, ``seed`` and ``arithmetic`` are as for ``run``.
 
-    The smallest problems come first; those that would take longer than ``budget`` seconds in all are left out, and the
-    result says so. Nothing is written unless ``results`` names the folder for a run folder, which ``report`` and
-    ``explain`` read. The function is called in this process: an exception is the verdict ``error``, but what ends the
-    process ends the caller, and nothing stops a function that does not return. What it prints is printed.
+    One problem of each case is asked first, small ones before large ones; what would take longer than ``budget``
+    seconds in all is left out, and the result says so. Nothing is written unless ``results`` names the folder for a run
+    folder, which ``report`` and ``explain`` read. The function is called in this process: an exception is the verdict
+    ``error``, but what ends the process ends the caller, and nothing stops a function that does not return. What it
+    prints is printed.
 
     Raises UsageError for a request that cannot be meant, and where no problem fits; CaseError for a defect of a suite;
     IncompleteError where the framework of ``arrays`` cannot be imported.
@@ -88,7 +89,7 @@ def check(
         chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base)
         handmade = Handmade(function, taken, chosen, base)
         fitting = Fitting(taken, chosen, *wanted)
-        problems = sorted(fitting.of(selection), key=work)
+        problems = list(fitting.of(selection))
         if not problems:
             raise UsageError(f"no problem of {', '.join(s.name for s in loaded)} can be asked: {fitting.why()}")
         result = Checked(handmade, arrays, unasked=dict(fitting.unasked), budget=budget)
@@ -136,8 +137,8 @@ def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
         kind = registry.known(arrays).load()
     except ImportError as error:
         raise IncompleteError(
-            f"arrays {arrays!r}: this Python cannot import what its adapter needs ({inert(error)}); install it here, or "
-            "run this where it is"
+            f"arrays {arrays!r}: this Python cannot import what its adapter needs ({inert(error)}); install it here, "
+            "or check where it is"
         ) from None
     if differentiates and not hasattr(kind, "pull_back"):
         raise UsageError(

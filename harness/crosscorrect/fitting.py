@@ -7,12 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from crosscorrect.model import Direction
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crosscorrect.layout import Layout
+    from crosscorrect.model import Direction
     from crosscorrect.problem import Problem
     from crosscorrect.takes import Takes
 
@@ -41,7 +40,7 @@ class Fitting:
     def of(self, problems: Iterable[Problem]) -> Iterator[Problem]:
         """The problems that can be asked, with those of their directions that are."""
         for problem in problems:
-            other = self._other(problem)
+            other = next(self._other(problem), "")
             lack = "" if other else self.takes.lacks(problem, self.layout)
             if other:
                 self.others[other] += 1
@@ -61,26 +60,25 @@ class Fitting:
     def _asked(self, problem: Problem) -> tuple[Direction, ...]:
         return tuple(direction for direction in problem.directions if direction in self.directions)
 
-    def _other(self, problem: Problem) -> str:
-        """What a problem is about that no callable of this layout is asked, or nothing."""
+    def _other(self, problem: Problem) -> Iterator[str]:
+        """What a problem is about that no callable of this layout is asked."""
         flat = problem.operation in ("corr2d", "layer")
         if not flat and problem.operation not in ("conv2d", "relation"):
-            return f"of the operation {problem.operation}"
+            yield f"of the operation {problem.operation}"
         if problem.operation == "relation" and problem.settings["relation"] not in RELATIONS:
-            return f"of the relation {problem.settings['relation']}"
+            yield f"of the relation {problem.settings['relation']}"
         if problem.invalid or problem.isolate or problem.only or problem.spelling != "native":
-            return "about how a framework is asked"
+            yield "about how a framework is asked"
         if problem.geometry is not None and problem.geometry.transposed:
-            return "transposed"
+            yield "transposed"
         if not self.layout.holds(problem.shapes) or (flat and self.layout.letters != "HW"):
-            return f"of other axes than {self.layout.letters}"
+            yield f"of other axes than {self.layout.letters}"
         if self.layout.letters == "HW" and "operation=conv2d" in problem.id:
-            return "asked as corr2d already"  # one case swept over both
+            yield "asked as corr2d already"  # one case swept over both
         if problem.dtype not in self.dtypes:
-            return f"of another dtype than {', '.join(self.dtypes)}"
+            yield f"of another dtype than {', '.join(self.dtypes)}"
         if not self._asked(problem):
-            return f"of another direction than {', '.join(self.directions)}"
-        return ""
+            yield f"of another direction than {', '.join(self.directions)}"
 
 
 def work(problem: Problem) -> int:

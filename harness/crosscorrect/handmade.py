@@ -88,8 +88,16 @@ class Handmade:
 
     def way(self, direction: Direction) -> Callable[[Array], Array]:
         """How an answer of ours in a direction comes into the callable's layout."""
-        ways = {Direction.GRAD_WEIGHT: self.layout.kernel, Direction.GRAD_BIAS: np.asarray}
-        return ways.get(direction, self.layout.image)
+        if direction is Direction.GRAD_BIAS:
+            return np.asarray
+        return self.layout.kernel if direction is Direction.GRAD_WEIGHT else self.layout.image
+
+    def own(self, output: Array, right: Array | None, way: Callable[[Array], Array]) -> Array:
+        """An answer of ours in the callable's layout, and one of wrong axes as the callable returned it."""
+        if right is not None and output.ndim == right.ndim:
+            return way(output)
+        lacking = 2 - sum(letter in self.layout.letters for letter in "NC")
+        return np.asarray(output[(0,) * lacking]) if output.ndim > lacking else output
 
     def laid(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Arrays of ours, by their names, as the callable gets them; others are as they are."""

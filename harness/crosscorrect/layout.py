@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crosscorrect.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     Array = np.ndarray[Any, Any]
 
@@ -64,7 +64,7 @@ class Layout:
         """A kernel of ours in this layout."""
         array = _lifted(array)
         if "C" not in self.letters:
-            return array[0, 0]
+            return np.asarray(array[0, 0])
         return array.transpose(*range(2, array.ndim), 1, 0) if self._last else array
 
     def image_back(self, array: Array, axes: int) -> Array:

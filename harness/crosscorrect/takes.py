@@ -1,4 +1,4 @@
-"""What a person's callable takes: an image and a kernel, and of bias and geometry what its signature has, in which form."""
+"""What a person's callable takes beside image and kernel: of bias and geometry what its signature has, and how."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Takes:
 
     def arguments(self, geometry: Geometry, image: Sequence[int], kernel: Sequence[int]) -> dict[str, Any]:
         """The keyword arguments of a call, without the bias, for an image and a kernel of these spatial sizes."""
-        values = {
+        values: dict[str, Any] = {
             "stride": geometry.stride,
             "padding": geometry.pads(image, kernel),
             "dilation": geometry.dilation,
@@ -167,8 +167,7 @@ def _rest(function: Callable[..., Any], name: str) -> tuple[list[inspect.Paramet
     placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(placed) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise UsageError(
-            f"{name} takes {len(placed)} arguments by position, and a correlation takes two, an image and a kernel; "
-            f"{_wrap(name)}"
+            f"{name} takes {len(placed)} by position, and a correlation takes two, an image and a kernel; {_wrap(name)}"
         )
     taken = placed[:2]
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -176,7 +175,8 @@ def _rest(function: Callable[..., Any], name: str) -> tuple[list[inspect.Paramet
 
 
 def _wrap(name: str) -> str:
-    return f"hand in a function of the two, such as lambda x, w: {name}(…)"
+    called = "…" if name == "lambda" else f"{name}(…)"
+    return f"hand in a function of the two, as lambda x, w: {called}"
 
 
 def _form(name: str, parameter: str, feature: str, example: Any) -> str:
@@ -186,8 +186,8 @@ def _form(name: str, parameter: str, feature: str, example: Any) -> str:
         return form
     offered = " or ".join(FORMS[f] for f in _OFFERED[feature])
     raise UsageError(
-        f"{name}: {parameter}={inert(repr(example))[:60]} is no {feature}; it is written as {offered} (for a wider form "
-        f"say takes={{{parameter!r}: …}})"
+        f"{name}: {parameter}={inert(repr(example))[:60]} is no {feature}; that is {offered}; say in which form it is "
+        f"taken with takes={{{parameter!r}: …}}"
     )
 
 

@@ -1,8 +1,9 @@
-"""A callable on trial: problems asked in this process within a budget, judged and explained like a framework's answers."""
+"""A callable on trial: problems asked in this process within a budget, judged and explained as in a run."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from crosscorrect.model import Direction, Outcome, Reason, Verdict
 from crosscorrect.store import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from crosscorrect.ask import Question
     from crosscorrect.checked import Checked
@@ -49,17 +50,19 @@ class Trial:
     _diagnosing: float = field(default=0.0, init=False)
     _diagnosed: set[tuple[str, str, Direction]] = field(default_factory=set, init=False)
 
-    def ask(self, problems: Sequence[Problem]) -> None:
-        """Ask problems in this order, as long as the next one is likely to end within the budget; the first always."""
-        start, budget, before = time.perf_counter(), self.result.budget, 0.0
-        for place, problem in enumerate(problems):
-            begin = time.perf_counter()
-            likely = before * work(problem)
-            if place and begin - start + likely > budget:
-                self.result.left_out += [p.id for p in problems[place:]]
-                break
-            own = self._solve(problem)
-            before = own / max(1, work(problem))
+    def ask(self, problems: Iterable[Problem]) -> None:
+        """Ask problems, one of each case first and small ones before large ones, the first always.
+
+        One that is likely to end beyond the budget is left out; how long it takes is told by the fastest until then.
+        """
+        start, pace = time.perf_counter(), 0.0
+        for problem in _broad(problems):
+            used = time.perf_counter() - start
+            if self.result.rows and used + pace * work(problem) > self.result.budget:
+                self.result.left_out.append(problem.id)
+                continue
+            own = self._solve(problem) / max(1, work(problem))
+            pace = min(pace, own) if pace else own
         self.result.seconds = time.perf_counter() - start
 
     def _solve(self, problem: Problem) -> float:
@@ -85,7 +88,7 @@ class Trial:
     def _steady(
         self, question: Question, replies: list[Reply], found: dict[Direction, Verdict]
     ) -> dict[Direction, Verdict]:
-        """The verdicts on a question; where one failed, it is asked once more, for a cause is looked for only in what lasts."""
+        """The verdicts on a question; where one failed, it is asked once more, for only what lasts has a cause."""
         if all(verdict.outcome is not Outcome.FAIL for verdict in found.values()):
             return found
         again = self.here.ask(question)
@@ -150,12 +153,23 @@ class Trial:
             geometry=geometry,
             inputs=handmade.laid(inputs),
             arguments=handmade.arguments(inputs, geometry),
-            output=way(output) if output is not None and right is not None and output.ndim == right.ndim else output,
+            output=None if output is None else handmade.own(output, right, way),
             reference=None if right is None else way(right),
             where=None if verdict.where is None or right is None else _moved(verdict.where, right.shape, way),
             causes=causes,
             handmade=handmade,
         )
+
+
+def _broad(problems: Iterable[Problem]) -> list[Problem]:
+    """The smallest problem of each case, the next of each, and so on."""
+    met: Counter[tuple[str, str]] = Counter()
+    turns: list[tuple[int, int, int, Problem]] = []
+    for problem in sorted(problems, key=work):
+        case = problem.suite, problem.case
+        turns.append((met[case], work(problem), len(turns), problem))
+        met[case] += 1
+    return [problem for *_, problem in sorted(turns, key=lambda turn: turn[:3])]
 
 
 def _moved(where: tuple[int, ...], shape: tuple[int, ...], way: Callable[[Array], Array]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""How the check of a person's own convolution looks: as text, in a terminal, and in a notebook with its arrays drawn."""
+"""How a check of a person's own convolution looks: as text, in a terminal, and drawn in a notebook."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
+import crosscorrect
 from crosscorrect.model import Direction, Outcome
 from crosscorrect.takes import FORMS, NAMES
 from crosscorrect_reports.grids import MOST_SLICES, Grid, draw
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
+_OURS = str(Path(crosscorrect.__file__).parent)
+"""Where the frames of a traceback are ours, and tell a person nothing about theirs."""
+
 MOST_GROUPS = 4
 """How many causes are told; ``checks`` has all failures."""
-SMALL = 64
+SMALL = 100
 """Arrays of up to so many numbers are written out in a terminal."""
 LONGEST = 300
 """How many characters of a sentence are shown."""
@@ -39,7 +45,7 @@ def text(checked: Checked) -> str:
     """
     lines = [headline(checked)]
     for place, group in enumerate(checked.groups[:MOST_GROUPS]):
-        lines += _group(group, first=place == 0)
+        lines += _group(group, first=place == 0, alone=len(checked.groups) == 1)
     if len(checked.groups) > MOST_GROUPS:
         lines.append(f"  and {plural(len(checked.groups) - MOST_GROUPS, 'other cause')}")
     lines += [f"  {line}" for line in notes(checked)]
@@ -52,14 +58,10 @@ def headline(checked: Checked) -> str:
     if checked:
         exact = all(not row.error for row in checked.rows)
         ratio = max((row.ratio or 0.0 for row in checked.rows), default=0.0)
-        how = (
-            "all exactly"
-            if exact
-            else f"none further from the right answer than {number(ratio, 2)} of its rounding bound"
-        )
+        how = "all exactly right" if exact else f"rounding errors at most {number(ratio, 2)} of their bound"
         return f"{checked.name}: PASS, {plural(total, 'check')}, {how}"
     said = f"{checked.name}: FAIL, {len(checked.failures)} of {plural(total, 'check')}"
-    return f"{said}: {one_line(checked.diagnosis, LONGEST)}"
+    return f"{said}: {one_line(checked.diagnosis, LONGEST // 2)}"
 
 
 def notes(checked: Checked) -> list[str]:
@@ -78,9 +80,7 @@ def notes(checked: Checked) -> list[str]:
         said.append(f"left at their defaults: {', '.join(takes.others)}")
     if checked.left_out:
         count = plural(len(checked.left_out), "problem")
-        said.append(
-            f"left out, to stay within {number(checked.budget)} s: the largest, {count}; ask with a larger budget"
-        )
+        said.append(f"left out, to stay within {number(checked.budget)} s: {count}; a larger budget asks them, too")
     errors = all(row.outcome is Outcome.ERROR for row in checked.rows)
     if errors and checked.arrays == "numpy" and sys.modules.keys() & {"torch", "jax"}:
         said.append("it was given NumPy arrays: for a function of tensors say arrays='torch' or arrays='jax'")
@@ -96,10 +96,11 @@ def _lack(takes: Takes, lack: str) -> str:
     return lack if parameter is None else f"{lack} other than {FORMS[parameter.form]}"
 
 
-def _group(group: Group, *, first: bool) -> list[str]:
+def _group(group: Group, *, first: bool, alone: bool) -> list[str]:
     """Return the lines of one cause, with its clearest failure; the arrays of the first one only."""
     failure = group.shown
-    lines = [f"  {plural(len(group.failures), 'failure')}: {one_line(group.sentence, LONGEST)}"]
+    told = alone and len(group.sentence) <= LONGEST // 2  # in the headline
+    lines = [] if told else [f"  {plural(len(group.failures), 'failure')}: {one_line(group.sentence, LONGEST)}"]
     if group.evidence:
         lines.append(f"    ({one_line(group.evidence, LONGEST)})")
     lines.append(f"    {failure.check.problem}: {one_line(failure.told, LONGEST)}")
@@ -120,27 +121,31 @@ def found(group: Group) -> list[str]:
     right, output = failure.reference, failure.output
     if right is not None and output is not None and right.shape != output.shape:
         return [f"shape {right.shape} is right and {output.shape} was returned"]
-    said = [] if check.message in group.sentence else [one_line(check.message, LONGEST)]
-    frames = re.findall(r'File "([^"\n]+)", line (\d+), in (\S+)', check.stderr)
-    return said + [f"in {name}, {one_line(file, LONGEST)} line {line}" for file, line, name in frames[-1:]]
+    lines = [] if check.message in group.sentence else [one_line(check.message, LONGEST)]
+    frames = [f for f in _FRAME.findall(check.stderr) if not f[0].startswith(_OURS) and "site-packages" not in f[0]]
+    return lines + [f"in {name}, {one_line(file, LONGEST)} line {line}" for file, line, name in frames[-1:]]
 
 
 def _arrays(failure: Failure) -> list[tuple[str, Array]]:
     """Return the arrays of a failure with their names; of outputs of many planes the one with the worst element."""
-    named = list(failure.inputs.items())
-    for name, array in (("returned", failure.output), ("right", failure.reference)):
-        if array is None:
-            continue
-        plane = (failure.where or (0,) * array.ndim)[:-2]
-        if (
-            plane
-            and array.size
-            and failure.handmade.layout.letters.endswith("W")
-            and array.ndim == len(failure.where or plane)
-        ):
-            name, array = f"{name}[{', '.join(map(str, plane))}]", array[plane]
-        named.append((name, array))
-    return named
+    answers = [("returned", failure.output), ("right", failure.reference)]
+    named = [(name, array) for name, array in (*failure.inputs.items(), *answers) if array is not None]
+    return [_plane(failure, name, array) for name, array in named]
+
+
+def _plane(failure: Failure, name: str, array: Array) -> tuple[str, Array]:
+    """Return one plane of an array of many, and its name: that of the worst element of an output, or the only one."""
+    place = (0,) * array.ndim if name in failure.inputs or failure.where is None else failure.where
+    if (
+        array.ndim < 3
+        or not array.size
+        or len(place) != array.ndim
+        or not failure.handmade.layout.letters.endswith("W")
+    ):
+        return name, array
+    plane = array[place[:-2]]
+    several = name in failure.inputs and plane.size < array.size
+    return (name, array) if several else (f"{name}[{', '.join(map(str, place[:-2]))}]", plane)
 
 
 def _written(name: str, array: Array) -> list[str]:
@@ -195,7 +200,7 @@ def _rules() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A failure as a person would draw it: image ⋆ kernel = right, and what was returned; ``plane`` says which of many."""
+    """A failure as a person would draw it: image ⋆ kernel = right, ≠ returned; ``plane`` says which of many."""
 
     plane: str
     image: list[Grid]
@@ -206,7 +211,7 @@ class Panel:
 
 
 def panel(failure: Failure) -> Panel | None:
-    """Return the drawing of a failure: of the image, the kernel and the output those planes that hold the worst element.
+    """Return the drawing of a failure: those planes of image, kernel and output that have to do with the worst element.
 
     None where the direction is a gradient, or there are not two axes to draw.
     """
