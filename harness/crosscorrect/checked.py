@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NUMBERS = (Reason.SHAPE, Reason.VALUE, Reason.BOUND_A, Reason.BOUND_B, Reason.EXACTNESS)
 """The reasons behind which a cause may be found in the numbers that were returned."""
+UNEXPLAINED = "unexplained"
+"""The name of a group of failures that no cause was looked for."""
 DTYPE_REMEDY = "make the output like the image, as np.zeros(shape, dtype=x.dtype) does, or ask for other dtypes"
 
 
@@ -183,10 +185,11 @@ def grouped(failures: Sequence[Failure]) -> list[Group]:
     kinds: dict[str, list[Failure]] = {}
     for failure in failures:
         if not failure.causes:
-            owner = owners.get(_case(failure)) if failure.check.reason in NUMBERS else None
-            if owner is None and named and failure.check.operation == "relation":
-                owner = next(iter(named))  # a relation is not explained by itself, and what fails elsewhere fails it
-            (named[owner] if owner else kinds.setdefault(_kind(failure), [])).append(failure)
+            owner, kind = None, _kind(failure)
+            if named and failure.check.reason in NUMBERS:
+                relation = failure.check.operation == "relation"  # what fails elsewhere fails it, and explains it
+                owner, kind = owners.get(_case(failure), next(iter(named)) if relation else None), UNEXPLAINED
+            (kinds.setdefault(kind, []) if owner is None else named[owner]).append(failure)
     explained = [_explained(name, found) for name, found in named.items()]
     return explained + [_unexplained(kind, found) for kind, found in kinds.items()]
 
@@ -215,6 +218,8 @@ def _unexplained(kind: str, failures: list[Failure]) -> Group:
     """The group of what no cause of the catalogue is told of: an exception, a dtype, another reason."""
     check = failures[0].check
     sentence = check.message or f"{check.outcome} {check.reason}".strip()
+    if kind == UNEXPLAINED:
+        sentence = f"wrong too, and the budget ended before a cause was looked for: {sentence}"
     if check.reason is Reason.DTYPE:
         return Group(kind, f"it returns {kind}", DTYPE_REMEDY, failures[0], tuple(failures))
     return Group(kind, sentence, "", failures[0], tuple(failures))

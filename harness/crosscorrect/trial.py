@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-DIAGNOSING = 0.3
+DIAGNOSING = 0.5
 """The part of the budget that may be spent on the causes of failures."""
 
 
