@@ -102,7 +102,7 @@ def conv(
 
 
 def wrong(change: Callable[..., dict[str, Any]]) -> Callable[..., Array]:
-    """``conv`` with its arguments changed by ``change``, which is given all of them and returns those that it changes."""
+    """``conv`` with some arguments changed: ``change`` is given all of them and returns those."""
 
     def broken(
         x: Array,
@@ -113,10 +113,8 @@ def wrong(change: Callable[..., dict[str, Any]]) -> Callable[..., Array]:
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
     ) -> Array:
-        given = {
-            **{"x": x, "w": w, "bias": bias, "stride": stride, "padding": padding},
-            **{"dilation": dilation, "groups": groups},
-        }
+        given = {"x": x, "w": w, "bias": bias, "stride": stride, "padding": padding, "dilation": dilation}
+        given["groups"] = groups
         return conv(**(given | change(**given)))
 
     return broken

@@ -6,7 +6,9 @@ import functools
 import importlib
 import itertools
 import re
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +39,6 @@ from handmade import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from crosscorrect.checked import Checked
 
@@ -80,7 +81,9 @@ def test_a_right_function_passes_in_every_layout(letters: str) -> None:
     adapter = importlib.import_module("crosscorrect_adapters.numpy").NumpyAdapter("cpu", "eager")
     one = (1,) * layout.rank
 
-    def own(x: Array, w: Array, stride: Any = one, padding: Any = ((0, 0),) * layout.rank, dilation: Any = one) -> Array:
+    def own(
+        x: Array, w: Array, stride: Any = one, padding: Any = ((0, 0),) * layout.rank, dilation: Any = one
+    ) -> Array:
         ours = layout.image_back(x, 0), layout.kernel_back(w, 0)
         return layout.image(adapter.conv2d(*ours, None, Geometry(stride, padding, dilation)))
 
@@ -275,7 +278,7 @@ def test_a_refusal_is_no_pass_and_told_apart_from_an_error() -> None:
 
 def test_what_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     def loud(x: Array, w: Array) -> Array:
-        print("here")
+        sys.stdout.write("here\n")
         return corr2d(x, w)
 
     assert crosscorrect.check(loud, **FEW)
@@ -320,7 +323,10 @@ def test_a_word_for_the_padding_is_given_in_the_case_of_the_default() -> None:
 
 
 def test_examples_say_what_a_signature_does_not() -> None:
-    wide = crosscorrect.check(lambda x, w, **more: conv(x, w, **more), takes={"stride": (1, 1), "bias": None})
+    def open_ended(x: Array, w: Array, **more: Any) -> Array:
+        return conv(x, w, **more)
+
+    wide = crosscorrect.check(open_ended, takes={"stride": (1, 1), "bias": None})
     assert wide, str(wide)
     assert not {"stride", "bias"} & set(wide.unasked)
 
@@ -397,8 +403,8 @@ def test_a_request_that_means_nothing_is_one_clear_sentence(arguments: dict[str,
 
 
 def test_a_framework_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    monkeypatch.delitem(__import__("sys").modules, "crosscorrect_adapters.torch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "crosscorrect_adapters.torch", raising=False)
     with pytest.raises(IncompleteError, match="arrays 'torch': this Python cannot import"):
         crosscorrect.check(corr2d, arrays="torch")
 
@@ -407,10 +413,14 @@ def test_a_framework_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 
 @given(st.sampled_from([2, 3]), st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(1, 3))
-def test_what_a_form_says_is_what_the_geometry_is(stride: int, begin: int, end: int, across: int, dilation: int) -> None:
+def test_what_a_form_says_is_what_the_geometry_is(
+    stride: int, begin: int, end: int, across: int, dilation: int
+) -> None:
     geometry = Geometry((stride, across), ((begin, end), (end, begin)), (dilation, 1))
 
-    def function(x: Any, w: Any, stride: Any = (1, 1), padding: Any = ((0, 0), (0, 0)), dilation: Any = (1, 1)) -> None: ...
+    def function(
+        x: Any, w: Any, stride: Any = (1, 1), padding: Any = ((0, 0), (0, 0)), dilation: Any = (1, 1)
+    ) -> None: ...
 
     said = Takes.of(function).arguments(geometry, (9, 8), (3, 2))
     assert said == {"stride": geometry.stride, "padding": geometry.padding, "dilation": geometry.dilation}
@@ -582,3 +592,33 @@ def test_rich_prints_the_same_text_and_obeys_no_markup() -> None:
 
 def test_errors_are_the_library_s_own() -> None:
     assert issubclass(UsageError, CrosscorrectError)
+
+
+# ---------------------------------------------------------------- the page about it
+
+PAGE = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def test_the_page_runs_from_top_to_bottom_and_shows_what_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    (shown,) = (text for kind, text in BLOCKS if kind == "text")
+    blocks = [text for kind, text in BLOCKS if kind == "python" and "torch" not in text]
+    assert len(blocks) == 5
+    for text in blocks:
+        exec(compile(text, "check.md", "exec"), names)  # noqa: S102  it is our own page
+    assert capsys.readouterr().out.startswith(shown)
+    assert not names["again"]
+    assert names["run"].info["finished"]
+    with pytest.raises(AssertionError, match="the kernel is flipped"):
+        names["test_my_convolution"]()
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`(diagnosis|groups|failures|checks|left_out|unasked)`", PAGE)))
+)
+def test_what_the_page_says_a_result_has_it_has(name: str) -> None:
+    assert hasattr(crosscorrect.check(flipped, only=["chapter/worked-example"]), name)

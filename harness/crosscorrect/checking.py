@@ -17,7 +17,7 @@ from crosscorrect.errors import IncompleteError, UsageError, inert
 from crosscorrect.fitting import Fitting
 from crosscorrect.geometry import Geometry
 from crosscorrect.handmade import Handmade, Here
-from crosscorrect.layout import Layout
+from crosscorrect.layout import KNOWN, Layout
 from crosscorrect.model import Direction
 from crosscorrect.plan import Preparation
 from crosscorrect.registry import Framework
@@ -35,6 +35,8 @@ BUDGET = 10.0
 """Seconds that are spent where a person gives no other number."""
 TRIED = ("HW", "NCHW", "CHW", "W", "NCW", "NCDHW")
 """The layouts that are tried where a person names none; the first that is taken is the one."""
+PATIENT = ("numpy", "torch", "jax")
+"""Those whose operators answer arrays of wrong axes with an exception; TensorFlow 2.21 ends the process instead."""
 
 
 def check(
@@ -86,7 +88,7 @@ def check(
     base = _base(arrays, device, differentiates=wanted[1] != (Direction.FORWARD,))
     try:
         base.arithmetic(SWITCHES[arithmetic])
-        chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base)
+        chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base, arrays)
         handmade = Handmade(function, taken, chosen, base)
         fitting = Fitting(taken, chosen, *wanted)
         problems = list(fitting.of(selection))
@@ -151,22 +153,28 @@ def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
     return kind(device, "eager")
 
 
-def _tried(function: Callable[..., Any], takes: Takes, base: Any) -> Layout:
+def _tried(function: Callable[..., Any], takes: Takes, base: Any, arrays: str) -> Layout:
     """The first layout whose small arrays are taken: without an exception, and with as many axes in the answer.
 
-    Where none is, that of the chapter, or for a function with groups or a bias per channel that of a batch.
+    Where none is, that of the chapter, or for a function with groups that of a batch. Raises UsageError where trying is
+    not safe.
     """
+    if arrays not in PATIENT:
+        raise UsageError(
+            f"say with layout=… in which order the arrays have their axes ({', '.join(KNOWN)}): to try it out might "
+            f"end this process, because {arrays} need not answer other arrays with an exception"
+        )
     bias = takes.parameters.get("bias")
     for letters in TRIED:
         layout = Layout.of(letters)
         rank = layout.rank
         x = np.arange(3.0**rank, dtype=np.float32).reshape(1, 1, *[3] * rank)
         w = np.arange(2.0**rank, dtype=np.float32).reshape(1, 1, *[2] * rank)
-        arrays = {"x": x, "w": w} | ({"b": np.ones(1, np.float32)} if bias is not None and bias.needed else {})
+        given = {"x": x, "w": w} | ({"b": np.ones(1, np.float32)} if bias is not None and bias.needed else {})
         handmade = Handmade(function, takes, layout, base)
         one = (1,) * rank
         try:
-            y = handmade.called(handmade.laid(arrays), handmade.arguments(arrays, Geometry(one, "valid", one)))
+            y = handmade.called(handmade.laid(given), handmade.arguments(given, Geometry(one, "valid", one)))
         except Exception:  # noqa: BLE001, S112  whatever it raises, it does not take these
             continue
         axes = getattr(y, "ndim", None)
