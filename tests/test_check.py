@@ -49,6 +49,11 @@ SOME = {"only": ["chapter/rectangular", "handmade/loop", "handmade/loop-real", "
 HOSTILE = '<script>alert("x")</script>\x1b[31m\u202e'
 
 
+def check(function: Any = corr2d, *suites: Any, **asked: Any) -> Checked:
+    """As ``crosscorrect.check``, with a budget that no busy machine spends."""
+    return crosscorrect.check(function, *suites, **({"budget": 600.0} | asked))
+
+
 def outcomes(result: Checked) -> set[Outcome]:
     return {row.outcome for row in result.rows}
 
@@ -57,7 +62,7 @@ def outcomes(result: Checked) -> set[Outcome]:
 
 
 def test_the_double_loop_passes() -> None:
-    result = crosscorrect.check(corr2d)
+    result = check(corr2d)
     assert result
     assert result.handmade.layout.letters == "HW"
     assert len(result.rows) > 30
@@ -67,7 +72,7 @@ def test_the_double_loop_passes() -> None:
 
 
 def test_a_convolution_with_everything_passes_and_is_asked_everything() -> None:
-    result = crosscorrect.check(conv)
+    result = check(conv)
     assert result, str(result)
     assert result.handmade.layout.letters == "NCHW"
     assert not result.unasked
@@ -87,14 +92,14 @@ def test_a_right_function_passes_in_every_layout(letters: str) -> None:
         ours = layout.image_back(x, 0), layout.kernel_back(w, 0)
         return layout.image(adapter.conv2d(*ours, None, Geometry(stride, padding, dilation)))
 
-    result = crosscorrect.check(own, layout=letters)
+    result = check(own, layout=letters)
     assert result, str(result)
     assert {row.suite for row in result.rows} >= {"handmade"}
 
 
 @pytest.mark.parametrize(("letters", "function"), [("NCHW", conv), ("HW", corr2d)])
 def test_the_layout_is_found_by_trying(letters: str, function: Callable[..., Any]) -> None:
-    assert crosscorrect.check(function, **FEW | {"only": ["chapter/rectangular"]}).handmade.layout.letters == letters
+    assert check(function, **FEW | {"only": ["chapter/rectangular"]}).handmade.layout.letters == letters
 
 
 def test_a_function_of_one_example_is_found_to_be_one() -> None:
@@ -103,7 +108,7 @@ def test_a_function_of_one_example_is_found_to_be_one() -> None:
         assert w.shape[1] == channels
         return conv(x[None], w)[0]
 
-    result = crosscorrect.check(example)
+    result = check(example)
     assert result, str(result)
     assert result.handmade.layout.letters == "CHW"
 
@@ -112,23 +117,23 @@ def test_a_function_of_a_signal_is_found_to_be_one() -> None:
     def signal(x: Array, w: Array) -> Array:
         return np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w) + 1)], x.dtype)
 
-    result = crosscorrect.check(signal)
+    result = check(signal)
     assert result, str(result)
     assert result.handmade.layout.letters == "W"
 
 
 def test_dtypes_can_be_chosen() -> None:
-    assert {row.dtype for row in crosscorrect.check(corr2d, dtypes=["float64"]).rows} == {"float64"}
+    assert {row.dtype for row in check(corr2d, dtypes=["float64"]).rows} == {"float64"}
 
 
 def test_a_check_is_the_same_again() -> None:
-    first, second = (crosscorrect.check(half_precision, **FEW) for _ in range(2))
+    first, second = (check(half_precision, **FEW) for _ in range(2))
     timed = ["seconds", "transfer_seconds", "total_seconds"]
     assert first.checks.drop(columns=timed).equals(second.checks.drop(columns=timed))
 
 
 def test_another_seed_gives_other_data() -> None:
-    first, second = (crosscorrect.check(corr2d, only=["handmade/loop"], seed=seed) for seed in (0, 7))
+    first, second = (check(corr2d, only=["handmade/loop"], seed=seed) for seed in (0, 7))
     assert first.rows[0].input_digest != second.rows[0].input_digest
 
 
@@ -148,7 +153,7 @@ def test_another_seed_gives_other_data() -> None:
     ],
 )
 def test_a_wrong_double_loop_is_caught_and_named(function: Callable[..., Any], name: str) -> None:
-    result = crosscorrect.check(function, **SOME)
+    result = check(function, **SOME)
     assert not result
     assert result.groups[0].name == name, str(result)
     assert result.diagnosis in str(result)
@@ -156,44 +161,44 @@ def test_a_wrong_double_loop_is_caught_and_named(function: Callable[..., Any], n
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_convolution_is_caught_and_named(name: str) -> None:
-    result = crosscorrect.check(WRONG[name], only=["handmade/batch", "handmade/batch-bias"])
+    result = check(WRONG[name], only=["handmade/batch", "handmade/batch-bias"])
     assert not result
     assert [group.name for group in result.groups] == [name], str(result)
     assert len(result.groups[0].failures) == len(result.failures)
 
 
 def test_all_that_fails_for_one_reason_is_one_group() -> None:
-    result = crosscorrect.check(WRONG["swapped-stride"])
+    result = check(WRONG["swapped-stride"])
     (group,) = result.groups
     assert len(group.failures) == len(result.failures) > 20
     assert len({failure.check.case for failure in result.failures}) > 5
 
 
 def test_a_kernel_flipped_on_one_axis_only_is_named() -> None:
-    assert "flip" in crosscorrect.check(half_flipped, **SOME).diagnosis
+    assert "flip" in check(half_flipped, **SOME).diagnosis
 
 
 def test_a_lost_border_is_told_by_its_sides() -> None:
-    assert "in the last row and the last column" in crosscorrect.check(border_lost, **SOME).diagnosis
+    assert "in the last row and the last column" in check(border_lost, **SOME).diagnosis
 
 
 def test_an_output_of_another_dtype_is_told_with_a_remedy_and_judged_where_it_can_be() -> None:
-    result = crosscorrect.check(always_float64, **SOME)
+    result = check(always_float64, **SOME)
     (group,) = result.groups
     assert group.sentence == "it returns dtype float64 where float32 was asked for"
     assert "dtype=x.dtype" in str(result)
     assert {f.check.reason for f in result.failures} == {Reason.DTYPE}
-    assert crosscorrect.check(always_float64, dtypes=["float64"], **SOME)
+    assert check(always_float64, dtypes=["float64"], **SOME)
 
 
 def test_two_mistakes_are_two_groups() -> None:
-    result = crosscorrect.check(lambda x, w: always_float64(x, w[::-1, ::-1]), **SOME)
+    result = check(lambda x, w: always_float64(x, w[::-1, ::-1]), **SOME)
     assert [group.name for group in result.groups] == ["flipped-kernel", "dtype float64 where float32 was asked for"]
 
 
 def test_a_function_that_answers_differently_each_time_is_told_so() -> None:
     calls = itertools.count()
-    result = crosscorrect.check(lambda x, w: corr2d(x, w) + x.dtype.type(next(calls)), **FEW)
+    result = check(lambda x, w: corr2d(x, w) + x.dtype.type(next(calls)), **FEW)
     assert {f.check.reason for f in result.failures} == {Reason.DETERMINISM}
     assert "asked twice with the same arrays" in str(result)
 
@@ -204,7 +209,7 @@ def test_a_slight_difference_within_the_bound_is_found_by_asking_again() -> None
     def noisy(x: Array, w: Array) -> Array:
         return corr2d(x, w) * (1 + next(calls) % 2 * np.finfo(x.dtype).eps)
 
-    result = crosscorrect.check(noisy, only=["handmade/repeat"])
+    result = check(noisy, only=["handmade/repeat"])
     assert {f.check.reason for f in result.failures} == {Reason.DETERMINISM}
 
 
@@ -214,7 +219,7 @@ def test_a_function_that_writes_into_its_image_is_told_so() -> None:
         x[:] = 0
         return y
 
-    result = crosscorrect.check(vandal, **FEW)
+    result = check(vandal, **FEW)
     assert outcomes(result) == {Outcome.ERROR}
     assert "input x was changed" in str(result)
 
@@ -233,7 +238,7 @@ def test_a_function_that_writes_into_its_image_is_told_so() -> None:
     ],
 )
 def test_an_answer_that_is_none_is_told_in_a_sentence(answer: Callable[[Any], Any], said: str) -> None:
-    result = crosscorrect.check(lambda x, w: answer(corr2d(x, w)), only=["handmade/loop@dtype=float32"])
+    result = check(lambda x, w: answer(corr2d(x, w)), only=["handmade/loop@dtype=float32"])
     assert not result
     assert said in str(result)
 
@@ -242,7 +247,7 @@ def test_an_exception_is_an_error_with_the_line_where_it_was_raised() -> None:
     def broken(x: Array, w: Array) -> Array:
         raise IndexError("index 7 is out of bounds")
 
-    result = crosscorrect.check(broken, **FEW)
+    result = check(broken, **FEW)
     assert outcomes(result) == {Outcome.ERROR}
     assert result.groups[0].name == "IndexError"
     assert "IndexError: index 7 is out of bounds" in str(result)
@@ -259,10 +264,10 @@ def test_an_exit_is_an_error_and_an_interrupt_goes_through() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit):
-        crosscorrect.check(leaves)  # while it is tried, as everywhere in Python
-    assert outcomes(crosscorrect.check(leaves, layout="HW", **FEW)) == {Outcome.ERROR}
+        check(leaves)  # while it is tried, as everywhere in Python
+    assert outcomes(check(leaves, layout="HW", **FEW)) == {Outcome.ERROR}
     with pytest.raises(KeyboardInterrupt):
-        crosscorrect.check(interrupted, **FEW)
+        check(interrupted, **FEW)
 
 
 def test_a_refusal_is_no_pass_and_told_apart_from_an_error() -> None:
@@ -271,7 +276,7 @@ def test_a_refusal_is_no_pass_and_told_apart_from_an_error() -> None:
             raise NotImplementedError("strides")
         return conv(x, w)
 
-    result = crosscorrect.check(some, only=["handmade/batch"])
+    result = check(some, only=["handmade/batch"])
     assert not result
     assert outcomes(result) == {Outcome.PASS, Outcome.UNSUPPORTED}
 
@@ -281,7 +286,7 @@ def test_what_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         sys.stdout.write("here\n")
         return corr2d(x, w)
 
-    assert crosscorrect.check(loud, **FEW)
+    assert check(loud, **FEW)
     assert "here\n" in capsys.readouterr().out
 
 
@@ -289,7 +294,7 @@ def test_what_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_a_function_has_no_parameter_for_is_not_asked_and_counted() -> None:
-    result = crosscorrect.check(lambda x, w, stride=(1, 1): conv(x, w, stride=stride))
+    result = check(lambda x, w, stride=(1, 1): conv(x, w, stride=stride))
     assert result, str(result)
     assert set(result.unasked) == {"bias", "padding", "dilation", "groups"}
     assert "not asked, because it does not take it: bias (" in str(result)
@@ -302,7 +307,7 @@ def test_one_number_for_all_axes_is_given_where_the_default_is_one() -> None:
         seen.add((stride, pad))
         return conv(x, w, stride=(stride, stride), padding=((pad, pad), (pad, pad)))
 
-    result = crosscorrect.check(numbers)
+    result = check(numbers)
     assert result, str(result)
     assert {(2, 0), (1, 1)} <= seen
     assert "stride other than one number for all axes (" in str(result)
@@ -317,7 +322,7 @@ def test_a_word_for_the_padding_is_given_in_the_case_of_the_default() -> None:
         pads = geometry.pads(x.shape[2:], w.shape[2:])
         return conv(x, w, stride=strides, padding=pads)
 
-    result = crosscorrect.check(words)
+    result = check(words)
     assert result, str(result)
     assert seen == {"VALID", "SAME"}
 
@@ -326,22 +331,22 @@ def test_examples_say_what_a_signature_does_not() -> None:
     def open_ended(x: Array, w: Array, **more: Any) -> Array:
         return conv(x, w, **more)
 
-    wide = crosscorrect.check(open_ended, takes={"stride": (1, 1), "bias": None})
+    wide = check(open_ended, takes={"stride": (1, 1), "bias": None})
     assert wide, str(wide)
     assert not {"stride", "bias"} & set(wide.unasked)
 
     def narrow(x: Array, w: Array, stride: Any = 1) -> Array:
         return conv(x, w, stride=stride if isinstance(stride, tuple) else (stride, stride))
 
-    assert "stride" in crosscorrect.check(narrow).unasked
-    assert "stride" not in crosscorrect.check(narrow, takes={"stride": (1, 1)}).unasked
+    assert "stride" in check(narrow).unasked
+    assert "stride" not in check(narrow, takes={"stride": (1, 1)}).unasked
 
 
 def test_a_partial_goes_by_the_name_of_its_function_and_its_own_parameters_stay() -> None:
     def shifted(x: Array, w: Array, offset: float = 0.0) -> Array:
         return corr2d(x, w) + x.dtype.type(offset)
 
-    result = crosscorrect.check(functools.partial(shifted, offset=0.0), **FEW)
+    result = check(functools.partial(shifted, offset=0.0), **FEW)
     assert result
     assert result.name == "shifted"
     assert "left at their defaults: offset" in str(result)
@@ -352,7 +357,7 @@ def test_a_budget_leaves_out_the_largest_and_says_so() -> None:
     seconds = itertools.count()
     clock.setattr("crosscorrect.trial.time.perf_counter", lambda: float(next(seconds)))
     try:
-        result = crosscorrect.check(corr2d, budget=60)
+        result = check(corr2d, budget=60)
     finally:
         clock.undo()
     assert result
@@ -367,7 +372,7 @@ def test_one_s_own_suite_is_asked(tmp_path: Path) -> None:
         "     x: [[1, 2, 3], [4, 5, 6]], w: [[1, -1]]}\n",
         encoding="utf-8",
     )
-    result = crosscorrect.check(corr2d, [tmp_path / "own.yaml"])
+    result = check(corr2d, [tmp_path / "own.yaml"])
     assert [row.problem for row in result.rows] == ["own/one"]
 
 
@@ -398,7 +403,7 @@ def test_one_s_own_suite_is_asked(tmp_path: Path) -> None:
 )
 def test_a_request_that_means_nothing_is_one_clear_sentence(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        crosscorrect.check(**({"function": corr2d} | arguments))
+        check(**({"function": corr2d} | arguments))
     assert "\n" not in str(caught.value)
 
 
@@ -406,7 +411,7 @@ def test_a_framework_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "crosscorrect_adapters.torch", raising=False)
     with pytest.raises(IncompleteError, match="arrays 'torch': this Python cannot import"):
-        crosscorrect.check(corr2d, arrays="torch")
+        check(corr2d, arrays="torch")
 
 
 # ---------------------------------------------------------------- signatures and layouts by themselves
@@ -442,7 +447,7 @@ def test_a_layout_leads_there_and_back(letters: str, examples: int, inputs: int,
 
 
 def test_the_checks_have_the_columns_of_a_run() -> None:
-    result = crosscorrect.check(flipped, **FEW)
+    result = check(flipped, **FEW)
     assert len(result.checks) == len(result.rows)
     assert set(result.checks["outcome"]) == {"fail"}
     assert result.checks["framework"].unique().tolist() == ["flipped"]
@@ -450,7 +455,7 @@ def test_the_checks_have_the_columns_of_a_run() -> None:
 
 
 def test_a_failure_has_what_it_takes_to_repeat_it() -> None:
-    failure = crosscorrect.check(flipped, only=["chapter/worked-example"]).failures[0]
+    failure = check(flipped, only=["chapter/worked-example"]).failures[0]
     assert failure.x.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert failure.w.tolist() == [[0, 1], [2, 3]]
     assert failure.output is not None
@@ -466,7 +471,7 @@ def test_a_failure_is_in_the_layout_of_its_function() -> None:
     def last(x: Array, w: Array, bias: Array | None = None) -> Array:
         return np.moveaxis(conv(np.moveaxis(x, -1, 1), w.transpose(3, 2, 0, 1)), 1, -1)
 
-    result = crosscorrect.check(last, layout="NHWC", only=["handmade/batch-bias"])
+    result = check(last, layout="NHWC", only=["handmade/batch-bias"])
     failure = result.failures[0]
     assert failure.output is not None
     assert failure.reference is not None
@@ -481,12 +486,12 @@ def test_a_failure_is_in_the_layout_of_its_function() -> None:
 
 def test_nothing_is_written_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    crosscorrect.check(flipped, **FEW)
+    check(flipped, **FEW)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_folder_holds_the_same_and_can_be_reported(tmp_path: Path) -> None:
-    result = crosscorrect.check(flipped, **FEW, results=tmp_path)
+    result = check(flipped, **FEW, results=tmp_path)
     assert result.run is not None
     again = store.load(result.run.folder)
     assert again.info["finished"]
@@ -498,7 +503,7 @@ def test_a_run_folder_holds_the_same_and_can_be_reported(tmp_path: Path) -> None
 
 
 def test_the_text_says_verdict_cause_place_and_arrays() -> None:
-    said = str(crosscorrect.check(flipped, only=["chapter/worked-example"]))
+    said = str(check(flipped, only=["chapter/worked-example"]))
     assert said.startswith("flipped: FAIL, 2 of 2 checks: the kernel is flipped: convolution instead of cross-corr")
     assert "at (0, 0) 19 is right and 5 was returned" in said
     assert "x = [[0., 1., 2.]," in said
@@ -506,7 +511,7 @@ def test_the_text_says_verdict_cause_place_and_arrays() -> None:
 
 
 def test_the_representation_is_the_text_and_a_pass_is_one_line_first() -> None:
-    result = crosscorrect.check(corr2d, **FEW)
+    result = check(corr2d, **FEW)
     assert repr(result) == str(result)
     assert str(result).splitlines()[0].startswith("corr2d: PASS, 4 checks, ")
 
@@ -539,7 +544,7 @@ def parsed(html: str) -> _Balanced:
 
 @pytest.mark.parametrize("function", [corr2d, flipped, border_lost, too_small, always_float64, WRONG["bias-ignored"]])
 def test_a_notebook_is_shown_one_sound_element(function: Callable[..., Any]) -> None:
-    result = crosscorrect.check(function, only=["handmade/loop", "handmade/example-bias"])
+    result = check(function, only=["handmade/loop", "handmade/example-bias"])
     html = result._repr_html_()
     assert parsed(html).seen <= {
         *("div", "style", "p", "b", "span", "code", "figure", "figcaption", "table", "tr", "td", "img", "br"),
@@ -549,14 +554,14 @@ def test_a_notebook_is_shown_one_sound_element(function: Callable[..., Any]) -> 
 
 
 def test_a_notebook_is_shown_the_arrays_with_the_worst_element_marked() -> None:
-    html = crosscorrect.check(flipped, only=["chapter/worked-example"])._repr_html_()
+    html = check(flipped, only=["chapter/worked-example"])._repr_html_()
     assert re.search(r'<td class="[^"]* wrong">5</td>', html)
     assert re.search(r'<td class="[^"]* window">19</td>', html)
     assert len(re.findall(r'class="[^"]* window"', html)) == 4 + 1  # the window in the image, and what is right
 
 
 def test_the_style_of_a_notebook_reaches_nothing_else_in_it() -> None:
-    (style,) = re.findall(r"<style>(.*?)</style>", crosscorrect.check(corr2d, **FEW)._repr_html_(), flags=re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", check(corr2d, **FEW)._repr_html_(), flags=re.DOTALL)
     selectors = re.findall(r"(?:^|\})\s*([^{}]+)\{", style)
     assert len(selectors) > 20
     assert [s for s in selectors if not all(part.strip().startswith(".crosscorrect") for part in s.split(","))] == []
@@ -567,7 +572,7 @@ def test_hostile_text_of_an_exception_is_shown_and_not_obeyed() -> None:
         raise ValueError(HOSTILE)
 
     hostile.__name__ = HOSTILE
-    result = crosscorrect.check(hostile, **FEW)
+    result = check(hostile, **FEW)
     html = result._repr_html_()
     assert "<script" not in html
     assert "&lt;script&gt;" in html
@@ -583,7 +588,7 @@ def test_rich_prints_the_same_text_and_obeys_no_markup() -> None:
     def marked(x: Array, w: Array) -> Array:
         raise ValueError("[red]no[/red]")
 
-    result = crosscorrect.check(marked, **FEW)
+    result = check(marked, **FEW)
     console = Console(width=200)
     with console.capture() as captured:
         console.print(result)
@@ -621,4 +626,4 @@ def test_the_page_runs_from_top_to_bottom_and_shows_what_comes(
     "name", sorted(set(re.findall(r"`(diagnosis|groups|failures|checks|left_out|unasked)`", PAGE)))
 )
 def test_what_the_page_says_a_result_has_it_has(name: str) -> None:
-    assert hasattr(crosscorrect.check(flipped, only=["chapter/worked-example"]), name)
+    assert hasattr(check(flipped, only=["chapter/worked-example"]), name)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NUMBERS = (Reason.SHAPE, Reason.VALUE, Reason.BOUND_A, Reason.BOUND_B, Reason.EXACTNESS)
 """The reasons behind which a cause may be found in the numbers that were returned."""
+OPEN = 3
+"""A failure that leaves more entries of the catalogue open names none of them."""
 UNEXPLAINED = "unexplained"
 """The name of a group of failures that no cause was looked for."""
 DTYPE_REMEDY = "make the output like the image, as np.zeros(shape, dtype=x.dtype) does, or ask for other dtypes"
@@ -103,9 +105,9 @@ class Group:
 class Checked:
     """What came of ``crosscorrect.check``; true where every check passed.
 
-    ``rows`` are the checks in the order in which they were asked. ``unasked`` counts the
-    problems that cannot be told to the callable, by what they need; ``left_out`` are the ids of those that would have
-    gone beyond the budget. ``seconds`` is how long it took. ``run`` is the run folder, if one was asked for.
+    ``rows`` are the checks in the order in which they were asked. ``unasked`` counts the problems that cannot be told
+    to the callable, by what they need; ``left_out`` are the ids of those that would have gone beyond the ``budget``
+    in seconds. ``seconds`` is how long it took. ``run`` is the run, if a folder was asked for.
     """
 
     handmade: Handmade
@@ -206,6 +208,8 @@ def _explained(name: str, failures: list[Failure]) -> Group:
     cause, sentence = clearest.causes[0], clearest.causes[0].sentence
     if name == "wrong-shape" and clearest.output is not None and clearest.reference is not None:
         sentence = f"the output has the shape {clearest.output.shape} instead of {clearest.reference.shape}"
+    if len(_names(clearest)) > OPEN:
+        sentence = f"several causes fit, among them: {sentence}"
     return Group(name, sentence, cause.evidence, clearest, tuple(failures))
 
 

@@ -20,6 +20,7 @@ from crosscorrect.handmade import Handmade, Here
 from crosscorrect.layout import KNOWN, Layout
 from crosscorrect.model import Direction
 from crosscorrect.plan import Preparation
+from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
@@ -41,16 +42,16 @@ PATIENT = ("numpy", "torch", "jax")
 
 def check(
     function: Callable[..., Any],
-    suites: Iterable[str | Path] = SUITES,
+    suites: Iterable[str | Path] | str | Path = SUITES,
     *,
     layout: str | None = None,
     takes: Mapping[str, Any] | None = None,
     arrays: str = "numpy",
     device: str = "cpu",
-    dtypes: Iterable[str] = ("float32", "float64"),
-    directions: Iterable[str] = ("forward",),
+    dtypes: Iterable[str] | str = ("float32", "float64"),
+    directions: Iterable[str] | str = ("forward",),
     arithmetic: str = "strict",
-    only: Sequence[str] = (),
+    only: Iterable[str] | str = (),
     level: str = "ci",
     seed: int = 0,
     budget: float = BUDGET,
@@ -80,17 +81,20 @@ def check(
     Raises UsageError for a request that cannot be meant, and where no problem fits; CaseError for a defect of a suite;
     IncompleteError where the framework of ``arrays`` cannot be imported.
     """
-    wanted = _wanted(function, dtypes, directions, arithmetic, budget)
-    loaded = [load_suite(path) for path in find_suites([str(suite) for suite in suites])]
-    selection = Selection(loaded, tuple(only), level)
+    dtypes, directions = _each(dtypes), _each(directions)
+    _wanted(function, dtypes, directions, arithmetic=arithmetic, level=level)
+    if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
+        raise UsageError(f"budget is a number of seconds above 0, not {inert(repr(budget))[:60]}")
+    loaded = [load_suite(path) for path in find_suites([str(suite) for suite in _each(suites)])]
+    selection = Selection(loaded, _each(only), level)
     selection.check()
     taken = Takes.of(function, takes)
-    base = _base(arrays, device, differentiates=wanted[1] != (Direction.FORWARD,))
+    base = _base(arrays, device, differentiates=set(directions) != {"forward"})
     try:
         base.arithmetic(SWITCHES[arithmetic])
         chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base, arrays)
         handmade = Handmade(function, taken, chosen, base)
-        fitting = Fitting(taken, chosen, *wanted)
+        fitting = Fitting(taken, chosen, dtypes, tuple(map(Direction, directions)))
         problems = list(fitting.of(selection))
         if not problems:
             raise UsageError(f"no problem of {', '.join(s.name for s in loaded)} can be asked: {fitting.why()}")
@@ -109,28 +113,24 @@ def check(
     return result
 
 
-def _wanted(
-    function: object, dtypes: Iterable[str], directions: Iterable[str], arithmetic: str, budget: float
-) -> tuple[tuple[str, ...], tuple[Direction, ...]]:
-    """The dtypes and directions asked for. Raises UsageError for words and numbers that mean nothing."""
+def _wanted(function: object, dtypes: Sequence[str], directions: Sequence[str], **words: str) -> None:
+    """Raise UsageError for what is no function, and for a word that is none of those that mean something."""
     if not callable(function):
         raise UsageError(
             f"check takes a function of an image and a kernel, not an object of type {type(function).__name__}"
         )
-    found = tuple(dtypes) if not isinstance(dtypes, str) else (dtypes,)
-    for name in found:
-        if name not in kinds.NAMES:
-            raise UsageError(f"dtype {name!r} is none of {', '.join(kinds.NAMES)}")
-    ways = tuple(directions) if not isinstance(directions, str) else (directions,)
-    offered = [direction for direction in Direction if direction is not Direction.TRAIN]
-    for way in ways:
-        if way not in offered:
-            raise UsageError(f"direction {way!r} is none of {', '.join(offered)}")
-    if arithmetic not in ARITHMETICS:
-        raise UsageError(f"arithmetic {arithmetic!r} is none of {', '.join(ARITHMETICS)}")
-    if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
-        raise UsageError(f"budget is a number of seconds above 0, not {budget!r}")
-    return found, tuple(Direction(way) for way in ways)
+    ways = [direction.value for direction in Direction if direction is not Direction.TRAIN]
+    offered: dict[str, Sequence[str]] = {"dtype": kinds.NAMES, "direction": ways}
+    offered |= {"arithmetic": ARITHMETICS, "level": LEVELS}
+    given = [("dtype", name) for name in dtypes] + [("direction", way) for way in directions] + list(words.items())
+    for key, word in given:
+        if word not in offered[key]:
+            raise UsageError(f"{key} {inert(repr(word))[:60]} is none of {', '.join(offered[key])}")
+
+
+def _each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
+    """Several values, or one that a person wrote without brackets."""
+    return (value,) if isinstance(value, (str, Path)) else tuple(value)
 
 
 def _base(arrays: str, device: str, *, differentiates: bool) -> Any:

@@ -117,7 +117,7 @@ class Trial:
         if verdict.outcome is not Outcome.PASS:
             self.result.failures.append(self._failure(prepared, check, verdict, output, causes))
 
-    def _keep(self, unit: Unit, verdict: Verdict) -> Any:
+    def _keep(self, unit: Unit, verdict: Verdict) -> Callable[[Array, str], str]:
         """How the arrays of a verdict are kept: in the run folder, if there is one."""
         segment = self.segment
         if segment is None:
