@@ -54,7 +54,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     outcomes = [outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total]
     tables = suites(run, judged, anchors, shown)
     found = spots(tables)
-    template = _environment().get_template("page.html")
+    template = environment().get_template("page.html")
     return template.render(
         run={**UNSAID, **run.info},
         ruling=ruling,
@@ -134,7 +134,8 @@ def _interesting(judged: pd.DataFrame) -> str:
     return ""
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates with what they use: every text in them is escaped, and shown as ``clean`` has it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("crosscorrect_reports"),
         autoescape=True,
