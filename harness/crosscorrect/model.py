@@ -177,3 +177,12 @@ class Event:
     device: str = ""
     message: str = ""
     detail: str = ""
+
+
+def cause_of(diagnosis: str) -> str:
+    """The cause that a diagnosis names, without the evidence behind it, which differs from check to check.
+
+    >>> cause_of("consistent with TF32 inputs (11.7 effective bits)")
+    'consistent with TF32 inputs'
+    """
+    return diagnosis.partition(" (")[0]

@@ -1,0 +1,193 @@
+"""What two runs have changed as one self-contained page: no network, no script, links into the reports beside it."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from crosscorrect.changes import VERDICTS, Kind
+from crosscorrect.model import Outcome
+from crosscorrect.speed.model import Speed, Who
+from crosscorrect_reports.diff.words import (
+    MARKS,
+    differs,
+    headline,
+    moved,
+    ok,
+    other_bits,
+    places,
+    steps,
+    tally,
+    told,
+)
+from crosscorrect_reports.page import _environment
+from crosscorrect_reports.speeds import STYLES as SPEEDS, interval
+from crosscorrect_reports.text import one_line, slug
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from crosscorrect.changes import Changes, Group, Row
+    from crosscorrect.speed.against import Change
+    from crosscorrect.store import Run
+
+MOST_LINES = 1000
+"""How many problems the table of changed checks has; the groups above it count them all."""
+MOST_GROUPS, MOST_LISTED = 200, 100
+"""How many groups of each kind are told, and how many checks of each are listed."""
+MOST_SPEEDS = 500
+LONGEST = 1000
+"""How many characters of a message are shown."""
+WIDTH, REACH = 220, 4.0
+"""The drawing of an interval: pixels, and the largest ratio on either side that it has a place for."""
+SHOWN = (Kind.REGRESSED, Kind.VANISHED, Kind.CHANGED, Kind.FIXED, Kind.APPEARED)
+"""The kinds that have a heading and cells in the table."""
+LOOKS = {Speed.SLOWER: "fail", Speed.FASTER: "pass", Speed.EQUIVALENT: "unsupported"}
+"""The style of a speed; all others are in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where the reports of the two runs lie, as addresses from the page's own folder; empty where there is none."""
+
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One changed check in the table: what it was and is, and where each is told."""
+
+    then: str
+    now: str
+    reason: str
+    mark: str
+    look: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One problem and direction of the table, with a cell for each place, None where nothing changed."""
+
+    suite: str
+    problem: str
+    direction: str
+    cells: Sequence[Cell | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """One speed: its words, and its interval in pixels; ``low`` and ``high`` are cut where the drawing ends."""
+
+    change: Change
+    name: str
+    glyph: str
+    look: str
+    interval: str
+    low: float
+    at: float
+    high: float
+
+
+def render(changes: Changes, folder: Path | None = None) -> str:
+    """Return the page as text. Reports of the two runs are linked to from a page in ``folder``, if they are there."""
+    groups = [(kind, MARKS[kind], changes.groups(kind)) for kind in SHOWN]
+    where, lines, more = _lines(changes)
+    own = files("crosscorrect_reports") / "templates"
+    style = "".join((own / name).read_text(encoding="utf-8") for name in ("style.css", "diff.css"))
+    paces = sorted(changes.speed, key=lambda change: list(Speed).index(change.speed) != list(Speed).index(Speed.SLOWER))
+    return _environment().get_template("diff.html").render(
+        base=changes.base.info,
+        run=changes.run.info,
+        reports=Reports(*(_report(one, folder) for one in (changes.base, changes.run))),
+        ok=ok(changes),
+        headline=headline(changes),
+        tally=tally(changes),
+        exit=changes.exit,
+        around=[differs(one) for one in changes.around],
+        counts=[(kind, MARKS[kind], count) for kind, count in changes.counts.items()],
+        groups=[entry for entry in groups if entry[2]],
+        apart=changes.groups(Kind.ONLY_THEN, Kind.ONLY_NOW),
+        where=where,
+        lines=lines,
+        more=more,
+        bits=[(bits, other_bits(bits)) for bits in moved(changes.bits)],
+        paces=[_pace(change) for change in paces[:MOST_SPEEDS]],
+        untold_paces=max(0, len(paces) - MOST_SPEEDS),
+        changes=changes,
+        marks=MARKS,
+        verdicts=VERDICTS,
+        most_groups=MOST_GROUPS,
+        most_listed=MOST_LISTED,
+        longest=LONGEST,
+        width=WIDTH,
+        steps=steps,
+        places=places,
+        told=told,
+        rows=_rows,
+        style=Markup(style),  # noqa: S704  our own files
+    )
+
+
+def _report(run: Run, folder: Path | None) -> str:
+    """The address of a run's report from a folder; empty where there is no report, or no folder to go from."""
+    report = run.folder / "report.html"
+    if folder is None or not report.is_file():
+        return ""
+    path = os.path.relpath(report.resolve(), folder.resolve())
+    return "/".join(quote(part, safe="") for part in path.split(os.sep))
+
+
+def _rows(group: Group) -> list[Row]:
+    """The first checks of a group."""
+    rows: list[Row] = group.table[:MOST_LISTED].to_dict("records")
+    return rows
+
+
+def _lines(changes: Changes) -> tuple[list[tuple[str, str, str]], list[Line], int]:
+    """The places that have a changed check, the lines of the table, and how many lines it leaves out."""
+    table = changes.table[changes.table["kind"].isin(SHOWN)]
+    where = list(table[["framework", "mode", "device"]].drop_duplicates().itertuples(index=False, name=None))
+    where.sort(key=lambda place: changes.run.info["frameworks"].index(place[0]) if _is_in(changes.run, place) else -1)
+    found: dict[tuple[str, str, str], dict[tuple[str, str, str], Cell]] = {}
+    for row in table.to_dict("records"):
+        name = (row["suite"], row["problem"], row["direction"])
+        if name in found or len(found) < MOST_LINES:
+            found.setdefault(name, {})[row["framework"], row["mode"], row["device"]] = _cell(row)
+    count = len(table[["problem", "direction"]].drop_duplicates())
+    return where, [Line(*name, [cells.get(p) for p in where]) for name, cells in found.items()], count - len(found)
+
+
+def _is_in(run: Run, place: tuple[str, str, str]) -> bool:
+    return place[0] in run.info["frameworks"]
+
+
+def _cell(row: Row) -> Cell:
+    mark = MARKS[row["kind"]]
+    reason = row["reason_now"] or row["reason_then"] if row["kind"] in VERDICTS else row["why"]
+    look = row["outcome_now"] or mark.look
+    return Cell(row["outcome_then"], row["outcome_now"], reason, mark.glyph, look, one_line(told(row), LONGEST))
+
+
+def _pace(change: Change) -> Pace:
+    glyph, _ = SPEEDS[change.speed]
+    name = Who(change.names.framework, change.names.mode, change.names.device).name
+    ends = [_pixel(value) for value in (change.low, change.change, change.high)]
+    said = interval(change.change, change.low, change.high)
+    return Pace(change, name, glyph, LOOKS.get(change.speed, "mistrusted"), said, *ends)
+
+
+def _pixel(ratio: float | None) -> float:
+    """Where a ratio is drawn, on a logarithmic scale with 1 in the middle."""
+    if ratio is None or not ratio > 0:
+        return WIDTH / 2
+    share = math.log(ratio) / math.log(REACH)
+    return round(WIDTH / 2 * (1 + min(1.0, max(-1.0, share))), 1)
