@@ -17,7 +17,7 @@ from crosscorrect.speed.model import WRONG, Role, Speed
 from crosscorrect.surroundings import around, suites
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -83,14 +83,19 @@ def _kind(row: Row) -> Kind:
 
 
 def cause(row: Mapping[str, Any], when: str) -> str:
+    """``explained`` with an ellipsis for each number, so that what differs in them alone is the same."""
+    return _NUMBER.sub("…", explained(row, when))
+
+
+def explained(row: Mapping[str, Any], when: str) -> str:
     """What explains a check ``then`` or ``now``: its diagnosis without the evidence, else its message.
 
-    An ellipsis stands for each number, so that what differs in them alone is the same. The message of a wrong answer without a diagnosis explains nothing: it says where, and by how much.
+    The message of a wrong answer without a diagnosis explains nothing: it says where, and by how much.
     """
     told = cause_of(row[f"diagnosis_{when}"])
     if not told and row[f"outcome_{when}"] not in (Outcome.PASS, Outcome.FAIL):
-        told = row[f"message_{when}"][:_LONGEST]
-    return _NUMBER.sub("…", told)
+        told = str(row[f"message_{when}"])[:_LONGEST]
+    return told
 
 
 def _apart(rows: pd.DataFrame, run: Run, base: Run) -> pd.DataFrame:
@@ -150,16 +155,19 @@ def _joined(verdicts: pd.DataFrame, apart: pd.DataFrame, run: Run, base: Run, fo
     entries = [known.of(row) if row["kind"] in VERDICTS else None for row in rows]
     table["entry"] = pd.Series(entries, index=table.index, dtype=object)
     table["place"] = ["" if entry is None else entry.place for entry in entries]
-    table["cause"] = [" → ".join(dict.fromkeys(filter(None, _causes(row)))) for row in rows]
+    table["cause"] = [_both(row, cause) for row in rows]
+    table["explained"] = [_both(row, explained) for row in rows]
     # a check that one run has is told of by that run alone
     words = [f"{name}_{when}" for name in ("outcome", "reason", "message", "diagnosis") for when in ("then", "now")]
     table[words] = table[words].fillna("")
     return table.drop(columns=["order"])
 
 
-def _causes(row: Row) -> list[str]:
-    """What explains a check whose verdict changed; one that only one run has is not explained."""
-    return [cause(row, when) for when in ("then", "now")] if row["kind"] in VERDICTS else []
+def _both(row: Row, tell: Callable[[Row, str], str]) -> str:
+    """What is told of a check whose verdict changed, before and after; nothing of one that only one run has."""
+    if row["kind"] not in VERDICTS:
+        return ""
+    return " → ".join(dict.fromkeys(filter(None, (tell(row, when) for when in ("then", "now")))))
 
 
 class _Known:
@@ -194,7 +202,8 @@ def _bits(still: pd.DataFrame) -> list[Bits]:
         then, now = (None if value != value else value for value in most)  # noqa: PLR0124  NaN is none
         problem = str(other.loc[grown.idxmax(), "problem"]) if (grown > 0).any() else ""
         larger, smaller = int((grown > 0).sum()), int((grown < 0).sum())
-        found.append(Bits(*map(str, place), len(rows), len(other), larger, smaller, then, now, problem))
+        framework, mode, device = map(str, place)
+        found.append(Bits(framework, mode, device, len(rows), len(other), larger, smaller, then, now, problem))
     return found
 
 

@@ -46,8 +46,8 @@ class Group:
     """Changed checks of one framework of which the same is told, before and after.
 
     ``table`` has their rows, ``cause`` is what explains them where something does: a diagnosis without its evidence, or
-    a message, in which an ellipsis stands for each number. ``then`` and ``now`` are outcome and reason; ``entry`` is the
-    expectation that the checks meet now, if one speaks of them.
+    a message, with an ellipsis for each number where they differ in these. ``then`` and ``now`` are outcome and reason;
+    ``entry`` is the expectation that the checks meet now, if one speaks of them.
     """
 
     kind: Kind
@@ -145,7 +145,9 @@ class Changes:
     @property
     def any(self) -> bool:
         """Whether a verdict, the set of checks or a speed changed; other bits and other surroundings do not count."""
-        return len(self.table) > 0 or bool(self.wrong) or any(c.speed in (Speed.SLOWER, Speed.FASTER) for c in self.speed)
+        return (
+            len(self.table) > 0 or bool(self.wrong) or any(c.speed in (Speed.SLOWER, Speed.FASTER) for c in self.speed)
+        )
 
     @property
     def exit(self) -> Exit:
@@ -169,14 +171,24 @@ class Changes:
         # what one cause explains is one group, whichever bound found it
         reasons = {name: table[name].where(table["cause"] == "", "") for name in ("reason_then", "reason_now")}
         apart = table.assign(**{f"{name}_apart": values for name, values in reasons.items()})
-        by = ["kind", "framework", "outcome_then", "outcome_now", "cause", "why", "place", *(f"{n}_apart" for n in reasons)]
+        by = [
+            "kind",
+            "framework",
+            "outcome_then",
+            "outcome_now",
+            "cause",
+            "why",
+            "place",
+            *(f"{n}_apart" for n in reasons),
+        ]
         found = [_group(table.loc[rows.index]) for _, rows in apart.groupby(by, sort=False, observed=True)]
         return sorted(found, key=lambda group: (kinds.index(group.kind), group.entry is not None, -len(group)))
 
 
 def _group(rows: pd.DataFrame) -> Group:
     first = rows.iloc[0]
+    cause = first["explained"] if (rows["explained"] == first["explained"]).all() else first["cause"]
     then, now = (
         (first[f"outcome_{when}"], ", ".join(filter(None, rows[f"reason_{when}"].unique()))) for when in ("then", "now")
     )
-    return Group(first["kind"], first["framework"], then, now, first["cause"], first["why"], first["entry"], rows)
+    return Group(first["kind"], first["framework"], then, now, cause, first["why"], first["entry"], rows)

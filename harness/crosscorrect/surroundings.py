@@ -8,6 +8,15 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 
+ASKED = ("frameworks", "modes", "devices", "arithmetic", "level", "filter", "seed", "shard")
+TIMED = ("reference", "mode", "device", "cpus", "threads", "budget")
+"""The keys of ``run.json``, and of its ``bench``, that say what was asked."""
+SECTIONS = ("version", "interpreter", "switch", "machine", "offer", "note")
+"""The sections of ``env`` that are told, in this order; how long a start took is different each time."""
+ORDER = ("version", "crosscorrect", "code", "suite", "asked", "timed")
+"""What is told first."""
+
+
 class Difference(NamedTuple):
     """Something around the checks that is not the same; ``then`` or ``now`` is empty where nothing was said.
 
@@ -25,15 +34,14 @@ def around(run: Run, base: Run) -> list[Difference]:
     """What differs around the checks: versions first, then code, suites and what was asked, then the machines."""
     found = _asked(run, base)
     said = [_environment(one) for one in (base, run)]
-    for section in ("version", "interpreter", "switch", "machine", "offer", "note"):
+    for section in SECTIONS:
         found += [
             Difference(section, framework, key, said[0].get(name, ""), said[1].get(name, ""))
             for name in dict.fromkeys([*said[1], *said[0]])
             for kind, framework, key in [name]
             if kind == section and said[0].get(name) != said[1].get(name) and _in_both(framework, run, base)
         ]
-    order = ("version", "crosscorrect", "code", "suite", "asked", "timed")
-    return sorted(found, key=lambda one: order.index(one.what) if one.what in order else len(order))
+    return sorted(found, key=lambda one: ORDER.index(one.what) if one.what in ORDER else len(ORDER))
 
 
 def suites(run: Run) -> dict[str, str]:
@@ -52,14 +60,13 @@ def _asked(run: Run, base: Run) -> list[Difference]:
     for framework in now["frameworks"]:
         codes = [one.get("sources", {}).get(framework, "")[:12] for one in (then, now)]
         if framework in then["frameworks"] and all(codes):
-            found.append(Difference("code", framework, "harness and adapter", *codes))
+            found.append(Difference("code", framework, "of harness and adapter", *codes))
     digests = [suites(one) for one in (base, run)]
-    for suite in dict.fromkeys([*digests[1], *digests[0]]):
-        found.append(Difference("suite", "", suite, *(one.get(suite, "")[:12] for one in digests)))
-    for key in ("frameworks", "modes", "devices", "arithmetic", "level", "filter", "seed", "shard"):
-        found.append(Difference("asked", "", key, *(_text(one.get(key)) for one in (then, now))))
-    for key in ("reference", "mode", "device", "cpus", "threads", "budget"):
-        found.append(Difference("timed", "", key, *(_text(one.get("bench", {}).get(key)) for one in (then, now))))
+    named = dict.fromkeys([*digests[1], *digests[0]])
+    found += [Difference("suite", "", suite, *(one.get(suite, "")[:12] for one in digests)) for suite in named]
+    found += [Difference("asked", "", key, *(_text(one.get(key)) for one in (then, now))) for key in ASKED]
+    benches = [one.get("bench", {}) for one in (then, now)]
+    found += [Difference("timed", "", key, *(_text(one.get(key)) for one in benches)) for key in TIMED]
     return [one for one in found if one.then != one.now]
 
 
@@ -72,15 +79,12 @@ def _text(value: Any) -> str:
 
 
 def _environment(run: Run) -> dict[tuple[str, str, str], str]:
-    """The ``env`` table by section, framework and key; how long a start took is different each time and left out.
-
-    Notes are named by their place, so that all of a framework are one text.
-    """
+    """The ``env`` table by section, framework and key; notes are numbered, so that all of a framework are one text."""
     found: dict[tuple[str, str, str], str] = {}
     for row in run.env.to_dict("records"):
         if row["section"] == "note":
             name = ("note", row["framework"], "")
             found[name] = "; ".join(filter(None, [found.get(name, ""), row["value"]]))
-        elif row["section"] != "start":
+        else:
             found[row["section"], row["framework"], row["key"]] = row["value"]
     return found

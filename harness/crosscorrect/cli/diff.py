@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,8 +66,9 @@ def diff(
     _write(changes, markdown, html)
     if as_json:
         from crosscorrect_reports.diff.record import record
+        from crosscorrect_reports.strict import dump
 
-        click.echo(json.dumps(record(changes), indent=1))
+        click.echo(dump(record(changes)), nl=False)
     elif markdown != STDOUT and (not quiet or changes.exit):
         from rich.console import Console
 

@@ -5,6 +5,7 @@ A comment has a limit of length: what does not fit is counted, and nothing is cu
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crosscorrect.changes import VERDICTS, Kind
@@ -20,7 +21,7 @@ from crosscorrect_reports.diff.words import (
     places,
     steps,
     tally,
-    told,
+    told as said,
 )
 from crosscorrect_reports.outcomes import STYLES
 from crosscorrect_reports.speeds import STYLES as SPEEDS, interval
@@ -29,7 +30,7 @@ from crosscorrect_reports.text import code, markdown, measured, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crosscorrect.changes import Changes, Group, Row
+    from crosscorrect.changes import Changes, Group
     from crosscorrect.speed.against import Change
 
 LIMIT = 65_536 - 1_024
@@ -50,36 +51,34 @@ def render(changes: Changes, limit: int = LIMIT) -> str:
     """Return the comment, of at most ``limit`` characters where that is 2,000 or more."""
     mark = STYLES[Outcome.PASS if ok(changes) else Outcome.FAIL].glyph
     runs = " → ".join(code(one.info["run"], 80) for one in (changes.base, changes.run))
-    lines = [MARKER, f"## {mark} crosscorrect: {headline(changes)}", "", tally(changes), "", f"Compared: {runs}", ""]
-    room = limit - RESERVE - _length(lines)
-    for block in [_around(changes), _around_counted(changes)]:
-        if _length(block) <= room:
-            lines += block
-            room -= _length(block)
-            break
-    untold = 0
+    comment = _Comment(limit - RESERVE)
+    comment.add([MARKER, f"## {mark} crosscorrect: {headline(changes)}", "", tally(changes), ""])
+    comment.add([f"Compared: {runs}", ""])
+    comment.add(_around(changes), _around_counted(changes))
     groups = changes.groups(*Kind)
-    for place, group in enumerate(groups):
-        block = next((b for b in _blocks(group) if _length(b) <= room), None) if place < MOST_GROUPS else None
-        if block is None:
-            untold += len(group)
-        else:
-            lines += block
-            room -= _length(block)
-    for block in (_speeds(changes), _bits(changes)):
-        if _length(block) <= room:
-            lines += block
-            room -= _length(block)
-        else:
-            untold += 1
-    if untold:
-        lines += [f"And {untold} more that do not fit here: `crosscorrect diff A B --html diff.html` shows all of them.", ""]
-    return "\n".join(lines).rstrip() + "\n"
+    told = [comment.add(*_blocks(group)) for group in groups[:MOST_GROUPS]]
+    untold = sum(len(group) for place, group in enumerate(groups) if place >= len(told) or not told[place])
+    untold += sum(not comment.add(block) for block in (_speeds(changes), _bits(changes)))
+    rest = f"And {untold} more that do not fit here: `crosscorrect diff A B --html diff.html` shows all of them."
+    return "\n".join([*comment.lines, *([rest] if untold else [])]).rstrip() + "\n"
 
 
-def _length(lines: list[str]) -> int:
-    """How many characters lines take with their ends."""
-    return sum(map(len, lines)) + len(lines)
+@dataclass(slots=True)
+class _Comment:
+    """Lines, and room for so many characters more."""
+
+    room: int
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, *blocks: list[str]) -> bool:
+        """Add the first of some blocks that fits; whether one did."""
+        for block in blocks:
+            length = sum(map(len, block)) + len(block)
+            if length <= self.room:
+                self.lines += block
+                self.room -= length
+                return True
+        return False
 
 
 def _row(*cells: str) -> str:
@@ -106,7 +105,10 @@ def _blocks(group: Group) -> Iterator[list[str]]:
     if group.kind in (Kind.ONLY_THEN, Kind.ONLY_NOW):  # nobody's doing: how many there are, and of what, is enough
         yield [f"{_head(group)}.", ""]
         return
-    rows = [_row(code(row["problem"], LONGEST), markdown(row["direction"]), markdown(told(row), 2 * LONGEST)) for _, row in group.table[:MOST_ROWS].iterrows()]
+    rows = [
+        _row(code(row["problem"], LONGEST), markdown(row["direction"]), markdown(said(row), 2 * LONGEST))
+        for _, row in group.table[:MOST_ROWS].iterrows()
+    ]
     rest = len(group) - len(rows)
     yield [
         f"<details><summary>{_head(group)}</summary>",
@@ -155,7 +157,9 @@ def _speed(change: Change) -> str:
     names = change.names
     framework = markdown(Who(names.framework, names.mode, names.device).name)
     ratio = interval(change.change, change.low, change.high)
-    return _row(f"{SPEEDS[change.speed][0]} {change.speed}", code(f"{names.problem} {names.part}", LONGEST), framework, ratio)
+    return _row(
+        f"{SPEEDS[change.speed][0]} {change.speed}", code(f"{names.problem} {names.part}", LONGEST), framework, ratio
+    )
 
 
 def _bits(changes: Changes) -> list[str]:
@@ -164,7 +168,10 @@ def _bits(changes: Changes) -> list[str]:
     if not found:
         return []
     lines = ["<details><summary>Same verdict, other bits</summary>", ""]
-    lines += [_row("framework", "mode", "", "largest error / bound then", "now"), _row("---", "---", "---", "---:", "---:")]
+    lines += [
+        _row("framework", "mode", "", "largest error / bound then", "now"),
+        _row("---", "---", "---", "---:", "---:"),
+    ]
     for bits in found:
         ratios = (measured(bits.then), measured(bits.now))
         lines.append(_row(markdown(bits.framework), markdown(bits.mode), other_bits(bits), *ratios))

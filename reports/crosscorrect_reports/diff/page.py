@@ -6,18 +6,19 @@ import math
 import os
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from crosscorrect.changes import VERDICTS, Kind
-from crosscorrect.model import Outcome
 from crosscorrect.speed.model import Speed, Who
 from crosscorrect_reports.diff.words import (
     MARKS,
     differs,
     headline,
+    messages,
     moved,
     ok,
     other_bits,
@@ -28,11 +29,10 @@ from crosscorrect_reports.diff.words import (
 )
 from crosscorrect_reports.page import _environment
 from crosscorrect_reports.speeds import STYLES as SPEEDS, interval
-from crosscorrect_reports.text import one_line, slug
+from crosscorrect_reports.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from crosscorrect.changes import Changes, Group, Row
     from crosscorrect.speed.against import Change
@@ -104,36 +104,40 @@ def render(changes: Changes, folder: Path | None = None) -> str:
     own = files("crosscorrect_reports") / "templates"
     style = "".join((own / name).read_text(encoding="utf-8") for name in ("style.css", "diff.css"))
     paces = sorted(changes.speed, key=lambda change: list(Speed).index(change.speed) != list(Speed).index(Speed.SLOWER))
-    return _environment().get_template("diff.html").render(
-        base=changes.base.info,
-        run=changes.run.info,
-        reports=Reports(*(_report(one, folder) for one in (changes.base, changes.run))),
-        ok=ok(changes),
-        headline=headline(changes),
-        tally=tally(changes),
-        exit=changes.exit,
-        around=[differs(one) for one in changes.around],
-        counts=[(kind, MARKS[kind], count) for kind, count in changes.counts.items()],
-        groups=[entry for entry in groups if entry[2]],
-        apart=changes.groups(Kind.ONLY_THEN, Kind.ONLY_NOW),
-        where=where,
-        lines=lines,
-        more=more,
-        bits=[(bits, other_bits(bits)) for bits in moved(changes.bits)],
-        paces=[_pace(change) for change in paces[:MOST_SPEEDS]],
-        untold_paces=max(0, len(paces) - MOST_SPEEDS),
-        changes=changes,
-        marks=MARKS,
-        verdicts=VERDICTS,
-        most_groups=MOST_GROUPS,
-        most_listed=MOST_LISTED,
-        longest=LONGEST,
-        width=WIDTH,
-        steps=steps,
-        places=places,
-        told=told,
-        rows=_rows,
-        style=Markup(style),  # noqa: S704  our own files
+    return (
+        _environment()
+        .get_template("diff.html")
+        .render(
+            base=changes.base.info,
+            run=changes.run.info,
+            reports=Reports(*(_report(one, folder) for one in (changes.base, changes.run))),
+            ok=ok(changes),
+            headline=headline(changes),
+            tally=tally(changes),
+            exit=changes.exit,
+            around=[differs(one) for one in changes.around],
+            counts=[(kind, MARKS[kind], count) for kind, count in changes.counts.items()],
+            groups=[entry for entry in groups if entry[2]],
+            apart=changes.groups(Kind.ONLY_THEN, Kind.ONLY_NOW),
+            where=where,
+            lines=lines,
+            more=more,
+            bits=[(bits, other_bits(bits)) for bits in moved(changes.bits)],
+            paces=[_pace(change) for change in paces[:MOST_SPEEDS]],
+            untold_paces=max(0, len(paces) - MOST_SPEEDS),
+            changes=changes,
+            marks=MARKS,
+            verdicts=VERDICTS,
+            most_groups=MOST_GROUPS,
+            most_listed=MOST_LISTED,
+            longest=LONGEST,
+            width=WIDTH,
+            steps=steps,
+            places=places,
+            messages=messages,
+            rows=_rows,
+            style=Markup(style),  # noqa: S704  our own files
+        )
     )
 
 
@@ -142,8 +146,8 @@ def _report(run: Run, folder: Path | None) -> str:
     report = run.folder / "report.html"
     if folder is None or not report.is_file():
         return ""
-    path = os.path.relpath(report.resolve(), folder.resolve())
-    return "/".join(quote(part, safe="") for part in path.split(os.sep))
+    path = Path(os.path.relpath(report.resolve(), folder.resolve()))
+    return "/".join(quote(part, safe="") for part in path.parts)
 
 
 def _rows(group: Group) -> list[Row]:

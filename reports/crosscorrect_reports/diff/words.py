@@ -1,4 +1,4 @@
-"""How changes are told, the same in terminal, Markdown and page: glyphs, a headline, counts, what differs around them."""
+"""How changes are told, the same in terminal, Markdown and page: glyphs, a headline, counts, what else differs."""
 
 from __future__ import annotations
 
@@ -76,8 +76,13 @@ def headline(changes: Changes) -> str:
     return "Nothing got worse." if changes.any else "No change."
 
 
-def told(row: Row) -> str:
+def messages(row: Row) -> str:
     """Return what a check said where it did not pass, before and after if both say something."""
+    return " → ".join(dict.fromkeys(filter(None, (row["message_then"], row["message_now"]))))
+
+
+def told(row: Row) -> str:
+    """Return its messages with the diagnosis of each."""
     said = ["; ".join(filter(None, (row[f"message_{when}"], row[f"diagnosis_{when}"]))) for when in ("then", "now")]
     return " → ".join(dict.fromkeys(filter(None, said)))
 
@@ -92,8 +97,14 @@ def tally(changes: Changes) -> str:
     counts = changes.counts
     known = f" ({changes.known} as the expectations say)" if changes.known else ""
     said = [f"{counts[kind]} {kind}{known if kind is Kind.REGRESSED else ''}" for kind in VERDICTS if counts[kind]]
-    sentences = [f"Of {plural(changes.compared, 'check')} in both: {', '.join([*said, f'{changes.unchanged} unchanged'])}."]
-    rest = [f"{counts[kind]} {kind}" for kind in (Kind.VANISHED, Kind.APPEARED, Kind.ONLY_THEN, Kind.ONLY_NOW) if counts[kind]]
+    sentences = [
+        f"Of {plural(changes.compared, 'check')} in both: {', '.join([*said, f'{changes.unchanged} unchanged'])}."
+    ]
+    rest = [
+        f"{counts[kind]} {kind}"
+        for kind in (Kind.VANISHED, Kind.APPEARED, Kind.ONLY_THEN, Kind.ONLY_NOW)
+        if counts[kind]
+    ]
     if rest:
         sentences.append(f"In one of them: {', '.join(rest)}.")
     other = sum(bits.other for bits in changes.bits)
@@ -141,5 +152,7 @@ def moved(found: Iterable[Bits]) -> list[Bits]:
 
 def other_bits(bits: Bits) -> str:
     """Return what a row of bits says: how many, and how the error moved."""
-    told = f"{bits.other} of {plural(bits.compared, 'unchanged check')} {'has' if bits.other == 1 else 'have'} other bits"
+    told = (
+        f"{bits.other} of {plural(bits.compared, 'unchanged check')} {'has' if bits.other == 1 else 'have'} other bits"
+    )
     return f"{told}; the error grew in {bits.larger} and shrank in {bits.smaller}"
