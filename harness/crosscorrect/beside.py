@@ -58,7 +58,8 @@ def compare(run: Run, base: Run, folder: Path | None = None, margin: float | Non
 def _merged(run: Run, base: Run) -> pd.DataFrame:
     """Every check of either run, the columns of what was said twice, and ``in``: which run has it."""
     columns = [*KEY, "suite", *SAID, *DIGESTS]
-    then, now = (one.columns("checks", columns).drop_duplicates(KEY, keep="last") for one in (base, run))
+    tables = [one.columns("checks", columns).drop_duplicates(KEY, keep="last") for one in (base, run)]
+    then, now = (table.astype(dict.fromkeys(KEY, object)) for table in tables)  # pandas cannot merge empty Arrow text
     merged = then.merge(now, on=KEY, how="outer", suffixes=("_then", "_now"), indicator="in")
     merged["suite"] = merged.pop("suite_now").fillna(merged.pop("suite_then"))
     return merged

@@ -159,7 +159,7 @@ class Changes:
             Exit.NOT_CONFORMANT: self.counts[Kind.REGRESSED] > self.known or bool(self.wrong),
             Exit.INCOMPLETE: self.lost > 0,
             Exit.SLOWER: self.slower > 0,
-            Exit.NOTHING_RAN: not self.compared,
+            Exit.NOTHING_RAN: not self.compared and all(c.speed is Speed.NOT_COMPARABLE for c in self.speed),
         }
         return next((code for code, holds in told.items() if holds), Exit.OK)
 

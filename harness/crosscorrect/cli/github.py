@@ -37,7 +37,7 @@ def annotate(run: Run, ruling: Ruling, expectations: Path | None, slower: Sequen
     """Print the annotations of a run; files are those of the checkout, else of the current folder."""
     from crosscorrect.expectations import shipped_folder
     from crosscorrect_reports import frames
-    from crosscorrect_reports.annotations import commands
+    from crosscorrect_reports.annotate import commands
 
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     folder = expectations or shipped_folder()
