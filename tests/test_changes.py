@@ -143,10 +143,34 @@ OTHER_SUITE = [{**SUITES[0], "digest": "other"}]
 @pytest.mark.parametrize(
     ("more", "now", "kind", "why", "code"),
     [
-        ({"frameworks": ["gw"]}, check(framework="gw"), Kind.ONLY_THEN, "framework fw", Exit.NOTHING_RAN),
-        ({"modes": ["compiled"]}, check(mode="compiled"), Kind.ONLY_THEN, "mode eager", Exit.NOTHING_RAN),
-        ({"devices": ["cuda:0"]}, check(device="cuda:0"), Kind.ONLY_THEN, "device cpu", Exit.NOTHING_RAN),
-        ({"suites": [{**SUITES[0], "name": "t"}]}, check("t/x"), Kind.ONLY_THEN, "suite s", Exit.NOTHING_RAN),
+        (
+            {"frameworks": ["gw"]},
+            check(framework="gw"),
+            Kind.ONLY_THEN,
+            "framework fw was not asked for",
+            Exit.NOTHING_RAN,
+        ),
+        (
+            {"modes": ["compiled"]},
+            check(mode="compiled"),
+            Kind.ONLY_THEN,
+            "mode eager was not asked for",
+            Exit.NOTHING_RAN,
+        ),
+        (
+            {"devices": ["cuda:0"]},
+            check(device="cuda:0"),
+            Kind.ONLY_THEN,
+            "device cpu was not asked for",
+            Exit.NOTHING_RAN,
+        ),
+        (
+            {"suites": [{**SUITES[0], "name": "t"}]},
+            check("t/x"),
+            Kind.ONLY_THEN,
+            "suite s was not asked for",
+            Exit.NOTHING_RAN,
+        ),
         ({"level": "smoke"}, check("s/x"), Kind.ONLY_THEN, "another level", Exit.NOTHING_RAN),
         ({"filter": ["s/x"]}, check("s/x"), Kind.ONLY_THEN, "another filter", Exit.NOTHING_RAN),
         ({"shard": "1/2"}, check("s/x"), Kind.ONLY_THEN, "another shard", Exit.NOTHING_RAN),
@@ -300,6 +324,14 @@ def test_a_timed_run_beside_one_that_is_none_says_why_no_speed_is_compared(tmp_p
     changes = beside.compare(run, base)
     assert changes.speed == []
     assert "plain is no timed run" in changes.untold
+
+
+def test_timed_runs_in_which_nothing_was_fit_say_that_no_speed_is_compared(tmp_path: Path) -> None:
+    base, run = (store.load(timed(tmp_path, name, machine({JAX: 0.8}, waiting={JAX: 0.9}))) for name in ("a", "b"))
+    for one in (base, run):
+        one.measurements["complaint"] = "waited"
+    changes = beside.compare(run, base)
+    assert (changes.speed, changes.untold[:25]) == ([], "neither run tells a speed")
 
 
 def test_who_became_wrong_while_it_was_timed_is_not_conformant(tmp_path: Path) -> None:

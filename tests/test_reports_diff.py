@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from crosscorrect import beside, store
 from crosscorrect.model import Check, Outcome, Reason
+from crosscorrect.speed.model import Speed
 from crosscorrect_reports.diff import markdown, page, terminal
 from crosscorrect_reports.diff.record import record
 from crosscorrect_reports.strict import dump, strict
@@ -249,4 +250,14 @@ def test_speeds_have_their_intervals_in_every_output_and_slower_ones_come_first(
     ("ratio", "place"), [(1.0, 110.0), (4.0, 220.0), (0.25, 0.0), (100.0, 220.0), (2.0, 165.0), (None, 110.0)]
 )
 def test_an_interval_is_drawn_on_a_logarithmic_scale_that_ends(ratio: float | None, place: float) -> None:
-    assert page._pixel(ratio) == place
+    assert page._pixel(ratio, 4.0) == place
+
+
+@pytest.mark.parametrize(("ends", "reach"), [((), 1.25), ((0.9, 1.2), 1.25), ((0.6, 1.0), 2.0), ((0.01, 1.0), 4.0)])
+def test_a_drawing_reaches_as_far_as_the_widest_interval_needs_up_to_four(
+    ends: tuple[float, ...], reach: float
+) -> None:
+    from crosscorrect.speed.against import Change, Names
+
+    names = Names("p", "forward", "jax", "eager", "cpu")
+    assert page._reach([Change(names, Speed.INCONCLUSIVE, 1.0, *ends)] if ends else []) == reach

@@ -125,15 +125,15 @@ def _absence(names: tuple[str, ...], run: Run, base: Run) -> tuple[Kind, str]:
 
 
 def _unasked(info: Mapping[str, Any], suite: str, framework: str, mode: str, device: str) -> str:
-    """What a run was not asked for that such a check needs; empty if it was asked for all of it."""
+    """What a run was not asked for that such a check needs, in words; empty if it was asked for all of it."""
     if framework not in info["frameworks"]:
-        return f"framework {framework}"
+        return f"framework {framework} was not asked for"
     # of an unfinished run, and of every mode there is, nothing is said
     for what, name, said in (("mode", mode, info.get("modes")), ("device", device, info.get("devices"))):
         if said and name not in said:
-            return f"{what} {name}"
+            return f"{what} {name} was not asked for"
     names = [one["name"] for one in info.get("suites", ())]
-    return f"suite {suite}" if names and suite not in names else ""
+    return f"suite {suite} was not asked for" if names and suite not in names else ""
 
 
 def _selection(info: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -215,11 +215,12 @@ def _speed(run: Run, base: Run, margin: float | None) -> tuple[list[Change], str
     try:
         from crosscorrect.speed import against  # noqa: PLC0415  SciPy is for those who timed something
 
-        return against.compare(run, base, against.MARGIN if margin is None else margin), ""
+        found = against.compare(run, base, against.MARGIN if margin is None else margin)
     except UsageError as error:
         return [], str(error)
     except ImportError as error:
         return [], f"{error.name or error} is not installed: pip install 'crosscorrect[bench]'"
+    return found, "" if found else "neither run tells a speed; 'crosscorrect speed RUN' says why"
 
 
 def _wrong(run: Run, base: Run) -> list[tuple[tuple[str, ...], str]]:

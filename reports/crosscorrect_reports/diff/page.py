@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from crosscorrect.adapter import MODES
 from crosscorrect.changes import VERDICTS, Kind
 from crosscorrect.speed.model import Speed, Who
 from crosscorrect_reports.diff.words import (
@@ -45,8 +46,10 @@ MOST_GROUPS, MOST_LISTED = 200, 100
 MOST_SPEEDS = 500
 LONGEST = 1000
 """How many characters of a message are shown."""
-WIDTH, REACH = 220, 4.0
-"""The drawing of an interval: pixels, and the largest ratio on either side that it has a place for."""
+WIDTH, REACHES = 220, (1.25, 1.5, 2.0, 4.0)
+"""The drawing of an interval: pixels, and the largest ratio on either side: the least of these that all fit in."""
+TURN = (Speed.SLOWER, Speed.FASTER)
+"""The speeds that come first."""
 SHOWN = (Kind.REGRESSED, Kind.VANISHED, Kind.CHANGED, Kind.FIXED, Kind.APPEARED)
 """The kinds that have a heading and cells in the table."""
 LOOKS = {Speed.SLOWER: "fail", Speed.FASTER: "pass", Speed.EQUIVALENT: "unsupported"}
@@ -103,7 +106,8 @@ def render(changes: Changes, folder: Path | None = None) -> str:
     where, lines, more = _lines(changes)
     own = files("crosscorrect_reports") / "templates"
     style = "".join((own / name).read_text(encoding="utf-8") for name in ("style.css", "diff.css"))
-    paces = sorted(changes.speed, key=lambda change: list(Speed).index(change.speed) != list(Speed).index(Speed.SLOWER))
+    paces = sorted(changes.speed, key=lambda change: TURN.index(change.speed) if change.speed in TURN else len(TURN))
+    reach = _reach(paces)
     return (
         _environment()
         .get_template("diff.html")
@@ -123,7 +127,8 @@ def render(changes: Changes, folder: Path | None = None) -> str:
             lines=lines,
             more=more,
             bits=[(bits, other_bits(bits)) for bits in moved(changes.bits)],
-            paces=[_pace(change) for change in paces[:MOST_SPEEDS]],
+            paces=[_pace(change, reach) for change in paces[:MOST_SPEEDS]],
+            reach=reach,
             untold_paces=max(0, len(paces) - MOST_SPEEDS),
             changes=changes,
             marks=MARKS,
@@ -160,7 +165,8 @@ def _lines(changes: Changes) -> tuple[list[tuple[str, str, str]], list[Line], in
     """The places that have a changed check, the lines of the table, and how many lines it leaves out."""
     table = changes.table[changes.table["kind"].isin(SHOWN)]
     where = list(table[["framework", "mode", "device"]].drop_duplicates().itertuples(index=False, name=None))
-    where.sort(key=lambda place: changes.run.info["frameworks"].index(place[0]) if _is_in(changes.run, place) else -1)
+    names = list(dict.fromkeys([*changes.run.info["frameworks"], *changes.base.info["frameworks"]]))
+    where.sort(key=lambda place: (names.index(place[0]), place[2], place[1] not in MODES[:1], place[1]))
     found: dict[tuple[str, str, str], dict[tuple[str, str, str], Cell]] = {}
     for row in table.to_dict("records"):
         name = (row["suite"], row["problem"], row["direction"])
@@ -170,10 +176,6 @@ def _lines(changes: Changes) -> tuple[list[tuple[str, str, str]], list[Line], in
     return where, [Line(*name, [cells.get(p) for p in where]) for name, cells in found.items()], count - len(found)
 
 
-def _is_in(run: Run, place: tuple[str, str, str]) -> bool:
-    return place[0] in run.info["frameworks"]
-
-
 def _cell(row: Row) -> Cell:
     mark = MARKS[row["kind"]]
     reason = row["reason_now"] or row["reason_then"] if row["kind"] in VERDICTS else row["why"]
@@ -181,17 +183,23 @@ def _cell(row: Row) -> Cell:
     return Cell(row["outcome_then"], row["outcome_now"], reason, mark.glyph, look, one_line(told(row), LONGEST))
 
 
-def _pace(change: Change) -> Pace:
+def _reach(paces: Sequence[Change]) -> float:
+    """The largest ratio that is drawn."""
+    ends = [abs(math.log(end)) for change in paces for end in (change.low, change.high) if end is not None and end > 0]
+    return next((reach for reach in REACHES if math.log(reach) >= max(ends, default=0)), REACHES[-1])
+
+
+def _pace(change: Change, reach: float) -> Pace:
     glyph, _ = SPEEDS[change.speed]
     name = Who(change.names.framework, change.names.mode, change.names.device).name
-    ends = [_pixel(value) for value in (change.low, change.change, change.high)]
+    ends = [_pixel(value, reach) for value in (change.low, change.change, change.high)]
     said = interval(change.change, change.low, change.high)
     return Pace(change, name, glyph, LOOKS.get(change.speed, "mistrusted"), said, *ends)
 
 
-def _pixel(ratio: float | None) -> float:
+def _pixel(ratio: float | None, reach: float) -> float:
     """Where a ratio is drawn, on a logarithmic scale with 1 in the middle."""
     if ratio is None or not ratio > 0:
         return WIDTH / 2
-    share = math.log(ratio) / math.log(REACH)
+    share = math.log(ratio) / math.log(reach)
     return round(WIDTH / 2 * (1 + min(1.0, max(-1.0, share))), 1)

@@ -42,6 +42,9 @@ MARKS = {
     Kind.UNCHANGED: Mark("=", "dim", "unsupported", "="),
 }
 
+APART = (Kind.VANISHED, Kind.APPEARED, Kind.ONLY_THEN, Kind.ONLY_NOW)
+"""The kinds of checks that one run has."""
+
 AROUND = {
     "version": "version",
     "crosscorrect": "crosscorrect",
@@ -97,19 +100,12 @@ def tally(changes: Changes) -> str:
     counts = changes.counts
     known = f" ({changes.known} as the expectations say)" if changes.known else ""
     said = [f"{counts[kind]} {kind}{known if kind is Kind.REGRESSED else ''}" for kind in VERDICTS if counts[kind]]
-    sentences = [
-        f"Of {plural(changes.compared, 'check')} in both: {', '.join([*said, f'{changes.unchanged} unchanged'])}."
-    ]
-    rest = [
-        f"{counts[kind]} {kind}"
-        for kind in (Kind.VANISHED, Kind.APPEARED, Kind.ONLY_THEN, Kind.ONLY_NOW)
-        if counts[kind]
-    ]
-    if rest:
-        sentences.append(f"In one of them: {', '.join(rest)}.")
+    said.append(f"{changes.unchanged} unchanged")
+    rest = [f"{counts[kind]} {kind}" for kind in APART if counts[kind]]
     other = sum(bits.other for bits in changes.bits)
-    if other:
-        sentences.append(f"{other} unchanged with other bits.")
+    sentences = [f"Of {plural(changes.compared, 'check')} in both: {', '.join(said)}."] if changes.compared else []
+    sentences += [f"In one of them: {', '.join(rest)}."] if rest else []
+    sentences += [f"Of the unchanged, {other} {'has' if other == 1 else 'have'} other bits."] if other else []
     if changes.speed:
         speeds = Counter(change.speed for change in changes.speed)
         told = ", ".join(f"{count} {speed}" for speed, count in speeds.most_common())
