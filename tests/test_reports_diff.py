@@ -212,6 +212,8 @@ def test_links_lead_from_the_page_to_the_reports_where_these_are(tmp_path: Path)
     links = Page(page.render(changes, tmp_path)).links
     assert "a%20b%23c/then/report.html#s/one" in links
     assert "a%20b%23c/now/report.html#s/one" in links
+    viewed = [link.partition("report.html#problem=")[2] for link in links if link.startswith("a%20b%23c/now/")]
+    assert "s%2Fone&framework=fw&mode=eager&device=cpu&direction=forward" in viewed
     beside_it = Page(page.render(changes, changes.run.folder)).links
     assert {"../then/report.html#s/one", "report.html#s/one"} <= set(beside_it)
 
@@ -222,9 +224,9 @@ def test_the_anchors_of_links_are_those_of_the_report(tmp_path: Path) -> None:
     changes = changed(tmp_path, [check("s/one")], [check("s/one", outcome=FAIL)])
     crosscorrect_reports.write(changes.run)
     ids = Page((changes.run.folder / "report.html").read_text(encoding="utf-8")).ids
-    links = [link for link in Page(page.render(changes, changes.run.folder)).links if "#" in link]
-    assert links
-    assert {link.partition("#")[2] for link in links} <= set(ids)
+    anchors = {link.partition("#")[2] for link in Page(page.render(changes, changes.run.folder)).links if "#" in link}
+    assert "s/one" in anchors
+    assert {anchor for anchor in anchors if not anchor.startswith("problem=")} <= set(ids)
 
 
 def test_the_table_says_how_many_lines_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

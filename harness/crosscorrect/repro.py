@@ -74,8 +74,8 @@ def script(run: Run, row: Row, *, stem: str = "", target: str = "") -> Script:
     known = inputs_of(run, row)
     inputs = {name: known[name] for name in _INPUTS[row["operation"]] if name in known}
     apart = bool(stem) and sum(array.nbytes for array in inputs.values()) > EMBEDDED
-    given = context(run, row, inputs) | {"data": f"{stem}.npz" if apart else ""}
     try:
+        given = context(run, row, inputs) | {"data": f"{stem}.npz" if apart else ""}
         text = _environment(folder).get_template(f"{row['framework']}.py.jinja").render(given)
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError) as error:
         raise UsageError(f"the template of {row['framework']} cannot write {row['problem']} down: {error}") from error

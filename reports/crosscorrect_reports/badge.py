@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crosscorrect.model import Exit
-from crosscorrect_reports.page import _environment
+from crosscorrect_reports.page import environment
 from crosscorrect_reports.strict import dump
 from crosscorrect_reports.text import plural
 
@@ -99,7 +99,7 @@ def render(ruling: Ruling) -> str:
     widths = [round(width(text), 1) for text in (LABEL, said.message)]
     boxes = [round(each + 2 * PADDING, 1) for each in widths]
     return (
-        _environment()
+        environment()
         .get_template("badge.svg")
         .render(label=LABEL, badge=said, widths=widths, boxes=boxes, padding=PADDING, total=round(sum(boxes), 1))
     )

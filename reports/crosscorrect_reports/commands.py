@@ -34,4 +34,9 @@ def again(run: Run, problem: str = "") -> list[str]:
     lines = [words, ["crosscorrect", "gate", folder]]
     if problem:
         lines.append(["crosscorrect", "explain", folder, problem])
-    return [" ".join(shlex.quote(one_line(word)) for word in line) for line in lines]
+    return [shell(*line) for line in lines]
+
+
+def shell(*words: str) -> str:
+    """A command line for a person to copy, each word quoted for the shell."""
+    return " ".join(shlex.quote(one_line(word)) for word in words)

@@ -93,9 +93,7 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
     found: dict[tuple[str, ...], Card] = {}
     anchors: dict[int, str] = {}
     told = 0
-    for number, row in enumerate(judged.to_dict("records")):
-        if row["outcome"] == Outcome.PASS and not row["surprise"]:
-            continue
+    for number, row in frames.records(judged, np.flatnonzero(~frames.plain(judged))).items():
         surprise = bool(row["surprise"]) or row["outcome"] == Outcome.MISSING
         key = _key(row, surprise=surprise)
         if surprise and key not in found and told >= MOST_CARDS:
@@ -105,11 +103,12 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
             told += surprise
         card = found[key]
         card.checks.append(row)
-        card.messages += [row["message"]] if row["message"] and row["message"] not in card.messages else []
         url = upstream.get(row["problem"], "")
         card.upstream += [url] if url and url != card.url and url not in card.upstream else []
         card.stderr = card.stderr or row["stderr"]
         anchors[number] = card.anchor
+    for card in found.values():
+        card.messages = [message for message in dict.fromkeys(row["message"] for row in card.checks) if message]
     surprises = [card for card in found.values() if card.surprise]
     return surprises, [card for card in found.values() if not card.surprise], anchors
 

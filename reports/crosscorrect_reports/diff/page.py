@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
-
-from markupsafe import Markup
+from urllib.parse import quote, urlencode
 
 from crosscorrect.adapter import MODES
 from crosscorrect.changes import VERDICTS, Kind
@@ -28,7 +25,7 @@ from crosscorrect_reports.diff.words import (
     tally,
     told,
 )
-from crosscorrect_reports.page import _environment
+from crosscorrect_reports.page import environment, own
 from crosscorrect_reports.speeds import STYLES as SPEEDS, interval
 from crosscorrect_reports.text import one_line
 
@@ -104,12 +101,10 @@ def render(changes: Changes, folder: Path | None = None) -> str:
     """Return the page as text. Reports of the two runs are linked to from a page in ``folder``, if they are there."""
     groups = [(kind, MARKS[kind], changes.groups(kind)) for kind in SHOWN]
     where, lines, more = _lines(changes)
-    own = files("crosscorrect_reports") / "templates"
-    style = "".join((own / name).read_text(encoding="utf-8") for name in ("style.css", "diff.css"))
     paces = sorted(changes.speed, key=lambda change: TURN.index(change.speed) if change.speed in TURN else len(TURN))
     reach = _reach(paces)
     return (
-        _environment()
+        environment()
         .get_template("diff.html")
         .render(
             base=changes.base.info,
@@ -141,7 +136,8 @@ def render(changes: Changes, folder: Path | None = None) -> str:
             places=places,
             messages=messages,
             rows=_rows,
-            style=Markup(style),  # noqa: S704  our own files
+            address=address,
+            style=own("templates/style.css") + own("templates/diff.css"),
         )
     )
 
@@ -153,6 +149,13 @@ def _report(run: Run, folder: Path | None) -> str:
         return ""
     path = Path(os.path.relpath(report.resolve(), folder.resolve()))
     return "/".join(quote(part, safe="") for part in path.parts)
+
+
+def address(row: Row) -> str:
+    """Return where a report tells of one check, as its script reads it: the view of the problem, with that check."""
+    return urlencode(
+        {name: row[name] for name in ("problem", "framework", "mode", "device", "direction")}, errors="replace"
+    )
 
 
 def _rows(group: Group) -> list[Row]:
