@@ -94,6 +94,16 @@ def test_what_is_no_run_is_refused_and_a_changed_byte_is_damage(runs: tuple[Path
     assert invoke("diff", *runs).exit_code == Exit.DAMAGED
 
 
+@pytest.mark.parametrize("content", ["[" * 10**6, '{"finished": true, "schema": 3}', "null", '{"a": ' * 10**5])
+def test_a_hostile_run_json_is_one_sentence_on_either_side(runs: tuple[Path, Path], content: str) -> None:
+    (runs[0] / "run.json").write_text(content, encoding="utf-8")
+    for sides in (runs, reversed(runs)):
+        said = invoke("diff", *sides)
+        assert said.exit_code in (Exit.USAGE, Exit.DAMAGED)
+        assert said.stderr.startswith("crosscorrect: ")
+        assert said.stderr.count("\n") == 1
+
+
 def test_the_latest_run_is_the_second_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny.yaml").write_text(SUITE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
