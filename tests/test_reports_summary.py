@@ -94,7 +94,7 @@ def test_surprises_that_came_out_alike_are_one_and_what_is_not_listed_is_counted
 def test_numbers_that_are_none_are_null_and_infinite_ones_are_words(tmp_path: Path) -> None:
     rows = [check("s/1", outcome=FAIL, ratio=float("inf")), check("s/2", outcome=Outcome.ERROR, ratio=None)]
     said = told(store.load(finished(tmp_path / "run", rows)))
-    assert {one["ratio"] for one in said["surprises"]["listed"]} == {"infinity", None}
+    assert {one["ratio"] for one in said["surprises"]["listed"]} == {"Infinity", None}
 
 
 def test_an_expectation_that_is_contradicted_is_named(tmp_path: Path) -> None:

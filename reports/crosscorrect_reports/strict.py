@@ -12,7 +12,7 @@ from crosscorrect_reports.text import clean
 
 
 def strict(value: Any) -> Any:
-    """Return a value with NaN as None and infinity as the text ``infinity``, through mappings and lists.
+    """Return a value with NaN as None and infinity as the text ``Infinity``, through mappings and lists.
 
     Text has its control characters shown, as ``text.clean`` does.
     """
@@ -30,7 +30,7 @@ def strict(value: Any) -> Any:
 def _number(value: float) -> float | str | None:
     if math.isnan(value):
         return None
-    return value if math.isfinite(value) else "infinity" if value > 0 else "-infinity"
+    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def dump(value: Any) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
-@click.command()
+@click.command(short_help="What changed from one run to another.")
 @click.argument("base", metavar="A", type=RUN_FOLDER)
 @click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST)
 @options.expectations
