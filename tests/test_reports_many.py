@@ -12,9 +12,9 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 
 from crosscorrect import gate, store
-from crosscorrect.model import Check, Direction, Outcome, Reason
+from crosscorrect.model import Check, Direction, Outcome, Reason, cause_of
 from crosscorrect_reports import commands, frames, junit, markdown, page, properties, refusals, suites, terminal
-from crosscorrect_reports.causes import cause_of, telling
+from crosscorrect_reports.causes import telling
 from made_runs import check, finished
 
 if TYPE_CHECKING:

@@ -113,7 +113,7 @@ def of(run: store.Run) -> timed.Timed:
 def section_text(run: store.Run) -> str:
     """The section as the page has it."""
     made = speed_page.speed_section(run)
-    return page._environment().get_template("speed.html").render(speed=made)
+    return page.environment().get_template("speed.html").render(speed=made)
 
 
 def parsed(drawn: str) -> ET.Element:

@@ -15,14 +15,14 @@ __all__ = ["write"]
 
 
 def write(run: Run, expectations: Path | None = None) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``junit.xml`` and the CSV tables into the run folder; return their paths.
+    """Write ``report.html``, ``report.md`` and all else that ``documents`` are into the run folder; return their paths.
 
-    ``expectations`` is the folder that the run is judged against (default: those that ship with crosscorrect). Each
-    of the first three is replaced whole or not at all, and the same run gives the same bytes. Raises UsageError where
-    one cannot be written.
+    The CSV tables are written, too. ``expectations`` is the folder that the run is judged against (default: those that
+    ship with crosscorrect). Each document is replaced whole or not at all, and the same run gives the same bytes.
+    Raises UsageError where one cannot be written.
     """
     from crosscorrect import gate, sealed, store  # noqa: PLC0415  pandas, and all that follows, is for those who write
-    from crosscorrect_reports import frames, junit, markdown, page  # noqa: PLC0415
+    from crosscorrect_reports import badge, frames, junit, markdown, page, summary  # noqa: PLC0415
 
     ruling = gate.rule(run, expectations)
     judged = frames.judged(run, expectations)
@@ -30,6 +30,9 @@ def write(run: Run, expectations: Path | None = None) -> list[Path]:
         "report.html": page.render(run, ruling, judged).encode("utf-8"),
         "report.md": markdown.render(run, ruling, judged).encode("utf-8"),
         "junit.xml": junit.render(run, ruling, judged),
+        "summary.json": summary.render(run, ruling, judged).encode("utf-8"),
+        "badge.svg": badge.render(ruling).encode("utf-8"),
+        "badge.json": badge.endpoint(ruling).encode("utf-8"),
     }
     try:
         written = [_replace(run.folder / name, content) for name, content in documents.items()]

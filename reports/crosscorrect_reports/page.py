@@ -96,14 +96,14 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         found=FOUND,
         commands=again(run, _interesting(judged)),
         tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
-        style=_own("templates/style.css") + _own("templates/speed.css"),
+        style=own("templates/style.css") + own("templates/speed.css"),
         script=_script(),
         script_hash=_hash(_script()),
     )
 
 
 @cache
-def _own(name: str) -> Markup:
+def own(name: str) -> Markup:
     """Return a text of ours that stands in the page as it is."""
     return Markup((files("crosscorrect_reports") / name).read_text(encoding="utf-8"))  # noqa: S704  our own file
 
@@ -112,7 +112,7 @@ def _own(name: str) -> Markup:
 def _script() -> Markup:
     """Return the page's script, all its parts in the order of their names."""
     parts = sorted(part.name for part in (files("crosscorrect_reports") / "script").iterdir())
-    return Markup("").join(_own(f"script/{part}") for part in parts)
+    return Markup("").join(own(f"script/{part}") for part in parts)
 
 
 def _hash(script: str) -> str:
@@ -135,8 +135,8 @@ def _interesting(judged: pd.DataFrame) -> str:
 
 
 def environment() -> jinja2.Environment:
-    """Return the templates with what they use: every text in them is escaped, and shown as ``clean`` has it."""
-    environment = jinja2.Environment(
+    """Return what renders our templates: all text escaped and seen, no name left undefined."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("crosscorrect_reports"),
         autoescape=True,
         trim_blocks=True,
@@ -144,15 +144,13 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else clean(value),
     )
-    environment.filters.update(
-        number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url
-    )
-    environment.globals.update(
+    made.filters.update(number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url)
+    made.globals.update(
         zip=zip,
         glyphs={o.value: style.glyph for o, style in STYLES.items()},
         meanings={o.value: style.meaning for o, style in STYLES.items()},
     )
-    return environment
+    return made
 
 
 def headings(run: Run) -> list[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ import click
 
 from crosscorrect import __version__
 from crosscorrect.cli.bench import bench, speed
+from crosscorrect.cli.diff import diff
 from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
@@ -59,7 +60,7 @@ def main() -> None:
     """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
 
 
-for command in (run, bench, speed, hunt, report, gate, merge, verify, explain, cases, frameworks, selftest):
+for command in (run, bench, speed, hunt, report, gate, diff, merge, verify, explain, cases, frameworks, selftest):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -154,18 +154,30 @@ def report(folder: Path, expectations: Path | None) -> None:
 @options.expectations
 @click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
 @options.against
+@click.option("--annotations", type=click.Choice(["github"]), help="Also print what GitHub shows beside the cases.")
+@click.option("--step-summary", is_flag=True, help="Add the Markdown to the file that GITHUB_STEP_SUMMARY names.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 @options.as_json
 def gate(
-    folder: Path, expectations: Path | None, require: str, against: Path | None, quiet: bool, as_json: bool
+    folder: Path,
+    expectations: Path | None,
+    require: str,
+    against: Path | None,
+    annotations: str | None,
+    step_summary: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Judge a run against the committed expectations, strictly both ways; the exit code is the answer.
 
     Of a timed run, also whether anything is slower than in an earlier one.
     """
     from crosscorrect import sealed, store
+    from crosscorrect.cli import github
     from crosscorrect.gate import rule
 
+    if annotations and as_json:
+        raise click.UsageError("--annotations and --json both print: choose one")
     finished = store.load(folder)
     sealed.verify(folder, finished=finished.info["finished"])
     ruling = rule(finished, expectations)
@@ -177,7 +189,13 @@ def gate(
     if against is not None:
         slower, speed = _slower(finished, store.load(against))
         code = code or speed
-    _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more={} if against is None else {"slower": slower})
+    with github.inert(wanted=annotations is not None and not (quiet and not code)):
+        more = {} if against is None else {"slower": slower}
+        _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more=more)
+    if annotations and not (quiet and not code):
+        github.annotate(finished, ruling, expectations, slower)
+    if step_summary:
+        github.add_summary(finished, ruling, expectations)
     sys.exit(code)
 
 
