@@ -204,7 +204,7 @@ def find_frameworks(
     """
     paths = {name: Path(path) for name, path in pythons.items()}
     for name in paths.keys() - targets.keys():
-        known(name)  # an interpreter of nothing that is known is a slip of the pen
+        known(name, targets)  # an interpreter of nothing that is known is a slip of the pen
     wanted = list(dict.fromkeys(names or [*available(paths), *targets]))
     if not wanted:
         raise IncompleteError("no framework is to be had here; name an interpreter with --python NAME=PATH")

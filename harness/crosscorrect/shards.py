@@ -12,6 +12,7 @@ import numpy as np
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.nearest import nearest
 from crosscorrect.registry import adapters, locate
 from crosscorrect.sources import fingerprint
 from crosscorrect.spans import Shard
@@ -49,7 +50,9 @@ def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> stor
         _check_parts(name, [run for run in runs if name in run.info["frameworks"]])
     absent = sorted(set(require) - set(names))
     if absent:
-        raise IncompleteError(f"no shard of {', '.join(absent)}; run its environment first")
+        near = ", ".join(filter(None, (nearest(name, names) for name in absent)))
+        hint = f"; did you mean {near}?" if near else ""
+        raise IncompleteError(f"no shard of {', '.join(absent)}; run its environment first{hint}")
     _check_inputs(runs)
     return _join(runs, names, results)
 
