@@ -149,7 +149,8 @@ def _needed(run: Run, row: Row) -> set[str]:
 
 def _built(run: Run, row: Row) -> dict[str, Array]:
     from crosscorrect import operations, rows  # noqa: PLC0415  most rows have their inputs with them
-    from crosscorrect.suite import load_suite, shipped_suites  # noqa: PLC0415
+    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415
+    from crosscorrect.suite import load_suite  # noqa: PLC0415
     from crosscorrect.worker.wire import digest  # noqa: PLC0415
 
     what = f"the inputs of {row['problem']} were too large to be kept in the run"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import itertools
 import json
 import math
@@ -17,6 +16,7 @@ from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.nearest import meant, nearest
 from crosscorrect.registry import adapters
 from crosscorrect.schemas import MAX_ERRORS, defect
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.specify import specify
 from crosscorrect.sweep import Sweep
 
@@ -37,8 +37,6 @@ LINT_POINTS = 20_000
 
 ENDS = (".yaml", ".yml")
 """How the name of a suite's file ends."""
-
-_FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which the chapter is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +138,6 @@ def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
         except CaseError as error:
             found.append(error)
     return found[:MAX_ERRORS]
-
-
-def shipped_suites() -> dict[str, Path]:
-    """The suites that come with the package, by name, in reading order."""
-    folder = Path(str(importlib.resources.files("crosscorrect_cases"))) / "suites"
-    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    names = [name for name in _FIRST if name in paths]
-    return {name: paths[name] for name in names + [name for name in paths if name not in names]}
 
 
 def find_suites(names: Sequence[str | Path]) -> list[Path]:
