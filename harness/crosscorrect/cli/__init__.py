@@ -76,7 +76,7 @@ def main() -> None:
     \b
     crosscorrect run                                    everything, in every framework there is here
     crosscorrect run chapter -f torch                   one suite, one framework
-    crosscorrect explain results/latest edge-detection  why one problem came out as it did
+    crosscorrect gate                                   the verdict of the latest run as an exit code
     crosscorrect bench -f torch -f jax                  who is faster
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
 

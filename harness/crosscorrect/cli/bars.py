@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn, Task
@@ -62,7 +62,13 @@ class Bars:
         shown = console(err=True)
         self.moves = moves(shown)
         # standard output may be the same terminal, and is for what comes out in the end
-        self._progress = Progress(*_columns(shown), console=shown, redirect_stdout=False, disable=not self.moves)
+        self._progress = Progress(
+            *_columns(shown),
+            console=shown,
+            redirect_stdout=False,
+            disable=not self.moves,
+            get_time=time.monotonic,
+        )
         self._progress.start()
 
     def update(self, name: str, **changed: Any) -> None:
@@ -143,25 +149,25 @@ class Steps:
 
 def _columns(shown: Console) -> list[ProgressColumn]:
     """What a bar is made of: less of it where the terminal is narrow, so that each stays one line."""
-    from rich.progress import BarColumn, ProgressColumn, TextColumn
+    from rich.progress import BarColumn, ProgressColumn
     from rich.table import Column
     from rich.text import Text
 
     class Told(ProgressColumn):
-        """Text of a bar that is made anew whenever the bar is drawn."""
+        """Text of a bar, made anew whenever the bar is drawn; the ``last`` gives way where there is no room."""
 
-        def __init__(self, make: Any) -> None:
-            super().__init__(Column(no_wrap=True, overflow="crop"))
+        def __init__(self, make: Callable[[Task], str], *, last: bool = False) -> None:
+            super().__init__(Column(no_wrap=not last, overflow="crop"))
             self._make = make
 
         def render(self, task: Task) -> Text:
-            return Text(self._make(task))
+            return Text(self._make(task), no_wrap=True, overflow="crop")
 
     name = Told(lambda task: f"{task.description:<{NAME}}")
     if shown.width < MIDDLE:
         return [name, Told(_count), Told(_left)]
-    said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="crop", ratio=1))
     bar = BarColumn(30 if shown.width >= WIDE else 14)
+    said = Told(lambda task: task.fields["said"], last=True)
     return [name, bar, Told(_count), Told(_rate), Told(_left), said]
 
 

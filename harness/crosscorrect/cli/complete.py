@@ -86,10 +86,12 @@ def frameworks(ctx: click.Context, _: str) -> Iterator[str]:
 
 @paths
 @offered
-def interpreters(ctx: click.Context, _: str) -> Iterator[str]:
+def interpreters(ctx: click.Context, typed: str) -> Iterator[str]:
     """``NAME=`` for each framework; the path is the shell's."""
     from crosscorrect.registry import adapters
 
+    if "=" in typed:
+        return
     yield from (f"{name}=" for name in [*adapters(), *_named(ctx, "targets")])
 
 
@@ -138,7 +140,8 @@ def _asked(ctx: click.Context) -> list[Path]:
     from crosscorrect.shipped import shipped_suites
 
     shipped, own = shipped_suites(), ctx.params.get("suite")
-    names = ctx.params.get("suites") or ((own,) if own else shipped)
+    # behind an option that has no value yet, click leaves the arguments where they are
+    names = ctx.params.get("suites") or ctx.args or ((own,) if own else shipped)
     return [path for path in (shipped.get(name, Path(name)) for name in names) if path.is_file()]
 
 

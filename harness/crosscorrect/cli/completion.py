@@ -1,7 +1,8 @@
-"""Completion by the shell: click's own mechanism, with a bash script that knows what is in a problem's id.
+"""Completion by the shell: click's own mechanism, with scripts for bash and fish that know what a problem's id holds.
 
 bash breaks words at ``=``, ``:`` and ``@``, of which ids and ``NAME=PATH`` are full. So its script hands over the line
-as it was typed, and what bash holds for words already is cut off what is offered.
+as it was typed, and what bash holds for words already is cut off what is offered. click's script for fish ends a name
+at its first comma.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import BashComplete, add_completion_class, get_completion_class, split_arg_string
+from click.shell_completion import (
+    BashComplete,
+    FishComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 from crosscorrect.cli.options import Choice
 from crosscorrect.errors import UsageError
@@ -27,7 +34,25 @@ INSTALL = {
 }
 """What installs the script of each shell."""
 
-SCRIPT = r"""
+FISH = r"""
+function %(complete_func)s
+    for offer in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
+            %(prog_name)s 2>/dev/null)
+        set -l found (string split -m 1 "," -- $offer)
+        switch $found[1]
+            case dir
+                __fish_complete_directories $found[2]
+            case file
+                __fish_complete_path $found[2]
+            case plain
+                echo $found[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
+
+BASH = r"""
 %(complete_func)s() {
     local response type value
     COMPREPLY=()
@@ -52,7 +77,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null || complete -F
 class Bash(BashComplete):
     """bash, by the line that was typed instead of the words that bash makes of it."""
 
-    source_template = SCRIPT.lstrip()
+    source_template = BASH.lstrip()
     _held = ""
 
     @staticmethod
@@ -71,6 +96,13 @@ class Bash(BashComplete):
     def format_completion(self, item: CompletionItem[Any]) -> str:
         """``type,value`` without what bash takes for words of its own."""
         return f"{item.type},{str(item.value).removeprefix(self._held)}"
+
+
+@add_completion_class
+class Fish(FishComplete):
+    """fish, with commas in names."""
+
+    source_template = FISH.lstrip()
 
 
 @click.command(short_help="Print what makes the shell complete all of this.")

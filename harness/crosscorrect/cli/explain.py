@@ -82,8 +82,8 @@ def explain(
     PROBLEM is an id, or the beginning of one or the name of a case where one problem of that name is there or failed.
 
     \b
-    crosscorrect explain results/latest edge-detection -f torch
-    crosscorrect explain results/latest edge-detection -f torch --script bug.py
+    crosscorrect explain results/latest chapter/edge-detection@operation=corr2d,dtype=float32
+    crosscorrect explain RUN PROBLEM -f torch --script bug.py      a script that shows it, to attach to a report
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import store
 

@@ -64,7 +64,7 @@ def _listed(suite: Suite, *, problems: bool) -> Row:
     return {"suite": suite.name, "title": suite.title, "file": str(suite.path), "cases": listed}
 
 
-@cases.command()
+@cases.command(short_help="Check case files: every defect, with its line.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete.case_files)
 @click.option(
     "-f", "--framework", "names", multiple=True, metavar="NAME", help="A framework whose adapter is not installed."

@@ -50,9 +50,11 @@ def finite(_: click.Context, param: click.Parameter, value: float | None) -> flo
 
 def part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
     """Read ``i/n``, a part of the problems; None is all of them. Raises UsageError."""
+    if value is None:
+        return None
     from crosscorrect.spans import Shard
 
-    shard = None if value is None else Shard.read(value)
+    shard = Shard.read(value)
     return None if shard is None else (shard.number, shard.count)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BAR = "selftest"
 
 
-@click.command(short_help="Test the tests: is every wrong adapter caught?")
+@click.command(short_help="Test the tests: each wrong adapter must be caught.")
 @options.suites()
 @click.option("--level", type=options.level, default="smoke", show_default=True, help="Cases up to this level.")
 @click.option(
