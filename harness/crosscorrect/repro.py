@@ -151,7 +151,8 @@ def _needed(run: Run, row: Row) -> set[str]:
 @lru_cache(maxsize=32)
 def _shipped(suite: str) -> Suite | None:
     """A suite that ships, read once: a page asks for the scripts of many of its problems."""
-    from crosscorrect.suite import load_suite, shipped_suites  # noqa: PLC0415  most rows have their inputs with them
+    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415  most rows have their inputs with them
+    from crosscorrect.suite import load_suite  # noqa: PLC0415
 
     path = shipped_suites().get(suite)
     return None if path is None else load_suite(path)
