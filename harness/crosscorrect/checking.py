@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ from crosscorrect.plan import Preparation
 from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
-from crosscorrect.suite import find_suites, load_suite
+from crosscorrect.suite import find_suites, load_suite, shipped_suites
 from crosscorrect.takes import Takes
 from crosscorrect.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from crosscorrect.suite import Suite
 
 SUITES = ("chapter", "handmade")
 """What is asked where a person names no suite."""
@@ -46,6 +49,7 @@ def check(
     *,
     layout: str | None = None,
     takes: Mapping[str, Any] | None = None,
+    always: Mapping[str, Any] | None = None,
     arrays: str = "numpy",
     device: str = "cpu",
     dtypes: Iterable[str] | str = ("float32", "float64"),
@@ -64,7 +68,8 @@ def check(
     They are given by their names, in the form of their defaults: where ``stride=1`` it is a number, where
     ``stride=(1, 1)`` one per axis; ``padding`` may be a number, one per axis, ``((0, 0), (0, 0))`` or a word. What it
     has no parameter for is not asked. ``takes`` maps parameters to other examples than their defaults, and names those
-    of a function whose signature cannot be read.
+    of a function whose signature cannot be read. ``always`` says what it does in any case, as ``{"padding": "same"}``
+    or ``{"stride": 2}``: only such problems are asked.
 
     ``layout`` is the order of the axes of the image: ``HW``, ``CHW``, ``NCHW``, ``NHWC`` … (``layout.KNOWN``); kernels
     are then (kh, kw), (O, I, kh, kw) or, with the channels last, (kh, kw, I, O). Without it the function is tried on
@@ -85,10 +90,12 @@ def check(
     _wanted(function, dtypes, directions, arithmetic=arithmetic, level=level)
     if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
         raise UsageError(f"budget is a number of seconds above 0, not {inert(repr(budget))[:60]}")
-    loaded = [load_suite(path) for path in find_suites([str(suite) for suite in _each(suites)])]
+    shipped = shipped_suites().values()
+    paths = find_suites([str(suite) for suite in _each(suites)])
+    loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
     selection = Selection(loaded, _each(only), level)
     selection.check()
-    taken = Takes.of(function, takes)
+    taken = Takes.of(function, takes, always)
     base = _base(arrays, device, differentiates=set(directions) != {"forward"})
     try:
         base.arithmetic(SWITCHES[arithmetic])
@@ -111,6 +118,12 @@ def check(
     finally:
         base.arithmetic("default")
     return result
+
+
+@lru_cache(maxsize=16)
+def _shipped(path: Path) -> Suite:
+    """A suite that ships, which does not change while this process runs: it takes longer to read than to be asked."""
+    return load_suite(path)
 
 
 def _wanted(function: object, dtypes: Sequence[str], directions: Sequence[str], **words: str) -> None:

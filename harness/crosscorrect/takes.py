@@ -61,20 +61,28 @@ class Parameter:
 class Takes:
     """What a callable takes beside image and kernel: a parameter for each feature, names of ``NAMES``, that it has.
 
-    ``others`` are its parameters that nothing is known of; they keep their defaults.
+    ``always`` are the features that are as their examples whatever is asked, ``others`` the parameters that nothing is
+    known of: they keep their defaults.
     """
 
     callable: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    always: Mapping[str, Parameter] = field(default_factory=dict)
     others: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, function: Callable[..., Any], examples: Mapping[str, Any] | None = None) -> Takes:
+    def of(
+        cls,
+        function: Callable[..., Any],
+        examples: Mapping[str, Any] | None = None,
+        always: Mapping[str, Any] | None = None,
+    ) -> Takes:
         """Read a signature: a parameter is known by its name, its form by its default.
 
         ``examples`` gives values in place of defaults, by the names of parameters: they say the form, and what a
-        signature that cannot be read has. Raises UsageError where image and kernel have no place, where something else
-        has no default, and for an example that is no value of its kind.
+        signature that cannot be read has. ``always`` gives the values of features that cannot be chosen. Raises
+        UsageError where image and kernel have no place, where something else has no default, and for a value that is
+        none of its kind.
         """
         name, given = name_of(function), dict(examples or {})
         found: dict[str, Parameter] = {}
@@ -100,7 +108,7 @@ class Takes:
                 what = f"is none of {', '.join(_FEATURES)}" if feature is None else f"is no parameter of {name}"
                 raise UsageError(f"takes: {inert(str(key))[:60]!r} {what}")
             found[feature] = Parameter(key, _form(name, key, feature, example), example)
-        return cls(name, found, tuple(others))
+        return cls(name, found, _always(name, always or {}, found), tuple(others))
 
     def lacks(self, problem: Problem, layout: Layout) -> str:
         """Why a problem cannot be asked, or nothing: the feature that it needs and the callable does not take so."""
@@ -109,30 +117,38 @@ class Takes:
             return "bias"
         if bias is not None and bias.needed and "b" not in problem.shapes:
             return "no bias"
+        geometry = problem.geometry or Geometry()
         image, kernel = problem.shapes["x"][-layout.rank :], problem.shapes["w"][-layout.rank :]
+        for feature, value in _values(geometry, image, kernel).items():
+            if feature not in self.parameters and value != self._done(feature, geometry, image, kernel):
+                return feature
         try:
-            self.arguments(problem.geometry or Geometry(), image, kernel)
+            self.arguments(geometry, image, kernel)
         except _Unsaid as lack:
             return lack.feature
         return ""
 
+    def _done(self, feature: str, geometry: Geometry, image: Sequence[int], kernel: Sequence[int]) -> tuple[Any, ...]:
+        """What the callable does where it is not told: the value of ``always``, else the plain one."""
+        fixed, plain = self.always.get(feature), Geometry((1,) * geometry.rank, "valid", (1,) * geometry.rank)
+        if fixed is None:
+            return _values(plain, image, kernel)[feature]
+        example = fixed.example
+        if feature == "groups":
+            return (example,)
+        if fixed.form == "word":
+            return Geometry(geometry.stride, _WORDS[example.lower()], geometry.dilation).pads(image, kernel)
+        each = (example,) * geometry.rank if fixed.form == "number" else tuple(example)
+        return tuple(tuple(v) if fixed.form == "sides" else (v, v) for v in each) if feature == "padding" else each
+
     def arguments(self, geometry: Geometry, image: Sequence[int], kernel: Sequence[int]) -> dict[str, Any]:
         """The keyword arguments of a call, without the bias, for an image and a kernel of these spatial sizes."""
-        values: dict[str, Any] = {
-            "stride": geometry.stride,
-            "padding": geometry.pads(image, kernel),
-            "dilation": geometry.dilation,
-            "groups": (geometry.groups,),
-        }
         found = {}
-        for feature, value in values.items():
+        for feature, value in _values(geometry, image, kernel).items():
             parameter = self.parameters.get(feature)
-            if parameter is None:
-                if any(v != (0, 0) if feature == "padding" else v != 1 for v in value):
-                    raise _Unsaid(feature)
-            elif parameter.form == "word":
+            if parameter is not None and parameter.form == "word":
                 found[parameter.name] = _word(geometry, value, parameter.example)
-            else:
+            elif parameter is not None:
                 found[parameter.name] = _written(feature, value, parameter)
         return found
 
@@ -143,6 +159,28 @@ class _Unsaid(Exception):  # noqa: N818  no error: a problem that cannot be told
     def __init__(self, feature: str) -> None:
         super().__init__(feature)
         self.feature = feature
+
+
+def _values(geometry: Geometry, image: Sequence[int], kernel: Sequence[int]) -> dict[str, tuple[Any, ...]]:
+    """The features of a geometry but the bias, each per axis, padding as pairs."""
+    return {
+        "stride": geometry.stride,
+        "padding": geometry.pads(image, kernel),
+        "dilation": geometry.dilation,
+        "groups": (geometry.groups,),
+    }
+
+
+def _always(name: str, given: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The features that cannot be chosen. Raises UsageError for what is none, and for one that can."""
+    found = {}
+    for key, example in given.items():
+        feature = _FEATURES.get(str(key).lower(), "")
+        if feature in ("", "bias") or feature in parameters:
+            what = f"is a parameter of {name}" if feature in parameters else f"is none of {', '.join(list(NAMES)[1:])}"
+            raise UsageError(f"always: {inert(str(key))[:60]!r} {what}")
+        found[feature] = Parameter(str(key), _form(name, str(key), feature, example), example)
+    return found
 
 
 def name_of(function: Any) -> str:
@@ -186,8 +224,8 @@ def _form(name: str, parameter: str, feature: str, example: Any) -> str:
         return form
     offered = " or ".join(FORMS[f] for f in _OFFERED[feature])
     raise UsageError(
-        f"{name}: {parameter}={inert(repr(example))[:60]} is no {feature}; that is {offered}; say in which form it is "
-        f"taken with takes={{{parameter!r}: …}}"
+        f"{name}: {parameter}={inert(repr(example))[:60]} is no {feature}; that is {offered}; where that is not what "
+        f"the default says, takes={{{parameter!r}: …}} says it"
     )
 
 

@@ -73,6 +73,8 @@ def notes(checked: Checked) -> list[str]:
     known = [p for feature in NAMES if (p := takes.parameters.get(feature)) and feature not in ("bias", "groups")]
     if known:
         said.append("given: " + "; ".join(f"{p.name} as {FORMS[p.form]}" for p in known))
+    if takes.always:
+        said.append("always: " + "; ".join(f"{p.name} {p.example!r}" for p in takes.always.values()))
     if checked.unasked:
         counts = ", ".join(f"{_lack(takes, lack)} ({count})" for lack, count in checked.unasked.items())
         said.append(f"not asked, because it does not take it: {counts}")
@@ -81,6 +83,8 @@ def notes(checked: Checked) -> list[str]:
     if checked.left_out:
         count = plural(len(checked.left_out), "problem")
         said.append(f"left out, to stay within {number(checked.budget)} s: {count}; a larger budget asks them, too")
+    if checked.failures and all(map(_grown, checked.failures)):
+        said.append("its outputs are as large as its images: if that is meant, say always={'padding': 'same'}")
     errors = all(row.outcome is Outcome.ERROR for row in checked.rows)
     if errors and checked.arrays == "numpy" and sys.modules.keys() & {"torch", "jax"}:
         said.append("it was given NumPy arrays: for a function of tensors say arrays='torch' or arrays='jax'")
@@ -91,8 +95,19 @@ def notes(checked: Checked) -> list[str]:
     return said
 
 
+def _grown(failure: Failure) -> bool:
+    """Whether an output has the size of its image, where that is wrong."""
+    output, right = failure.output, failure.reference
+    if output is None or right is None or output.ndim != right.ndim or output.shape == right.shape:
+        return False
+    layout = failure.handmade.layout
+    return bool(layout.image_back(output, 0).shape[2:] == layout.image_back(failure.x, 0).shape[2:])
+
+
 def _lack(takes: Takes, lack: str) -> str:
     parameter = takes.parameters.get(lack)
+    if lack in takes.always:
+        return f"other {lack}"
     return lack if parameter is None else f"{lack} other than {FORMS[parameter.form]}"
 
 
