@@ -178,10 +178,8 @@ def _count(task: Task) -> str:
 
 
 def _rate(task: Task) -> str:
-    """How much a second: since the beginning, once a bar has ended."""
-    if isinstance(task.total, float):
-        return ""
-    speed = task.finished_speed if task.finished else task.speed
+    """How much a second, lately; of steps, and of what has ended, nothing."""
+    speed = None if task.finished or isinstance(task.total, float) else task.speed
     return "" if not speed else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.2g}/s"
 
 

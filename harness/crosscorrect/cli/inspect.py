@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+WIDE = 120
+"""From how many columns a terminal shows the adapters beside what was probed."""
+
 
 @click.group(short_help="List, check and show case files.")
 def cases() -> None:
@@ -204,13 +207,17 @@ def _print(rows: Iterable[Row], *, probe: bool) -> None:
 
     from crosscorrect_reports.text import clean
 
-    table = Table("framework", "adapter", "where", *(("versions", "devices", "modes") if probe else ()))
+    shown = console()
+    # what is asked for least gives way where there is little room
+    wide = not probe or shown.width >= WIDE
+    adapter, more = ("adapter",) if wide else (), ("versions", "devices", "modes") if probe else ()
+    table = Table("framework", *adapter, "where", *more)
     for column in table.columns:
         column.overflow = "fold"  # an ellipsis would hide what a person looks for, and is no ASCII
     for row in rows:
         here = {None: "not here", "current": "this environment"}.get(row["found"], row["python"])
         versions = "\n".join(f"{part} {version}" for part, version in row.get("versions", {}).items())
-        more = (versions, ", ".join(row.get("devices", ())), ", ".join(row.get("modes", ())))
-        said = (row["framework"], row["adapter"], row.get("error", here), *(more if probe else ()))
-        table.add_row(*(Text(clean(text)) for text in said))
-    console().print(table)
+        told = {**row, "where": row.get("error", here), "versions": versions}
+        told |= {key: ", ".join(row.get(key, ())) for key in ("devices", "modes")}
+        table.add_row(*(Text(clean(told[key])) for key in ("framework", *adapter, "where", *more)))
+    shown.print(table)
