@@ -153,7 +153,8 @@ def test_a_defect_in_the_file_of_another_framework_is_told_too(tmp_path: Path) -
 
 
 def test_the_expectations_that_ship_are_clean_and_name_problems_that_exist() -> None:
-    from crosscorrect.suite import load_suite, shipped_suites
+    from crosscorrect.shipped import shipped_suites
+    from crosscorrect.suite import load_suite
 
     expectations.check_folder()
     known = [p.id for path in shipped_suites().values() for p in load_suite(path).problems()]

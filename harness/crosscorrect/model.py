@@ -238,3 +238,12 @@ class KeptArray:
     dtype: Dtype
     shape: Annotated[list[int], "length of each axis"]
     data: Annotated[bytes, "its elements in C order, little-endian"]
+
+
+def cause_of(diagnosis: str) -> str:
+    """The cause that a diagnosis names, without the evidence behind it, which differs from check to check.
+
+    >>> cause_of("consistent with TF32 inputs (11.7 effective bits)")
+    'consistent with TF32 inputs'
+    """
+    return diagnosis.partition(" (")[0]

@@ -18,6 +18,7 @@ import numpy as np
 from crosscorrect import __version__, columns, dtypes, intact, log, sealed, tables
 from crosscorrect.errors import DamagedError, UsageError
 from crosscorrect.model import SCHEMA_VERSION
+from crosscorrect.nearest import nearest
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
@@ -224,7 +225,9 @@ def read_info(folder: Path) -> dict[str, Any]:
         with (folder / "run.json").open("rb") as stream:
             info: dict[str, Any] = json.loads(stream.read(LARGEST_INFO))
     except FileNotFoundError:
-        raise UsageError(f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one") from None
+        told = f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one"
+        near = "" if folder.exists() else nearest(folder.name, runs_beside(folder))
+        raise UsageError(f"{told}; did you mean {folder.parent / near}?" if near else told) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{folder / 'run.json'} cannot be read: {error}") from None
     if not isinstance(info, dict) or "finished" not in info:
@@ -234,6 +237,11 @@ def read_info(folder: Path) -> dict[str, Any]:
             f"{folder / 'run.json'} has schema {info.get('schema')}; this crosscorrect reads {SCHEMA_VERSION}"
         )
     return info
+
+
+def runs_beside(folder: Path) -> list[str]:
+    """The names of the run folders in the folder that this one is in."""
+    return sorted(path.parent.name for path in folder.parent.glob("*/run.json"))
 
 
 @dataclass

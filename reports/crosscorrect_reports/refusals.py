@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect.model import Outcome
+from crosscorrect.model import Outcome, cause_of
 from crosscorrect_reports import frames
-from crosscorrect_reports.causes import cause_of, some
+from crosscorrect_reports.causes import some
 
 if TYPE_CHECKING:
     import pandas as pd
