@@ -277,6 +277,7 @@ def test_every_link_inside_the_page_leads_somewhere_and_ids_are_unique(tmp_path:
             "problems.csv",
             "training.csv",
             "env.csv",
+            "events.csv",
             "report.md",
             "junit.xml",
         }

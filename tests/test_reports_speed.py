@@ -268,6 +268,17 @@ def test_the_mean_of_a_case_is_over_the_restarts_in_which_all_of_it_counts(sweep
     assert told[JAX].ratio.value == pytest.approx(product**0.25, rel=1e-6)
 
 
+def test_a_restart_in_which_one_problem_is_not_fit_is_in_no_mean(tmp_path: Path) -> None:
+    samples = machine({JAX: 0.8}, problems=("s/c@n=1", "s/c@n=2"))
+    slow = (samples["problem"] == "s/c@n=2") & (samples["restart"] == 3) & (samples["framework"] == "jax")
+    samples.loc[slow & (samples["round"] % 3 > 0), ["wall", "cpu"]] *= 2  # a second speed, and nobody waits
+    found = of(run_of(tmp_path, samples))
+    (family,) = families.families(found)["s/c"]
+    assert [len(found.fit((problem, "forward"), JAX)) for problem in ("s/c@n=1", "s/c@n=2")] == [5, 4]
+    assert family.ratio.restarts == 4
+    assert family.ratio.value == pytest.approx(0.8, rel=0.03)
+
+
 def test_a_case_of_one_problem_has_no_mean(tmp_path: Path) -> None:
     assert not families.families(of(run_of(tmp_path, machine({JAX: 0.8}))))
 
@@ -281,6 +292,9 @@ def test_without_scipy_the_figures_are_there_and_the_means_are_not(
     monkeypatch.delattr("crosscorrect.speed.ratios")
     assert not families.families(sweep)
     assert forest.forests(sweep)
+    text = section_text(sweep.run)
+    assert "SciPy is not installed here" in text
+    assert "geometric mean of 4" not in text
 
 
 def test_a_long_run_is_cut_between_cases_and_every_comparison_is_drawn_once(tmp_path: Path) -> None:
@@ -492,10 +506,10 @@ def test_others_at_work_are_named_with_how_often_and_how_much_whatever_their_nam
     assert (occupied.over, occupied.total) == (1, 5)
 
 
-def test_the_sentinel_is_drawn_in_the_order_in_which_it_was_sampled(tmp_path: Path) -> None:
+def test_the_sentinel_is_drawn_restart_after_restart_in_the_order_of_its_samples(tmp_path: Path) -> None:
     found = of(run_of(tmp_path, machine({JAX: 0.8}, problems=("b", "a"), drift=0.3)))
     (figure,) = sentinel.timeline(found)
-    assert [row[1] for row in figure.rows][:4] == ["b", "b", "b", "b"]
+    assert [row[:2] for row in figure.rows][::2] == [[str(n), p] for n in range(1, 6) for p in ("b", "a")]
     assert len(figure.rows) == 2 * 5 * 2
     step = float(figure.rows[0][list(figure.columns).index("step")].split()[0])
     assert 5 < step < 40
@@ -510,6 +524,8 @@ def test_the_table_has_every_comparison_with_times_in_one_unit_a_case(sweep: tim
         row = rows[" ".join(key), who.name]
         assert row.ratio == speeds.interval(verdict.ratio, verdict.low, verdict.high)
         assert row.speed in ("", str(verdict.speed))
+        factor = {"µs": 1e6, "ms": 1e3}[table.unit]
+        assert float(row.time.split()[0]) == pytest.approx((verdict.seconds or 0.0) * factor, rel=0.01)
         if verdict.speed in (Speed.UNFIT, Speed.INCONCLUSIVE) and who.role is Role.ARM:
             assert row.reason == verdict.message
     assert rows[f"{PROBLEMS[0]} forward", "torch"].reason == "the reference"

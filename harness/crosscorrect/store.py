@@ -18,6 +18,7 @@ import numpy as np
 from crosscorrect import __version__, columns, dtypes, intact, log, sealed, tables
 from crosscorrect.errors import DamagedError, UsageError
 from crosscorrect.model import SCHEMA_VERSION
+from crosscorrect.nearest import nearest
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
@@ -224,7 +225,9 @@ def read_info(folder: Path) -> dict[str, Any]:
         with (folder / "run.json").open("rb") as stream:
             info: dict[str, Any] = json.loads(stream.read(LARGEST_INFO))
     except FileNotFoundError:
-        raise UsageError(f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one") from None
+        told = f"{folder} is not a run folder: it has no run.json; 'crosscorrect run' makes one"
+        near = "" if folder.exists() else nearest(folder.name, runs_beside(folder))
+        raise UsageError(f"{told}; did you mean {folder.parent / near}?" if near else told) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{folder / 'run.json'} cannot be read: {error}") from None
     if not isinstance(info, dict) or "finished" not in info:
@@ -236,11 +239,17 @@ def read_info(folder: Path) -> dict[str, Any]:
     return info
 
 
+def runs_beside(folder: Path) -> list[str]:
+    """The names of the run folders in the folder that this one is in."""
+    return sorted(path.parent.name for path in folder.parent.glob("*/run.json"))
+
+
 @dataclass
 class Run:
-    """A run that was read back: its ``run.json`` and its tables as pandas frames, each read when it is asked for.
+    """A run that was read back: its ``run.json`` and its tables as tidy pandas frames, each read when it is asked for.
 
-    Raises DamagedError for a table that is damaged.
+    ``columns`` (and docs/frames.md) say what each column is. Text and lists are never missing, a missing number is NaN.
+    Raises DamagedError, naming folder, table, column and value, for a table that does not hold what it should.
     """
 
     folder: Path
@@ -253,42 +262,42 @@ class Run:
 
     @cached_property
     def problems(self) -> pd.DataFrame:
-        """One row per problem."""
+        """One row per problem: what was asked, and where it is written."""
         return self._table("problems")
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """One row per step of a training run."""
+        """One row per step of a training run, with the float64 reference and its rounding envelope."""
         return self._table("training")
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row per timed region, as ``speed.model.Sample`` describes."""
+        """One row per timed region of a timed run, in nanoseconds."""
         return self._table("samples")
 
     @cached_property
     def measurements(self) -> pd.DataFrame:
-        """One row per arm, problem and restart, made of the samples."""
+        """One row per arm, problem and restart of a timed run, made of the samples."""
         return self._table("measurements")
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """One row per comparison: how fast a framework is beside the reference."""
+        """One row per comparison of a timed run: how fast a framework is beside the reference, with its interval."""
         return self._table("verdicts")
 
     @cached_property
     def env(self) -> pd.DataFrame:
-        """What each framework said of itself."""
+        """One row per fact about a framework or the machine: versions, switches, what it offers."""
         return self._table("env")
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """What happened beside the verdicts."""
+        """One row per thing that happened beside the verdicts: workers lost, questions asked again."""
         return self._table("events")
 
     @cached_property
     def arrays(self) -> pd.DataFrame:
-        """The kept arrays; ``array`` gives one."""
+        """One row per kept array; ``array`` gives it."""
         return self._table("arrays")
 
     def array(self, name: str) -> Array | None:

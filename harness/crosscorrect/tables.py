@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    import pandas as pd
     import pyarrow as pa
 
     from crosscorrect.geometry import Geometry
@@ -174,6 +175,13 @@ def frames(paths: Iterable[Path]) -> dict[str, pa.Table]:
     for table, row in rows(paths):
         gathered[table].append(row)
     return {name: _table(name, found, pa) for name, found in gathered.items()}
+
+
+def frame(name: str, found: Iterable[Row]) -> pd.DataFrame:
+    """Rows of a table, which need not be in any log, as a run has them when it is read back."""
+    import pyarrow as pa  # noqa: PLC0415  as below
+
+    return _table(name, list(found), pa).to_pandas()
 
 
 def export(folder: Path, found: Iterable[tuple[str, Row]]) -> dict[str, int]:

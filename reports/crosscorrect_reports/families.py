@@ -24,6 +24,7 @@ METHOD = (
     "restarts count for all of them. There is none over a whole suite: a loop in Python and a convolution are no one "
     "population."
 )
+LACKING = "SciPy is not installed here (pip install 'crosscorrect[bench]'), so that no mean of a case is told."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,7 @@ class Family:
 
 def families(timed: Timed) -> dict[str, list[Family]]:
     """The means by case; of a case with one problem there is none, and none without SciPy."""
-    try:
-        from crosscorrect.speed import ratios  # noqa: F401, PLC0415  an extra: whoever reads a run may lack it
-    except ImportError:
+    if not _can():
         return {}
     found: dict[str, list[Family]] = {}
     for case, subjects in timed.cases().items():
@@ -52,6 +51,19 @@ def families(timed: Timed) -> dict[str, list[Family]]:
                 if ratio is not None:
                     found.setdefault(case, []).append(Family(case, label, who, ratio))
     return found
+
+
+def method() -> str:
+    """How the means are made, or why there are none."""
+    return METHOD if _can() else LACKING
+
+
+def _can() -> bool:
+    try:
+        from crosscorrect.speed import ratios  # noqa: F401, PLC0415  an extra: whoever reads a run may lack it
+    except ImportError:
+        return False
+    return True
 
 
 def _mean(timed: Timed, subjects: Sequence[Subject], who: Who) -> Ratio | None:

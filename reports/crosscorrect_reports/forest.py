@@ -32,7 +32,7 @@ LEFT, RIGHT = 0.225, 0.755
 """Where the axis begins and ends, as shares of the width."""
 BETWEEN = 0.4
 """Lines that are left free between problems."""
-CHARACTERS = 38
+CHARACTERS = 33
 """How many fit to the left of the axis."""
 COLUMNS = (
     *("problem", "part", "framework", "ratio", "low", "high", "resampled low", "resampled high"),
@@ -43,9 +43,10 @@ NUMERIC = frozenset({"ratio", "low", "high", "resampled low", "resampled high", 
 
 @dataclass(slots=True)
 class Head:
-    """A line that names a case. ``y`` is its place, in lines from the top."""
+    """A line that names a case, or a problem whose name is long. ``y`` is its place, in lines from the top."""
 
     text: str
+    strong: bool = True
     y: float = 0.0
 
 
@@ -60,6 +61,7 @@ class Mark:
     high: float | None
     speed: Speed | None
     said: str
+    resolution: float | None = None
     y: float = 0.0
 
 
@@ -89,8 +91,9 @@ def forests(timed: Timed) -> list[Figure]:
 HOW = (
     "A mark is the ratio and its line the 95 % interval over restarts, on a logarithmic axis symmetric about 1; the "
     "grey band is the margin. A filled mark ranks, a hollow one is inconclusive, and a cross in the lane on the right "
-    "has no ratio that may be told. A stroke is the reference beside its own twin: what measuring alone does. "
-    "Each figure has an axis of its own."
+    "has no ratio that may be told. Nothing finer than the dotted lines is told, because the machine resolved no more "
+    "then; and verdicts weigh all comparisons jointly, so that one interval beyond the band may not be enough. A "
+    "stroke is the reference beside its own twin: what measuring alone does. Each figure has an axis of its own."
 )
 
 
@@ -117,10 +120,15 @@ def _lines(timed: Timed, case: str, subjects: Sequence[Subject], found: Mapping[
     title = next((s.title for s in subjects if s.title), "")
     yield Head(f"{case}: {title}" if title else case)
     for subject in subjects:
-        for place, who in enumerate(_places(timed, subject)):
+        places = _places(timed, subject)
+        is_long = bool(places) and len(subject.label) + len(places[0].name) > CHARACTERS - 2
+        if is_long:
+            yield Head(subject.label, strong=False)
+        for place, who in enumerate(places):
             row = timed.told[subject.key, who]
-            about = "" if place else subject.label
-            yield Mark(who, about, row.ratio, row.low, row.high, row.speed, tooltip(timed, subject, row))
+            about = "" if place or is_long else subject.label
+            said = tooltip(timed, subject, row)
+            yield Mark(who, about, row.ratio, row.low, row.high, row.speed, said, row.resolution)
     label = ""
     for family in found.get(case, []):
         about, label = "" if family.label == label else family.label, family.label
@@ -135,7 +143,8 @@ def _placed(lines: Sequence[Line]) -> float:
     y = -0.5
     for place, line in enumerate(lines):
         is_first = isinstance(line, Mark) and line.about and isinstance(lines[place - 1], Mark)
-        y += 0.5 + (BETWEEN if is_first or (isinstance(line, Head) and place) else 0.0)
+        is_head = isinstance(line, Head) and (line.strong or isinstance(lines[place - 1], Mark))
+        y += 0.5 + (BETWEEN if is_first or (is_head and place) else 0.0)
         line.y = y
         y += 0.5
     return y + 0.5
@@ -187,9 +196,8 @@ def _draw(timed: Timed, lines: Sequence[Line], name: str, title: str) -> Markup:
         for number, line in enumerate(lines):
             at = (BOTTOM + PITCH * (count - line.y - 0.5)) / height
             if isinstance(line, Head):
-                figure.text(
-                    0.004, at, one_line(line.text, 110), fontsize=8.5, fontweight="bold", va="center", bbox=BEHIND
-                )
+                text, x, weight = one_line(line.text, 110), *((0.004, "bold") if line.strong else (0.014, "normal"))
+                figure.text(x, at, text, fontsize=8.5, fontweight=weight, va="center", bbox=BEHIND)
                 continue
             said[f"m{number}"] = line.said
             _mark(timed, axes, line, reach, f"m{number}")
@@ -203,7 +211,7 @@ def _ground(axes: Any, lines: Sequence[Any], margin: float, reach: float) -> Non
     axes.axvline(0, color=FAINT, linewidth=1, zorder=1)
     reached = (-LEFT / (RIGHT - LEFT), 1 + (1 - RIGHT) / (RIGHT - LEFT))
     for line in lines[1:]:
-        if isinstance(line, Head):
+        if isinstance(line, Head) and line.strong:
             axes.plot(reached, [line.y - 0.6] * 2, color=BAND, linewidth=1, transform=across, clip_on=False, zorder=0)
     places, texts = ratio_ticks(reach)
     axes.set_xticks(places, texts, fontsize=8.5)
@@ -230,6 +238,10 @@ def _mark(timed: Timed, axes: Any, line: Mark, reach: float, gid: str) -> None:
         xs, ys = [ends[0], value, ends[2], value], [line.y, line.y - 0.32, line.y, line.y + 0.32]
         axes.fill(xs, ys, facecolor=looks["color"], edgecolor=looks["color"], linewidth=1, zorder=3, gid=gid)
         return
+    if line.resolution and line.who.role is Role.ARM:
+        finest = math.log1p(line.resolution)
+        dotted = {"colors": FAINT, "linewidth": 0.9, "linestyles": [(0, (1, 1.6))], "zorder": 1}
+        axes.vlines([-finest, finest], line.y - 0.5, line.y + 0.5, **dotted)
     if line.speed is Speed.INCONCLUSIVE and line.who.role is Role.ARM:
         looks["markerfacecolor"] = PAPER
     size = 7 if line.who.role is Role.TWIN else 5.5
@@ -255,6 +267,7 @@ def _legend(margin: float) -> list[Any]:
         handle("inconclusive", marker="o", markerfacecolor=PAPER, markeredgecolor=FAINT),
         handle("no ratio", marker="x", color=FAINT, markeredgewidth=1.6),
         handle("geometric mean", marker="d", color=FAINT),
+        handle("resolved then", linestyle=(0, (1, 1.6)), color=FAINT),
         patch(f"margin ±{100 * margin:.3g} %"),
     ]
 

@@ -123,7 +123,8 @@ def agreement(run: Run) -> pd.DataFrame:
 
     Columns ``left``, ``right``, ``same``, ``both``; eager mode only, since that is where all of them meet.
     """
-    kept = run.checks[(run.checks["output_digest"] != "") & (run.checks["mode"] == "eager")]
+    answers = run.checks[["problem", "direction", "device", "framework", "output_digest"]]
+    kept = answers[(answers["output_digest"] != "") & (run.checks["mode"] == "eager")]
     asked, questions = _numbered(kept, ["problem", "direction", "device"])
     digests, _ = kept["output_digest"].factorize()
     found = {name: np.full(len(questions), -1) for name in kept["framework"].unique()}

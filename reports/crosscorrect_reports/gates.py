@@ -27,6 +27,7 @@ OTHERS = "others"
 """The event that says who else was at work, as the timed run wrote it down."""
 _USED = re.compile(r"(.+) \((\d+)\) used (\d+)% of a core")
 _STOLEN = re.compile(r"the host took (\d+)% of a processor")
+# where one thing that an event says ends: a process may have a comma in its name
 _BETWEEN = re.compile(r"(?<=of a core), |(?<=of a processor), |, (?=the host took|others used)")
 TOP = 5
 """How many foreign processes are named."""
@@ -221,21 +222,15 @@ def _told(values: Iterable[float], limit: float, shape: str, unit: str = "") -> 
 
 
 def _twins(timed: Timed) -> Gate:
-    rows = [row for (_, who), row in timed.told.items() if who == timed.twin]
-    held = [row for row in rows if row.low is not None and row.high is not None and row.low <= 1 <= row.high]
-    told = [row for row in rows if row.ratio is not None]
-    against = sum(
-        any(timed.told.get(((row.problem, row.part), who)) is not None
-            and "twin" in timed.told[(row.problem, row.part), who].message
-            and timed.told[(row.problem, row.part), who].speed is Speed.UNFIT for who in timed.arms)
-        for row in rows
-    )  # fmt: skip
-    said = f"{len(held)} of {len(told)} intervals hold 1" + (f"; {_twin(timed)}" if told else "")
+    rows = {key: row for (key, who), row in timed.told.items() if who == timed.twin}
+    told = [row for row in rows.values() if row.low is not None and row.high is not None]
+    held = sum(row.low <= 1 <= row.high for row in told)  # type: ignore[operator]
+    unfit = {(r.problem, r.part) for r in timed.compared if r.speed is Speed.UNFIT and "twin" in r.message}
     return Gate(
         "What is the same came out the same: the reference beside its twin",
         f"no difference, all looked at jointly; known to ±{100 * fitness.WILD:.0f} %",
-        said,
-        against,
+        f"{held} of {len(told)} intervals hold 1 (95 % should); {_twin(timed)}" if told else "no twin was fit",
+        len(unfit & rows.keys()),
         len(rows),
         "problem",
         "More restarts (--budget rigorous) narrow the interval; a difference says that this machine is not fit.",

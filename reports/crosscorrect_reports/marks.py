@@ -86,7 +86,7 @@ def sheet(
 
 
 def _label(name: str) -> str:
-    """A name for a legend; matplotlib leaves out one that begins with an underscore."""
+    """A name for a legend; matplotlib before 3.10 leaves out one that begins with an underscore."""
     text = one_line(name, LONGEST)
     return f" {text}" if text.startswith("_") else text
 

@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from crosscorrect.model import Exit, Outcome
+from crosscorrect.tables import TABLES, TIMED
 from crosscorrect_reports import frames
 from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
@@ -95,7 +96,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         others=others(ruling),
         found=FOUND,
         commands=again(run, _interesting(judged)),
-        tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
+        tables=[f"{name}.csv" for name in TABLES[:-1] if name not in TIMED or "bench" in run.info],
         style=own("templates/style.css") + own("templates/speed.css"),
         script=_script(),
         script_hash=_hash(_script()),

@@ -28,8 +28,8 @@ MOST_BYTES = 768 * 1024
 """So many bytes of arrays a page holds; those of what did not pass come first."""
 LARGEST_ARRAY = 16 * 1024
 """Arrays of more bytes are left to ``crosscorrect explain``: nobody reads that many numbers on a page."""
-MOST_SCRIPTS = 60
-"""So many stand-alone scripts a page holds, one for each kind of failure."""
+MOST_SCRIPTS, MOST_KINDS = 60, 120
+"""So many stand-alone scripts a page holds, one for each kind of failure, and so many kinds are tried."""
 LONGEST_MESSAGE = 1000
 LONGEST_SCRIPT = 40_000
 """Scripts of more characters, whose inputs are large, are left to ``crosscorrect explain --script``."""
@@ -177,11 +177,13 @@ def _parsed(text: str) -> Any:
 def _scripts(run: Run, rows: list[Row]) -> dict[str, str]:
     """Return a stand-alone script for the first check of each kind of failure, by the number of the check."""
     found: dict[str, str] = {}
-    kinds = set()
+    kinds: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows):
         kind = (row["framework"], row["outcome"], row["reason"], row["diagnosis"].partition(" (")[0], row["case"])
         if row["outcome"] not in (Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT) or kind in kinds:
             continue
+        if len(found) == MOST_SCRIPTS or len(kinds) == MOST_KINDS:
+            break
         kinds.add(kind)
         try:
             text = clean(repro.script(run, row).text)
@@ -189,6 +191,4 @@ def _scripts(run: Run, rows: list[Row]) -> dict[str, str]:
             continue
         if len(text) <= LONGEST_SCRIPT:
             found[str(number)] = text
-        if len(found) == MOST_SCRIPTS:
-            break
     return found

@@ -33,6 +33,15 @@ MOST_CARDS = 300
 MOST_LISTED = 200
 """How many checks a card lists one by one."""
 
+NUMBERS = ("where", "expected", "got", "ratio")
+"""What a card tells of its first check: surprises share a card only where it is the same for all."""
+
+TOLD = [
+    *("framework", "mode", "device", "problem", "direction", "outcome", "reason", "message", "diagnosis", "stderr"),
+    *("tier", "error", *NUMBERS, "entry", "surprise"),
+]
+"""The columns that the checks of a card have: there may be hundreds of thousands."""
+
 
 @dataclass(slots=True)
 class Card:
@@ -93,7 +102,7 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
     found: dict[tuple[str, ...], Card] = {}
     anchors: dict[int, str] = {}
     told = 0
-    for number, row in frames.records(judged, np.flatnonzero(~frames.plain(judged))).items():
+    for number, row in frames.records(judged[TOLD], np.flatnonzero(~frames.plain(judged))).items():
         surprise = bool(row["surprise"]) or row["outcome"] == Outcome.MISSING
         key = _key(row, surprise=surprise)
         if surprise and key not in found and told >= MOST_CARDS:
@@ -111,10 +120,6 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
         card.messages = [message for message in dict.fromkeys(row["message"] for row in card.checks) if message]
     surprises = [card for card in found.values() if card.surprise]
     return surprises, [card for card in found.values() if not card.surprise], anchors
-
-
-NUMBERS = ("where", "expected", "got", "ratio")
-"""What a card tells of its first check: surprises share a card only where it is the same for all."""
 
 
 def _key(row: Row, *, surprise: bool) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def rooflines(timed: Timed) -> list[Figure]:
     if ceilings is None or not points:
         return []
     restarts = _restarts(timed)
-    reached = [(row.attainable, who, row) for who, row, _ in points if row.attainable is not None]
+    reached = [(row.attainable, who, row) for who, row, _ in points if row.attainable is not None and not row.suspect]
     doubted = [row for _, row, _ in points if row.suspect]
     peak = Range(ceilings.peak, *_span([c.peak for c in restarts] or [ceilings.peak]))
     said = f"The peak was {_giga(peak)} GFLOP/s. "
@@ -106,7 +106,8 @@ def _draw(timed: Timed, ceilings: Ceilings, restarts: Sequence[Ceilings], points
         intensities = [row.flops / row.bytes for _, row, _ in points]
         low, high = min(intensities) / 1.6, max([*intensities, ceilings.peak / min(ceilings.bandwidth.values())]) * 1.8
         axes.set_xlim(low, high)
-        axes.set_ylim(min(found.least for *_, found in points) / GIGA / 1.7, 3 * ceilings.peak / GIGA)
+        highest = max([ceilings.peak, *(found.most for *_, found in points)])
+        axes.set_ylim(min(found.least for *_, found in points) / GIGA / 1.7, 3 * highest / GIGA)
         _ceilings(axes, ceilings, restarts, (low, high))
         for number, (who, row, found) in enumerate(points):
             x, gid = row.flops / row.bytes, f"p{number}"
@@ -139,7 +140,8 @@ def _ceilings(axes: Any, ceilings: Ceilings, restarts: Sequence[Ceilings], span:
             rates = [c.bandwidth[size] for c in restarts if size in c.bandwidth] or [bandwidth[size]]
             least, most = np.minimum(min(peaks), x * min(rates)), np.minimum(max(peaks), x * max(rates))
             axes.fill_between(x, least / GIGA, most / GIGA, color=BAND, linewidth=0, zorder=0)
-            _say_slope(axes, size, Range(bandwidth[size], *_span(rates)), span[0], above=size == fastest)
+            if 3 * span[0] * bandwidth[size] < ceilings.peak:  # else too little of the slope is seen
+                _say_slope(axes, size, Range(bandwidth[size], *_span(rates)), span[0], above=size == fastest)
         line = np.minimum(ceilings.peak, x * bandwidth[size]) / GIGA
         axes.plot(x, line, color=FAINT, linewidth=1.3 if named else 0.5, zorder=1)
     text = f"peak {_giga(Range(ceilings.peak, *_span(peaks)))} GFLOP/s"

@@ -40,9 +40,9 @@ NUMERIC = frozenset(COLUMNS[1:9])
 HOW = (
     "A dot is a sample: wall time a call, in the order of the rounds, restart after restart; a line is a restart's "
     "median. Strokes below are rounds in which that worker waited, which are dropped for it, or for everybody where it "
-    "was the reference; a grey restart is not fit for somebody. On the right the same samples by their rank, a thin "
-    "curve for each restart and a thick one for all that count, with marks at 5 % and the median: a step there is a "
-    "second speed."
+    "was the reference; a grey restart is not fit for somebody. On the right the same samples by their rank, without "
+    "the rounds that were dropped: a thin curve for each restart and a thick one for all together, with marks at 5 % "
+    "and the median; a step there is a second speed. The samples of all other problems are in samples.csv."
 )
 
 

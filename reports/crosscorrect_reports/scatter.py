@@ -33,7 +33,7 @@ def errors(run: Run) -> Figure | None:
     nearest to it, or of one with a larger error.
     """
     names = ["framework", "dtype", "outcome", "error", "ratio"]
-    table = run.checks[run.checks["ratio"].notna() & run.checks["error"].notna()][names]
+    table = run.checks[names]
     table = table[np.isfinite(table["ratio"].astype(float)) & np.isfinite(table["error"].astype(float))]
     if not len(table):
         return None
@@ -56,10 +56,11 @@ def errors(run: Run) -> Figure | None:
 
 
 def _rows(table: pd.DataFrame, frameworks: list[str]) -> list[list[str]]:
+    groups = {key: own.to_numpy(float) for key, own in table.groupby(["dtype", "framework"])["ratio"]}
     rows = []
     for dtype in table["dtype"].value_counts().index:
         for framework in frameworks:
-            own = table[(table["dtype"] == dtype) & (table["framework"] == framework)]["ratio"].to_numpy(float)
+            own = groups.get((dtype, framework), np.zeros(0))
             if len(own):
                 inexact = own[own > 0]
                 middle = number(float(np.median(inexact)), 2) if len(inexact) else "0"

@@ -29,10 +29,9 @@ NAMES: dict[str, str] = {Role.COMPUTE: "products of matrices", Role.STREAMING: "
 
 def timeline(timed: Timed) -> list[Figure]:
     """The sentinel over the run, in the order in which the problems were timed; nothing where it has no samples."""
-    found = {
-        role: np.array([_quantiles(trial.sentinel.get(role)) for trial in timed.sequence]).reshape(-1, 3)
-        for role in LOOKS
-    }
+    # restarts follow each other, unless runs were put together
+    trials = sorted(timed.sequence, key=lambda trial: trial.restart)
+    found = {role: np.array([_quantiles(t.sentinel.get(role)) for t in trials]).reshape(-1, 3) for role in LOOKS}
     found = {role: times for role, times in found.items() if np.isfinite(times).any()}
     if not found:
         return []
@@ -47,10 +46,10 @@ def timeline(timed: Timed) -> list[Figure]:
         f"{said} This worker always does the same, so that a line which is not level is the machine's doing; a ribbon "
         "holds the middle half of the rounds. Turns cancel what is the same for all who take them."
     )
-    restarts = [trial.restart for trial in timed.sequence]
+    restarts = [trial.restart for trial in trials]
     drawing = _draw(relative, restarts, f"{title}: {said}")
-    rows = [row for number, trial in enumerate(timed.sequence) for row in _rows(trial, number, relative)]
-    cut = f"{plural(len(timed.sequence), 'problem')} in all restarts"
+    rows = [row for number, trial in enumerate(trials) for row in _rows(trial, number, relative)]
+    cut = f"{plural(len(trials), 'problem')} in all restarts"
     return [Figure("speed-sentinel", title, lead, drawing, COLUMNS, rows, NUMERIC, cut)]
 
 

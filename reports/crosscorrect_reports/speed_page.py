@@ -87,7 +87,7 @@ def _groups(timed: Timed) -> Iterator[Group]:
     if timed.bench["cold"]:
         yield Group("speed-cold", "What a start costs", starts.HOW, starts.cold_starts(timed))
         return
-    yield Group(FOREST, "Who is faster", f"{forest.HOW} {families.METHOD}", forest.forests(timed))
+    yield Group(FOREST, "Who is faster", f"{forest.HOW} {families.method()}", forest.forests(timed))
     yield Group("speed-growth", "How time grows", sweeps.HOW, sweeps.scaling(timed))
     yield Group("speed-limits", "What the processors could do", roofs.HOW, roofs.rooflines(timed))
     yield Group("speed-samples", "The samples themselves", rounds.HOW, rounds.strips(timed))

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
 """The outcomes of an answer that nothing speaks against."""
+KINDS = {
+    outcome.value: "right"
+    if outcome in FINE
+    else {Outcome.FAIL: "wrong", Outcome.UNSUPPORTED: "refused"}.get(outcome, "broke")
+    for outcome in Outcome
+}
+GRAVITY = ("wrong", "broke", "refused")
 LONGEST = 160
 """How many characters of a refusal are told."""
 
@@ -27,12 +34,12 @@ class Ability:
     ``says`` is what came of the first that is the gravest, and ``example`` its problem.
     """
 
-    right: int
-    refused: int
-    broke: int
-    wrong: int
     says: str = ""
     example: str = ""
+    right: int = 0
+    refused: int = 0
+    broke: int = 0
+    wrong: int = 0
 
     @property
     def total(self) -> int:
@@ -63,26 +70,33 @@ def support(run: Run) -> list[Feature]:
     Problems that have to be refused are left out: a refusal of those is right.
     """
     invalid = set(run.problems.loc[run.problems["invalid"].astype(bool), "problem"])
-    table = run.checks[~run.checks["problem"].isin(invalid)]
-    places = frames.places(run)
-    keys = ["operation", "direction", "dtype"]
-    directions = [direction.value for direction in Direction]
+    keys = ["operation", "direction", "dtype", *frames.PLACE]
+    table = run.checks[[*keys, "outcome"]]
+    if invalid:
+        table = table[~run.checks["problem"].isin(invalid)]
+    kinds = table["outcome"].map(KINDS)
+    counts = table[keys].assign(kind=kinds, n=1).groupby([*keys, "kind"], sort=False)["n"].sum()
+    gravest = _gravest(run, table, kinds, keys)
     found: dict[tuple[str, str, str], dict[tuple[str, str, str], Ability]] = {}
-    for key, own in table.groupby([*keys, *frames.PLACE], sort=False):
-        found.setdefault(key[:3], {})[key[3:]] = _ability(own)
+    for (*key, kind), number in counts.items():
+        question, place = (key[0], key[1], key[2]), (key[3], key[4], key[5])
+        told = found.setdefault(question, {}).setdefault(place, Ability(*gravest.get((*question, *place), ("", ""))))
+        setattr(told, kind, getattr(told, kind) + int(number))
+    places, directions = frames.places(run), [direction.value for direction in Direction]
     operations = list(dict.fromkeys(operation for operation, _, _ in found))
     ordered = sorted(found, key=lambda k: (operations.index(k[0]), directions.index(k[1])))
     return [Feature(*key, [found[key].get(place) for place in places]) for key in ordered]
 
 
-def _ability(own: pd.DataFrame) -> Ability:
-    outcome = own["outcome"]
-    right, refused = outcome.isin(FINE), outcome == Outcome.UNSUPPORTED
-    wrong = outcome == Outcome.FAIL
-    broke = ~(right | refused | wrong)
-    told = Ability(*(int(kind.sum()) for kind in (right, refused, broke, wrong)))
-    gravest = own[wrong if told.wrong else broke if told.broke else refused]
-    if len(gravest):
-        row = gravest.iloc[0]
-        told.says, told.example = one_line(row["message"], LONGEST), row["problem"]
-    return told
+def _gravest(
+    run: Run, table: pd.DataFrame, kinds: pd.Series, keys: list[str]
+) -> dict[tuple[str, ...], tuple[str, str]]:
+    """Return what the first of the gravest kind says in each place, and its problem, where not all are right."""
+    grave = table.loc[kinds != "right", keys].assign(rank=kinds.map({kind: i for i, kind in enumerate(GRAVITY)}))
+    first = grave.sort_values("rank", kind="stable").drop_duplicates(keys)
+    rows = run.checks.loc[first.index, ["message", "problem"]].itertuples(index=False, name=None)
+    places = first[keys].itertuples(index=False, name=None)
+    return {
+        tuple(place): (one_line(message, LONGEST), problem)
+        for place, (message, problem) in zip(places, rows, strict=True)
+    }

@@ -78,7 +78,8 @@ class Timed:
         columns = ["framework", "mode", "device"]
         found = set(self.run.checks[columns].drop_duplicates().itertuples(index=False, name=None))
         found |= {who[:3] for _, who in self.told if who.role is Role.ARM}
-        return sorted((Who(*names) for names in found), key=lambda who: (order.get(who[0], len(order)), *who[:3]))
+        arms = (Who(*names) for names in found)
+        return sorted(arms, key=lambda a: (order.get(a[0], len(order)), a[0], a.device, a.mode != "eager", a.mode))
 
     @property
     def twin(self) -> Who:

@@ -118,7 +118,7 @@ class Measurement:
     calls: Annotated[int, "calls in each region"]
     rounds: Annotated[int, "rounds that were sampled"]
     kept: Annotated[int, "those that were not disturbed, in this arm and the reference"]
-    seconds: Annotated[float, "median seconds of a call over the kept rounds"]
+    seconds: Annotated[float, "median seconds of a call over the kept rounds; NaN where there is none"]
     fast: Annotated[float, "5 % quantile of the seconds of a call over all rounds"]
     waiting: Annotated[float, "90 % quantile of wall over processor time"]
     threads: Annotated[float, "median of processor over wall time"]

@@ -14,6 +14,7 @@ from crosscorrect import api, lock, log, store, tables
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.execution import Execution
 from crosscorrect.ledger import read as read_ledger
+from crosscorrect.nearest import meant
 from crosscorrect.plan import Preparation, describe
 from crosscorrect.registry import Framework, locate
 from crosscorrect.speed import readings, standing, work
@@ -159,7 +160,8 @@ def _reference(plan: Plan, name: str | None) -> Framework:
     by_name = {framework.name: framework for framework in plan.frameworks}
     chosen = name or (PREFERRED if PREFERRED in by_name else next(iter(by_name)))
     if chosen not in by_name:
-        raise UsageError(f"--reference {chosen}: it is not asked; it is one of {', '.join(by_name)}")
+        otherwise = meant(chosen, by_name, f"it is one of {', '.join(by_name)}")
+        raise UsageError(f"--reference {chosen}: it is not asked; {otherwise}")
     return by_name[chosen]
 
 
