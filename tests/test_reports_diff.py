@@ -14,8 +14,10 @@ from hypothesis import given, strategies as st
 from crosscorrect import beside, store
 from crosscorrect.model import Check, Outcome, Reason
 from crosscorrect.speed.model import Speed
+from crosscorrect.surroundings import Difference
 from crosscorrect_reports.diff import markdown, page, terminal
 from crosscorrect_reports.diff.record import record
+from crosscorrect_reports.diff.words import differs
 from crosscorrect_reports.strict import dump, strict
 from made_runs import check, finished
 from simulated import JAX, finished as timed, machine
@@ -151,6 +153,21 @@ def test_what_differs_beside_the_checks_comes_before_them(tmp_path: Path) -> Non
     changes = changed(tmp_path, [check("s/one")], [check("s/one", outcome=FAIL)], ("2.12.0", "2.13.0"))
     for text in (page.render(changes), markdown.render(changes), rendered(changes)):
         assert 0 < text.index("2.12.0") < text.index("2.13.0") < text.index("s/one")
+
+
+@pytest.mark.parametrize(
+    ("difference", "about"),
+    [
+        (("version", "numpy", "numpy", "1", "2"), "numpy version"),
+        (("version", "numpy", "openblas", "1", "2"), "numpy version openblas"),
+        (("interpreter", "numpy", "numpy", "1", "2"), "numpy interpreter numpy"),
+        (("crosscorrect", "", "version", "1", "2"), "crosscorrect version"),
+        (("code", "torch", "of harness and adapter", "1", "2"), "torch code of harness and adapter"),
+        (("note", "torch", "", "1", "2"), "torch notes"),
+    ],
+)
+def test_what_differs_is_named_once(difference: tuple[str, str, str, str, str], about: str) -> None:
+    assert differs(Difference(*difference)) == (about, "1", "2")
 
 
 def test_a_run_beside_itself_is_no_change_in_every_output(tmp_path: Path) -> None:
