@@ -460,6 +460,30 @@ def test_what_a_form_says_is_what_the_geometry_is(
     assert said == {"stride": geometry.stride, "padding": geometry.padding, "dilation": geometry.dilation}
 
 
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 5)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(["SAME", "valid"]),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(["bias", "stride", "padding", "dilation", "groups"]), VALUES)
+def test_any_default_is_a_form_or_refused_in_a_sentence(feature: str, default: Any) -> None:
+    try:
+        takes = Takes.of(lambda x, w, **_: x, {feature: default})
+    except UsageError as error:
+        assert feature in str(error)
+        assert "\n" not in str(error)
+        return
+    said = takes.arguments(Geometry(), (9, 8), (3, 2))
+    assert set(said) == {feature} - {"bias"}
+
+
 @given(st.sampled_from(KNOWN), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_a_layout_leads_there_and_back(letters: str, examples: int, inputs: int, outputs: int) -> None:
     layout = Layout.of(letters)
