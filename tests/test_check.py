@@ -474,14 +474,18 @@ VALUES = st.recursive(
 
 @given(st.sampled_from(["bias", "stride", "padding", "dilation", "groups"]), VALUES)
 def test_any_default_is_a_form_or_refused_in_a_sentence(feature: str, default: Any) -> None:
-    try:
-        takes = Takes.of(lambda x, w, **_: x, {feature: default})
-    except UsageError as error:
-        assert feature in str(error)
-        assert "\n" not in str(error)
-        return
-    said = takes.arguments(Geometry(), (9, 8), (3, 2))
-    assert set(said) == {feature} - {"bias"}
+    def read() -> Takes | str:
+        try:
+            return Takes.of(lambda x, w, **_: x, {feature: default})
+        except UsageError as error:
+            return str(error)
+
+    takes = read()
+    if isinstance(takes, str):
+        assert feature in takes
+        assert "\n" not in takes
+    else:
+        assert set(takes.arguments(Geometry(), (9, 8), (3, 2))) == {feature} - {"bias"}
 
 
 @given(st.sampled_from(KNOWN), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
