@@ -77,7 +77,7 @@ def test_a_log_hears_of_each_framework_s_start_and_first_verdict_and_of_what_doe
 def test_a_terminal_has_bars_that_know_their_total_and_a_line_for_what_does_not_pass(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "200")
     arguments = ("-f", "Unwritten", "--adapter", UNWRITTEN, "--results", tmp_path, "--no-report")
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", invoke("run", suite, *arguments).stderr)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from crosscorrect import cost
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import load_suite
 
 if TYPE_CHECKING:
     from pathlib import Path

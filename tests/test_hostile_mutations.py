@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from crosscorrect import expectations, yamlfile
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import load_suite
 from crosscorrect.worker import wire
 from fuzz.mutate import mutated
 from fuzz.targets import TARGETS

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crosscorrect import checksum, dtypes, estimate, judge, operations, plan, slides, specify
 from crosscorrect.errors import CaseError
-from crosscorrect.suite import lint, load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import lint, load_suite
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from crosscorrect import operations
 from crosscorrect.adapter import LOOPS
 from crosscorrect.model import Direction
 from crosscorrect.problem import OPERATIONS, Problem
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import load_suite
 from crosscorrect.worker.verbs import VERBS
 
 if TYPE_CHECKING:

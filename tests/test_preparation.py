@@ -13,7 +13,8 @@ import pytest
 from crosscorrect import plan
 from crosscorrect.errors import CaseError
 from crosscorrect.plan import Preparation
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import load_suite
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -107,3 +107,12 @@ def test_surprises_get_a_line_each_up_to_a_number_and_then_one_that_says_so(
         f"numpy eager s/c{n} forward: fail, wrong {n}" for n in range(3)
     ]
     assert sum("more than 3 checks are not as expected; the report has them all" in line for line in lines) == 1
+
+
+def test_a_run_that_is_resumed_says_what_was_judged_before_and_its_bar_begins_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan(selection(tmp_path, CASES), [locate("numpy")])
+    lines = said(capsys, plan, Greeting("numpy", HELLO, done=40), [check("s/c0", "numpy")])
+    assert lines[0].startswith("numpy: started, 82 checks, 40 of them judged before: numpy 2.0")
+    assert lines[-1].startswith("numpy: 41/82")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
@@ -282,3 +283,194 @@ def test_a_misspelt_framework_in_a_case_is_a_collection_error(pytester: pytest.P
     result = run(pytester)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"{bad}:5: *nunpy*numpy*"])
+
+
+MARKED = [
+    ("numpy and float32", ITEMS[:3]),
+    ("float64", ITEMS[3:]),
+    ("not grad_weight", [ITEMS[0], *ITEMS[2:]]),
+    ("conv2d and grad_weight and small and ci", [ITEMS[1]]),
+    ("small and eager and native", ITEMS),
+    ("torch or nightly or compiled", []),
+]
+
+
+@pytest.mark.parametrize(("expression", "items"), MARKED)
+def test_items_have_markers_of_framework_suite_operation_dtype_direction_level_mode_and_spelling(
+    pytester: pytest.Pytester, expression: str, items: list[str]
+) -> None:
+    result = run(pytester, "--co", "-q", "--strict-markers", "-m", expression)
+    assert re.findall(r"::(\S+)\[numpy-eager\]", result.stdout.str()) == items
+    assert result.ret == (0 if items else pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+def test_the_markers_are_listed_and_a_suite_called_like_a_marker_of_pytest_s_is_not_marked_so(
+    pytester: pytest.Pytester,
+) -> None:
+    listed = run(pytester, "--markers").stdout.str()
+    for name in ("numpy", "float32", "grad_weight", "nightly", "compiled", "channels_last", "relation"):
+        assert f"@pytest.mark.{name}: a crosscorrect problem of this " in listed
+    pytester.path.joinpath("xfail.yaml").write_text(SUITE.replace("suite: small", "suite: xfail"), encoding="utf-8")
+    result = run(pytester, "xfail.yaml", "-k", "first or second", framework="mutant")
+    result.assert_outcomes(failed=1, passed=1, deselected=2)
+
+
+def test_a_failure_is_short_and_says_index_values_error_over_bound_cause_and_what_to_type(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, "-k", "first", framework="mutant")
+    said = result.stdout.str()
+    section = said.partition("= FAILURES =")[2].partition("= short test summary")[0].strip("=").splitlines()
+    told = [line for line in section if line and not line.startswith(("=", "_"))]
+    assert told[0].startswith("mutant eager small/first forward: unexpected fail (exactness): ")
+    assert told[1].startswith("  at (1,1): expected 43.0, got 0.0, error over bound ")
+    assert told[2].startswith("  cause: ")
+    assert told[3] == f"again: crosscorrect run {pytester.path / 'small.yaml'} -f mutant -k small/first"
+    assert told[4] == "why:   crosscorrect explain results/latest small/first -f mutant"
+    assert len(told) == 5
+
+
+def test_what_a_failure_says_to_type_is_true(pytester: pytest.Pytester) -> None:
+    python = pytester.path / "a python"
+    python.symlink_to(sys.executable)
+    result = run(pytester, "-k", "first", "--crosscorrect-python", f"mutant={python}", framework="mutant")
+    (again,) = re.findall(r"^again: crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)
+    (why,) = re.findall(r"^why: +crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)
+    asked = pytester.run(sys.executable, "-m", "crosscorrect", *shlex.split(again), "--no-report")
+    assert asked.ret == 1
+    told = pytester.run(sys.executable, "-m", "crosscorrect", *shlex.split(why)).stdout.str()
+    assert "worst at (1,1): right 43.0" in told
+    kept = run(pytester, "-k", "first", "--crosscorrect-shard", "my shard", framework="mutant").stdout.str()
+    assert f"why:   crosscorrect explain '{pytester.path / 'my shard'}' small/first -f mutant" in kept
+    assert "again:" not in kept
+
+
+def test_no_terminal_obeys_what_a_framework_says(pytester: pytest.Pytester) -> None:
+    raising = MUTANT.replace("y = super().corr2d(x, k)", 'raise RuntimeError("\\x1b[31mred\\x07\\nsecond line")')
+    pytester.path.joinpath("site", "mutant.py").write_text(raising, encoding="utf-8")
+    said = run(pytester, "-k", "first", framework="mutant").stdout.str()
+    assert "\\x1b[31mred" in said
+    assert not set(said) & {"\x1b", "\x07"}
+
+
+def test_who_asks_for_expected_failures_as_failures_gets_them(pytester: pytest.Pytester) -> None:
+    folder = pytester.path / "expectations"
+    folder.mkdir()
+    text = "crosscorrect: 1\nframework: mutant\nversions: ''\nexpect:\n"
+    text += "  - {problems: small/first, outcome: fail, reason: a known loss}\n"
+    folder.joinpath("own.yaml").write_text(text, encoding="utf-8")
+    given = ("-k", "first", "--crosscorrect-expectations", folder)
+    run(pytester, *given, framework="mutant").assert_outcomes(xfailed=1, deselected=3)
+    run(pytester, *given, "--runxfail", framework="mutant").assert_outcomes(failed=1, deselected=3)
+
+
+def test_junit_properties_say_what_was_asked_and_what_came_of_it(pytester: pytest.Pytester) -> None:
+    run(pytester, "-k", "second", "--junit-xml", "junit.xml")
+    (case,) = ET.parse(pytester.path / "junit.xml").iter("testcase")  # noqa: S314  as above
+    told = {own.attrib["name"]: own.attrib["value"] for own in case.iter("property")}
+    assert (told["problem"], told["framework"], told["mode"]) == ("small/second", "numpy", "eager")
+    assert told["version"]
+    assert (told["outcome forward"], told["outcome grad_weight"]) == ("pass", "pass")
+    assert told["error over bound forward"] == "0"
+
+
+def test_what_failed_last_and_stepwise_are_found_again(pytester: pytest.Pytester) -> None:
+    cached = ("-p", "no:hypothesispytest", "--crosscorrect", "mutant", "-q")
+    pytester.runpytest_subprocess(*cached).assert_outcomes(passed=1, failed=3)
+    pytester.runpytest_subprocess(*cached, "--lf").assert_outcomes(failed=3)
+    result = pytester.runpytest_subprocess(*cached, "--ff", "-vv")
+    ran = re.findall(r"::(\S+)\[mutant-eager\]", result.stdout.str().partition("= FAILURES")[0])
+    assert ran == [ITEMS[0], *ITEMS[2:], ITEMS[1]]
+    pytester.runpytest_subprocess(*cached, "--sw").assert_outcomes(failed=1)
+    pytester.runpytest_subprocess(*cached, "--sw", "--sw-skip").assert_outcomes(passed=1, failed=2)
+
+
+@pytest.mark.parametrize("dist", ["load", "loadfile", "loadgroup", "worksteal", "each"])
+def test_every_way_of_xdist_to_share_items_out_runs_all_of_them(pytester: pytest.Pytester, dist: str) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed here")
+    twice = 2 if dist == "each" else 1
+    run(pytester, "-n", "2", "--dist", dist, framework="mutant").assert_outcomes(passed=twice, failed=3 * twice)
+
+
+def test_a_framework_that_cannot_start_ends_a_session_of_xdist_as_well(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed here")
+    pytester.path.joinpath("site", "mutant.py").write_text("import no_such_framework\n", encoding="utf-8")
+    result = run(pytester, "-n", "2", framework="mutant")
+    assert result.ret not in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert "No module named 'no_such_framework'" in result.stdout.str() + result.stderr.str()
+
+
+def test_several_frameworks_share_a_session_a_shard_and_the_references(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "--crosscorrect", "mutant", "--crosscorrect-shard", "shard", "-v")
+    result.assert_outcomes(passed=5, failed=3)
+    shown = re.findall(r"::(\S+)\[(\w+)-eager\] (?:PASSED|FAILED)", result.stdout.str())
+    assert shown == [(name, framework) for name in ITEMS for framework in ("numpy", "mutant")]
+    shard = store.load(pytester.path / "shard")
+    assert (shard.info["frameworks"], shard.info["filter"], shard.info["finished"]) == (["numpy", "mutant"], [], True)
+    assert set(shard.checks["framework"]) == {"numpy", "mutant"}
+    merged = merge([pytester.path / "shard"], ["numpy", "mutant"], pytester.path / "results")
+    assert len(merged.checks) == 10
+    some = run(pytester, "--crosscorrect", "mutant", "--crosscorrect-shard", "shard", "-k", "first", "-m", "numpy")
+    some.assert_outcomes(passed=1, deselected=7)
+    assert store.load(pytester.path / "shard").info["filter"] == ["pytest selection"]
+
+
+def test_with_several_frameworks_an_interpreter_says_whose_it_is(pytester: pytest.Pytester) -> None:
+    both = ("--crosscorrect", "mutant")
+    named = [f"--crosscorrect-python={name}={sys.executable}" for name in ("numpy", "mutant")]
+    run(pytester, *both, *named, "-k", "second").assert_outcomes(passed=2, deselected=6)
+    result = run(pytester, *both, "--crosscorrect-python", sys.executable)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "does not say of which framework; write --crosscorrect-python numpy=PATH" in result.stderr.str()
+    result = run(pytester, *both, "--crosscorrect-python", f"mutnat={sys.executable}")
+    assert "did you mean mutant?" in result.stderr.str()
+
+
+def test_collecting_alone_starts_nothing_and_leaves_an_earlier_shard_as_it_was(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("site", "mutant.py").write_text("import no_such_framework\n", encoding="utf-8")
+    finished(pytester.path / "shard", [check()])
+    result = run(pytester, "--co", "-q", "--crosscorrect-shard", "shard", framework="mutant")
+    assert result.ret == 0
+    assert len(store.load(pytester.path / "shard").checks) == 1
+
+
+OWN = """\
+[pytest]
+addopts = --strict-markers --strict-config -p no:cacheprovider --durations=3
+xfail_strict = true
+filterwarnings = error
+markers =
+    slow: mine
+    numpy: mine, too
+"""
+
+
+def test_a_user_s_own_strict_configuration_elsewhere_does_not_break_it(pytester: pytest.Pytester) -> None:
+    project = pytester.path / "project"
+    project.mkdir()
+    project.joinpath("pytest.ini").write_text(OWN, encoding="utf-8")
+    project.joinpath("test_mine.py").write_text(
+        "import pytest\n\n\n@pytest.mark.slow\ndef test_mine():\n    pass\n", encoding="utf-8"
+    )
+    pytester.path.joinpath("small.yaml").rename(pytester.path / "outside.yaml")
+    given = ("--rootdir", project, "-c", project / "pytest.ini", "--crosscorrect-shard", "shard")
+    result = run(pytester, *given, project, "outside.yaml")
+    result.assert_outcomes(passed=5)
+    assert result.ret == 0
+    assert store.load(pytester.path / "shard").info["finished"]
+    result.stdout.fnmatch_lines(["*slowest 3 durations*"])
+    run(pytester, *given, project, "outside.yaml", "-m", "slow or grad_weight").assert_outcomes(passed=2, deselected=3)
+
+
+def test_a_session_that_does_not_ask_for_it_loads_none_of_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_loaded():
+            own = sorted(name for name in sys.modules if name.partition(".")[0] == "crosscorrect")
+            assert own == ["crosscorrect", "crosscorrect.adapter", "crosscorrect.pytest_plugin"]
+            assert not {"numpy", "pandas", "pyarrow", "ruamel", "jsonschema", "rich", "click"} & set(sys.modules)
+        """
+    )
+    run(pytester, framework="").assert_outcomes(passed=1)

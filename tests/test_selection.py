@@ -20,8 +20,9 @@ from crosscorrect.errors import CaseError, UsageError
 from crosscorrect.outline import Outline
 from crosscorrect.problem import LEVELS
 from crosscorrect.selection import Selection, ordered
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.spans import MAX_SHARDS, PIECES, Costs, Shard, Span, cut, deal
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.suite import load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

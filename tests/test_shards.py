@@ -12,7 +12,8 @@ from crosscorrect import __version__, store, tables
 from crosscorrect.errors import CrosscorrectError, DamagedError, IncompleteError, UsageError
 from crosscorrect.model import Outcome
 from crosscorrect.shards import merge
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import load_suite
 from crosscorrect.worker.wire import digest
 from made_runs import check, finished
 

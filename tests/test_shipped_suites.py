@@ -12,7 +12,8 @@ import pytest
 
 from crosscorrect import bounds, operations
 from crosscorrect.geometry import Geometry
-from crosscorrect.suite import find_suites, lint, load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import find_suites, lint, load_suite
 from crosscorrect.trained import same_digits
 
 if TYPE_CHECKING:

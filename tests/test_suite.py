@@ -20,7 +20,8 @@ from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from crosscorrect.needs import RELATIONS
 from crosscorrect.problem import DTYPES, LEVELS, OPERATIONS, SPELLINGS, Problem
-from crosscorrect.suite import find_suites, lint, load_suite, schema, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import find_suites, lint, load_suite, schema
 from crosscorrect.values import MAX_PUTS, WORDS
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -13,7 +14,7 @@ from crosscorrect.execution import Execution
 from crosscorrect.lease import Brief
 from crosscorrect.ledger import read as read_ledger
 from crosscorrect.memory import MEMORY_LIMIT
-from crosscorrect.plan import Plan, describe
+from crosscorrect.plan import Greeting, Plan, describe
 from crosscorrect.registry import available, known, locate
 from crosscorrect.selection import Selection
 from crosscorrect.spans import Shard
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from crosscorrect.cluster import Cluster
     from crosscorrect.ledger import Ledger
     from crosscorrect.model import Check
-    from crosscorrect.plan import Greeting
     from crosscorrect.registry import Framework
 
 DRAIN = 10.0
@@ -106,15 +106,16 @@ def run(
         seed=plan.seed,
         memory=plan.memory,
     )
-    said = describe(plan)
-    folder = store.create(Path(results), store.new_run_id(), said) if resume is None else Path(resume)
+    about = describe(plan)
+    folder = store.create(Path(results), store.new_run_id(), about) if resume is None else Path(resume)
     with lock.held(folder):
-        if resume is None or to_be_resumed(folder, said):
+        if resume is None or to_be_resumed(folder, about):
             done = read_ledger(log.logs(folder))
             if on_event is not None:
                 on_event(plan, None)
             with _started(plan, brief, selection, folder, done, jobs, cluster) as execution:
-                for event in execution:
+                for said in execution:
+                    event = replace(said, done=done.checks[said.framework]) if isinstance(said, Greeting) else said
                     if on_event is not None:
                         on_event(plan, event)
             store.seal(folder)
@@ -204,7 +205,7 @@ def find_frameworks(
     """
     paths = {name: Path(path) for name, path in pythons.items()}
     for name in paths.keys() - targets.keys():
-        known(name)  # an interpreter of nothing that is known is a slip of the pen
+        known(name, targets)  # an interpreter of nothing that is known is a slip of the pen
     wanted = list(dict.fromkeys(names or [*available(paths), *targets]))
     if not wanted:
         raise IncompleteError("no framework is to be had here; name an interpreter with --python NAME=PATH")

@@ -24,7 +24,8 @@ from crosscorrect.plan import Preparation
 from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
-from crosscorrect.suite import find_suites, load_suite, shipped_suites
+from crosscorrect.shipped import shipped_suites
+from crosscorrect.suite import find_suites, load_suite
 from crosscorrect.takes import Takes
 from crosscorrect.trial import Trial
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from crosscorrect import dtypes, fills, kernels, npz, pictures
 from crosscorrect.errors import CaseError
 from crosscorrect.estimate import excess
+from crosscorrect.nearest import meant
 from crosscorrect.values import COMPONENTS, ArrayError, cast, check_puts, element, measure, number, put
 
 if TYPE_CHECKING:
@@ -229,8 +229,7 @@ def _name(spec: dict[str, Any], kind: str, table: Iterable[str]) -> str:
     name, known = spec[kind], list(table)
     if isinstance(name, str) and name in known:
         return name
-    close = get_close_matches(str(name), known, 1)
-    remedy = f"did you mean {close[0]}?" if close else "write one of " + ", ".join(known)
+    remedy = meant(name, known, "write one of " + ", ".join(known))
     raise ArrayError(f"there is no {kind} of this name", (kind,), name, remedy)
 
 

@@ -11,8 +11,9 @@ from crosscorrect.errors import UsageError
 from crosscorrect.plan import Plan
 from crosscorrect.registry import locate
 from crosscorrect.selection import Selection
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.spans import Shard, Span
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.suite import load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ it is not.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,14 @@ def verdicts_key(record: Mapping[str, Any]) -> bytes:
 class Ledger:
     """The units of a run that are done; ``begun`` are those that were started and have no verdict.
 
-    ``versions`` has, for each framework, the versions of its parts that answered until now.
+    ``versions`` has, for each framework, the versions of its parts that answered until now, ``checks`` how many checks
+    of it have their verdicts.
     """
 
     done: set[bytes] = field(default_factory=set)
     begun: dict[bytes, dict[str, str]] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    checks: Counter[str] = field(default_factory=Counter)
 
     def has(self, problem: str, framework: str, mode: str, device: str) -> bool:
         """Whether this unit has its verdicts."""
@@ -73,7 +76,10 @@ def read(paths: Iterable[Path]) -> Ledger:
 
 def _take(ledger: Ledger, record: Mapping[str, Any]) -> None:
     if record["kind"] == "unit":
-        ledger.done.add(unit_key(record))
+        key = unit_key(record)
+        if key not in ledger.done:
+            ledger.checks[record["framework"]] += len(record["checks"])
+        ledger.done.add(key)
     elif record["kind"] == "start":
         for unit in map(unit_of, record["units"]):
             ledger.begun[unit_key(unit)] = unit

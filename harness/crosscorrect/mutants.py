@@ -15,8 +15,10 @@ from crosscorrect import catalogue, dtypes, oracle
 from crosscorrect.adapter import Grads
 from crosscorrect.catalogue import arithmetic, sums
 from crosscorrect.catalogue.change import SAME, Change, Map, Setting, cropped, cut, framed
+from crosscorrect.errors import UsageError
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
+from crosscorrect.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,10 @@ def mutants(base: type[Any], names: tuple[str, ...] = ()) -> dict[str, type[Any]
     made |= {name: lambda name=name: damaged(name, base) for name in DAMAGES}  # type: ignore[misc]
     if not names:
         return {name: build() for name, build in made.items()}
-    return {name: made[name]() if name in made else make(catalogue.named(name), base) for name in names}
+    for name in names:
+        if name not in made:
+            raise UsageError(f"no mutant is called {name!r}; {meant(name, made, 'selftest --json lists them')}")
+    return {name: made[name]() for name in names}
 
 
 def make(entry: Entry, base: type[Any]) -> type[Any]:

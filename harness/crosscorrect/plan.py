@@ -77,11 +77,15 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """A framework has started, or failed to: then ``hello`` is None and ``message`` says why."""
+    """A framework has started, or failed to: then ``hello`` is None and ``message`` says why.
+
+    ``done`` is how many of its checks the run had already, where it is resumed.
+    """
 
     framework: str
     hello: dict[str, Any] | None
     message: str = ""
+    done: int = 0
 
 
 @dataclass(slots=True)

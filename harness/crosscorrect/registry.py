@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import shutil
 import sys
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.nearest import meant, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 GROUP = "crosscorrect.adapters"
 OWN_PACKAGE = "crosscorrect_adapters"
@@ -66,7 +66,7 @@ def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str,
     IncompleteError for an absent interpreter.
     """
     given = (targets or {}).get(name)
-    target = given or known(name).value
+    target = given or known(name, targets or ()).value
     packages = _packages(target, [str(Path.cwd())] if given else [])
     chosen = (pythons or {}).get(name)
     if chosen is not None:
@@ -98,12 +98,12 @@ def available(pythons: dict[str, Path] | None = None) -> list[str]:
     return [n for n in adapters() if n in (pythons or {}) or importable(n) or tox_python(n) is not None]
 
 
-def known(name: str) -> EntryPoint:
-    """The adapter of this name; UsageError, with the nearest name, where there is none."""
+def known(name: str, more: Iterable[str] = ()) -> EntryPoint:
+    """The adapter of this name; UsageError, with the nearest of these names and of ``more``, where there is none."""
     offered = adapters()
     if name not in offered:
-        near = difflib.get_close_matches(name, offered, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(offered)}"
+        near = nearest(name, [*offered, *more])
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join([*offered, *more])}"
         raise UsageError(f"unknown framework {name!r}; {hint} (adapters are listed by 'crosscorrect frameworks')")
     return offered[name]
 
@@ -120,11 +120,19 @@ def _packages(target: str, more: Sequence[str] = ()) -> dict[str, str]:
     for top in ("crosscorrect", module.partition(".")[0]):
         spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, more)
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-            raise UsageError(f"the adapter {target!r} cannot be found: no module named {top!r} here")
+            own = [path.stem for folder in more for path in Path(folder).glob("[!.]*") if _is_module(path)]
+            hint = meant(top, own)
+            raise UsageError(
+                f"the adapter {target!r} cannot be found: no module named {top!r} here{f'; {hint}' if hint else ''}"
+            )
         locations[top] = (
             str(next(iter(spec.submodule_search_locations))) if spec.submodule_search_locations else str(spec.origin)
         )
     return locations
+
+
+def _is_module(path: Path) -> bool:
+    return path.suffix == ".py" or (path / "__init__.py").exists()
 
 
 def _provider(point: EntryPoint) -> str:

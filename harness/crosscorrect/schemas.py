@@ -11,7 +11,6 @@ import importlib.resources
 import itertools
 import json
 import re
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from crosscorrect.errors import CaseError
+from crosscorrect.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from crosscorrect.yamlfile import Document
 
 MAX_ERRORS = 50
-
-_LONGEST = 60  # of a word for which a similar one is looked for
 
 
 @lru_cache(maxsize=2)
@@ -55,12 +53,6 @@ def defect(document: Document, path: Sequence[str | int], problem: str, value: A
     return CaseError(problem, file=document.path, line=document.line(path), key=key, value=value, remedy=remedy)
 
 
-def nearest(word: object, known: Sequence[str], otherwise: str) -> str:
-    """The remedy for a word that is not known: the one that is nearest to it, or what to do where none is near."""
-    close = get_close_matches(str(word)[:_LONGEST], known, 1) if isinstance(word, (str, int, float)) else []
-    return f"did you mean {close[0]}?" if close else otherwise
-
-
 def _told(document: Document, error: ValidationError) -> CaseError:
     """A schema's error in the words of docs/cases.md, at the line of the key that it is about."""
     path = tuple(error.absolute_path)
@@ -69,14 +61,14 @@ def _told(document: Document, error: ValidationError) -> CaseError:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = next(key for key in value if key not in known and not _patterned(key, error.schema))
-        remedy = nearest(unknown, known, described or "the keys are " + ", ".join(known))
+        remedy = meant(unknown, known, described or "the keys are " + ", ".join(known))
         return defect(document, (*path, unknown), "this key has no meaning here", None, remedy)
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in value)
         return defect(document, path, f"the key {missing} is missing", None, f"add {missing}")
     limit: Any = error.validator_value
     if error.validator == "enum":
-        remedy = nearest(value, list(map(str, limit)), "write one of " + ", ".join(map(str, limit)))
+        remedy = meant(value, list(map(str, limit)), "write one of " + ", ".join(map(str, limit)))
         return defect(document, path, "this is not one of the words that stand here", value, remedy)
     problems = {
         "type": f"this is not {_types(limit)}",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from crosscorrect.errors import UsageError
-from crosscorrect.filters import Filter
+from crosscorrect.filters import Filter, wild
+from crosscorrect.nearest import nearest
 from crosscorrect.outline import Outline
 from crosscorrect.spans import Costs, Shard, Span, cut, deal
 from crosscorrect.specify import specify
@@ -147,7 +148,8 @@ class Selection:
         whole = replace(self, shard=None)
         if next(iter(whole), None) is None and self.size:
             if self.only:
-                raise UsageError(f"no problem is called {', '.join(self.only)}; 'crosscorrect cases list' lists them")
+                listing = f"'crosscorrect cases list' lists them{self._hint()}"
+                raise UsageError(f"no problem is called {', '.join(self.only)}; {listing}")
             raise UsageError(f"these suites have no case of level {self.level}; ask for a higher --level")
         for problem in islice(whole._samples(), CHECKED):  # noqa: SLF001  another of the same class
             written = any(not (isinstance(spec, dict) and "fill" in spec) for spec in problem.arrays.values())
@@ -169,6 +171,19 @@ class Selection:
             "level": self.level,
             "shard": str(self.shard or ""),
         }
+
+    def _hint(self) -> str:
+        """What may have been meant by names that nothing has: the nearest case, or the nearest problem of that case."""
+        cases = {f"{case.suite.name}/{case.keys['id']}": case for case in self._cases}
+        found = []
+        for name in self.only:
+            case, mark, _ = name.partition("@")
+            near = "" if wild(name) else nearest(case, cases if "/" in case else (c.partition("/")[2] for c in cases))
+            if mark and near in cases:
+                sweep = self._sweep(cases[near])
+                near = nearest(name, (near + sweep.suffix(place) for place in range(len(sweep)))) or near
+            found.append(near)
+        return f"; did you mean {', '.join(dict.fromkeys(found))}?" if all(found) else ""
 
     @cached_property
     def _filter(self) -> Filter:

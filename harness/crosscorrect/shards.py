@@ -12,14 +12,16 @@ import numpy as np
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import IncompleteError, UsageError
+from crosscorrect.nearest import nearest
 from crosscorrect.registry import adapters, locate
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.sources import fingerprint
 from crosscorrect.spans import Shard
-from crosscorrect.suite import load_suite, shipped_suites
+from crosscorrect.suite import load_suite
 from crosscorrect.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -27,18 +29,27 @@ if TYPE_CHECKING:
 AGREED = ("suites", "arithmetic", "filter", "problems", "modes", "devices", "level", "seed")
 """What every shard's ``run.json`` must say alike."""
 
+STEPS = {"reading the shards": 2.0, "comparing the inputs": 2.0, "joining": 6.0}
+"""What a merge does one after the other, each with about what share of the time it takes for a million checks."""
+
 SAME = ("version", "offer")
 """The sections of ``env`` that all parts of one framework must have alike: what it is, and what it was asked for."""
 
 
-def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> store.Run:
+def merge(
+    shards: Sequence[Path], require: Iterable[str], results: Path, begin: Callable[[str], None] = lambda _: None
+) -> store.Run:
     """Join finished shards into a new run folder and return it; it is whole, whatever its shards were.
+
+    ``begin`` hears each of ``STEPS`` when it begins.
 
     Raises IncompleteError, telling which shard and why: a required framework without a shard, an unfinished one, a
     framework in two of them, a part of its problems missing, there twice, or of another number of parts, a problem in
     two parts, another version of crosscorrect or of the framework, other suites than the first shard or than those that
     ship now, other plans, or inputs that differ for the same problem.
     """
+    reading, comparing, joining = STEPS
+    begin(reading)
     runs = [store.load(path) for path in shards]
     for run in runs:
         _check_whole(run)
@@ -49,8 +60,12 @@ def merge(shards: Sequence[Path], require: Iterable[str], results: Path) -> stor
         _check_parts(name, [run for run in runs if name in run.info["frameworks"]])
     absent = sorted(set(require) - set(names))
     if absent:
-        raise IncompleteError(f"no shard of {', '.join(absent)}; run its environment first")
+        near = ", ".join(filter(None, (nearest(name, names) for name in absent)))
+        hint = f"; did you mean {near}?" if near else ""
+        raise IncompleteError(f"no shard of {', '.join(absent)}; run its environment first{hint}")
+    begin(comparing)
     _check_inputs(runs)
+    begin(joining)
     return _join(runs, names, results)
 
 

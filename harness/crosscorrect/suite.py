@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import itertools
 import json
 import math
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import npz, schemas, yamlfile
 from crosscorrect.errors import CaseError, UsageError
+from crosscorrect.nearest import meant, nearest
 from crosscorrect.registry import adapters
-from crosscorrect.schemas import MAX_ERRORS, defect, nearest
+from crosscorrect.schemas import MAX_ERRORS, defect
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.specify import specify
 from crosscorrect.sweep import Sweep
 
@@ -35,7 +35,8 @@ LINT_ELEMENTS = 2**16
 LINT_POINTS = 20_000
 """How many points of each case's sweep ``lint`` looks at: it takes seconds, whatever a sweep says."""
 
-_FIRST = ("chapter", "problems", "kernels", "recovery")  # the order in which the chapter is read
+ENDS = (".yaml", ".yml")
+"""How the name of a suite's file ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,6 @@ def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:
     return found[:MAX_ERRORS]
 
 
-def shipped_suites() -> dict[str, Path]:
-    """The suites that come with the package, by name, in reading order."""
-    folder = Path(str(importlib.resources.files("crosscorrect_cases"))) / "suites"
-    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    names = [name for name in _FIRST if name in paths]
-    return {name: paths[name] for name in names + [name for name in paths if name not in names]}
-
-
 def find_suites(names: Sequence[str | Path]) -> list[Path]:
     """The paths of suites asked for by shipped name or by path, in order and each once; all shipped ones for no names.
 
@@ -155,12 +148,14 @@ def find_suites(names: Sequence[str | Path]) -> list[Path]:
     shipped = shipped_suites()
     found = []
     for name in map(str, names or shipped):
-        is_path = os.sep in name or name.endswith((".yaml", ".yml")) or Path(name).exists()
+        is_path = os.sep in name or name.endswith(ENDS) or Path(name).exists()
         if name not in shipped and not is_path:
             raise _unknown("suite", name, list(shipped), "or the path of a YAML file")
         path = shipped.get(name, Path(name))
         if not path.exists():
-            raise UsageError(f"there is no suite file {name}")
+            beside = sorted(str(near) for end in ENDS for near in path.parent.glob(f"*{end}"))
+            hint = meant(name, beside)
+            raise UsageError(f"there is no suite file {name}{f'; {hint}' if hint else ''}")
         found.append(path)
     return list(dict.fromkeys(found))
 
@@ -209,11 +204,11 @@ def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[C
     for path, keys in [(("defaults",), value.get("defaults", {})), *zip(paths, value["cases"], strict=True)]:
         for place, name in enumerate(keys.get("only", ())):
             if name not in names:
-                remedy = nearest(name, names, "the adapters here are " + ", ".join(names))
+                remedy = meant(name, names, "the adapters here are " + ", ".join(names))
                 yield defect(document, (*path, "only", place), "no adapter has this name", name, remedy)
 
 
 def _unknown(what: str, name: str, known: list[str], more: str = "") -> UsageError:
-    close = get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}" if close else "the names are " + ", ".join(known[:10])
+    near = nearest(name, known)
+    hint = f"did you mean {near}" if near else "the names are " + ", ".join(known[:10])
     return UsageError(f"there is no {what} {name}; {hint}{', ' + more if more else ''}")

@@ -53,9 +53,9 @@ class _Summary:
         used = [o for o in Outcome if counts[o.value].sum()]
         yield _table(run, counts, used, encoding)
         if used:
-            yield Text("  ".join(f"{_glyph(o, encoding)} {o}" for o in used), style="dim")
+            yield Text("  ".join(f"{glyph(o, encoding)} {o}" for o in used), style="dim")
         outcome = Outcome.PASS if ruling.exit is Exit.OK else Outcome.FAIL
-        verdict = Text(f"{_glyph(outcome, encoding)} {headline(ruling)} ", style=STYLES[outcome].rich)
+        verdict = Text(f"{glyph(outcome, encoding)} {headline(ruling)} ", style=STYLES[outcome].rich)
         verdict.append(tally(run, ruling), style="default")
         yield verdict
         told = telling(ruling, LONGEST, run)
@@ -72,7 +72,8 @@ class _Summary:
             yield Text(encodable(f"next: crosscorrect explain {one_line(run.folder)} PROBLEM", encoding), style="dim")
 
 
-def _glyph(outcome: Outcome, encoding: str) -> str:
+def glyph(outcome: Outcome, encoding: str) -> str:
+    """An outcome's glyph, or what stands for it where an encoding has none."""
     style = STYLES[outcome]
     return style.glyph if encodable(style.glyph, encoding) == style.glyph else style.ascii
 
@@ -89,7 +90,7 @@ def _table(run: Run, counts: pd.DataFrame, used: list[Outcome], encoding: str) -
     for i in words:
         table.add_column(PLACE[i], overflow="fold")  # an ellipsis is no ASCII
     for outcome in used:
-        table.add_column(_glyph(outcome, encoding), justify="right", no_wrap=True, overflow="crop")
+        table.add_column(glyph(outcome, encoding), justify="right", no_wrap=True, overflow="crop")
     table.add_column("checks", justify="right", no_wrap=True, overflow="crop")
     for place, row in zip(places, counts.to_dict("records"), strict=True):
         numbers = [Text(str(row[o.value]), style=STYLES[o].rich if row[o.value] else "dim") for o in used]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from crosscorrect.catalogue import arithmetic, arrays, backward, kernels, outputs, places
 from crosscorrect.catalogue.entry import Entry
 from crosscorrect.errors import UsageError
+from crosscorrect.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,9 +34,7 @@ def entries(kinds: Iterable[str] = ()) -> list[Entry]:
 
 def named(name: str) -> Entry:
     """The entry of this name. Raises UsageError, with the nearest name, where there is none."""
-    from difflib import get_close_matches  # noqa: PLC0415
-
     if name not in _ALL:
-        near = get_close_matches(name, _ALL, 1)
-        raise UsageError(f"no entry of the catalogue is called {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+        hint = meant(name, _ALL)
+        raise UsageError(f"no entry of the catalogue is called {name!r}{f'; {hint}' if hint else ''}")
     return _ALL[name]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
+from typing import Any
 
 import click
 
 from crosscorrect import __version__
 from crosscorrect.cli.bench import bench, speed
+from crosscorrect.cli.completion import VARIABLE, completion
+from crosscorrect.cli.diff import diff
 from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
@@ -25,6 +29,18 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 
 class _Commands(click.Group):
     """Turns the exceptions meant for a person into one message and their exit code; no traceback."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """The whole program. To a shell that asks what to complete it says that and nothing else, whatever happens."""
+        if VARIABLE not in os.environ:
+            return super().main(*args, **more)
+        with contextlib.suppress(Exception):
+            return super().main(*args, **more)
+        sys.exit(0)
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """The commands in the order in which a person meets them."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
@@ -56,10 +72,19 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="crosscorrect")
 def main() -> None:
-    """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation."""
+    """Tell, with evidence, whether deep-learning frameworks compute the same cross-correlation.
+
+    \b
+    crosscorrect run                                    everything, in every framework there is here
+    crosscorrect run chapter -f torch                   one suite, one framework
+    crosscorrect gate                                   the verdict of the latest run as an exit code
+    crosscorrect bench -f torch -f jax                  who is faster
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
 
 
-for command in (run, bench, speed, hunt, report, gate, merge, verify, explain, cases, frameworks, selftest):
+for command in (run, report, gate, diff, explain, merge, verify, bench, speed, hunt):
+    main.add_command(command)
+for command in (cases, frameworks, selftest, completion):
     main.add_command(command)
 
 if __name__ == "__main__":

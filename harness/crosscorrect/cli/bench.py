@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscorrect.cli import options
-from crosscorrect.cli.options import LATEST, RUN_FOLDER, asking
+from crosscorrect.cli import complete, options
+from crosscorrect.cli.options import Choice, asking
 from crosscorrect.cli.signals import watched
+from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
-from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +31,20 @@ MARGIN = click.option(
 STRICT = click.option("--strict", is_flag=True, help="Exit 6 where anything is unfit or inconclusive.")
 
 
-@click.command()
-@click.argument("suites", nargs=-1, metavar="[SUITE]...")
+@click.command(short_help="Compare how fast frameworks are.")
+@options.suites()
 @asking
 @options.only
 @click.option(
-    "--level", type=click.Choice(LEVELS), default="nightly", show_default=True, help="Problems of this level and below."
+    "--level", type=options.level, default="nightly", show_default=True, help="Problems of this level and below."
 )
-@click.option("--reference", metavar="NAME", help="Whom the others are compared with. Default: torch if it is asked.")
 @click.option(
-    "--budget", type=click.Choice(BUDGETS), default="standard", show_default=True, help="How much is sampled."
+    "--reference",
+    metavar="NAME",
+    shell_complete=complete.frameworks,
+    help="Whom the others are compared with. Default: torch if it is asked.",
 )
+@click.option("--budget", type=Choice(BUDGETS), default="standard", show_default=True, help="How much is sampled.")
 @click.option(
     "--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors that every worker may use."
 )
@@ -52,7 +54,8 @@ STRICT = click.option("--strict", is_flag=True, help="Exit 6 where anything is u
 @options.results
 @options.resume
 @STRICT
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing while it goes on.")
+@options.report
+@options.quiet
 @options.as_json
 def bench(
     suites: tuple[str, ...],
@@ -73,6 +76,7 @@ def bench(
     results: Path,
     resume: Path | None,
     strict: bool,
+    with_report: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -96,7 +100,8 @@ def bench(
     base = _base(against)
     if cold and (base is not None or strict):
         raise click.UsageError("--cold ranks nobody: it goes with neither --against nor --strict")
-    pace = Pace(silent=quiet or as_json)
+    silent = hushed(quiet=quiet, as_json=as_json)
+    pace = Pace(silent=silent)
 
     plan = api.planned(
         suites or ("speed",),
@@ -124,17 +129,25 @@ def bench(
     rows = session.comparisons(run)
     if rows and rows[0].margin != margin:  # a finished one that was resumed
         _, rows = session.rejudge(run, judgement.Rule(margin))
-    sys.exit(_tell(run, rows, base, strict=strict, as_json=as_json))
+    code = _tell(run, rows, base, strict=strict, as_json=as_json, quiet=quiet)
+    if with_report:  # after the verdicts are on the screen: drawing takes a few seconds
+        paths = options.written(run, None, silent=silent)
+        if not (quiet or as_json):
+            click.echo(f"report: {paths[0]}")
+    sys.exit(code)
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
+@click.command(short_help="Judge a timed run again, or against another.")
+@options.run_folder
 @MARGIN
 @options.against
 @click.option("--history", is_flag=True, help="RUN is a folder of timed runs: since when is what slower or faster?")
 @STRICT
+@options.quiet
 @options.as_json
-def speed(folder: Path, margin: float, against: Path | None, history: bool, strict: bool, as_json: bool) -> None:
+def speed(
+    folder: Path, margin: float, against: Path | None, history: bool, strict: bool, quiet: bool, as_json: bool
+) -> None:
     """Judge a finished timed run again from its raw samples, maybe under another margin or against another run.
 
     \b
@@ -148,11 +161,11 @@ def speed(folder: Path, margin: float, against: Path | None, history: bool, stri
 
     if history:
         given = click.get_current_context().get_parameter_source("folder") is not click.core.ParameterSource.DEFAULT
-        sys.exit(_tell_history(folder if given else folder.parent, as_json=as_json))
+        sys.exit(_tell_history(folder if given else folder.parent, as_json=as_json, quiet=quiet))
     base = _base(against)
     run = store.load(folder)
     _, comparisons = session.rejudge(run, judgement.Rule(margin))
-    sys.exit(_tell(run, comparisons, base, strict=strict, as_json=as_json))
+    sys.exit(_tell(run, comparisons, base, strict=strict, as_json=as_json, quiet=quiet))
 
 
 def _base(folder: Path | None) -> Run | None:
@@ -167,13 +180,13 @@ def _base(folder: Path | None) -> Run | None:
     return base
 
 
-def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, as_json: bool) -> Exit:
-    """Print the verdicts; the exit code."""
+def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, as_json: bool, quiet: bool) -> Exit:
+    """Print the verdicts, if they are wanted; the exit code."""
     from crosscorrect.gate import rule
     from crosscorrect.speed import against
 
     if run.info["bench"]["cold"]:
-        return _tell_cold(run, rule(run, None).exit, as_json=as_json)
+        return _tell_cold(run, rule(run, None).exit, as_json=as_json, quiet=quiet)
     from crosscorrect.tables import row_record
 
     changes = None if base is None else against.compare(run, base)
@@ -184,24 +197,23 @@ def _tell(run: Run, found: list[Comparison], base: Run | None, *, strict: bool, 
         said["verdicts"] = [row_record(row) for row in found]
         if changes is not None:
             said["changes"] = [change.record() for change in changes]
-        click.echo(json.dumps(said, indent=1))
-        return code
-    from rich.console import Console
+        say_json(said)
+    elif code or not quiet:
+        from crosscorrect_reports.speeds import changes_table, summary
 
-    from crosscorrect_reports.speeds import changes_table, summary
-
-    console = Console()
-    console.print(summary(run, found))
-    if changes is not None:
-        console.print(changes_table(changes))
+        shown = console()
+        shown.print(summary(run, found))
+        if changes is not None:
+            shown.print(changes_table(changes))
     return code
 
 
-def _tell_cold(run: Run, ruling: Exit, *, as_json: bool) -> Exit:
+def _tell_cold(run: Run, ruling: Exit, *, as_json: bool, quiet: bool) -> Exit:
     """Print what starts cost; the exit code, ``ruling`` where that is another."""
     from crosscorrect.speed import cold
 
     found = cold.starts(run.samples)
+    code = ruling or (Exit.OK if found else Exit.NOTHING_RAN)
     if as_json:
         told = [
             {
@@ -213,18 +225,16 @@ def _tell_cold(run: Run, ruling: Exit, *, as_json: bool) -> Exit:
             }
             for start in found
         ]
-        click.echo(json.dumps({"run": str(run.folder), "starts": told}, indent=1))
-    else:
-        from rich.console import Console
-
+        say_json({"run": str(run.folder), "exit": int(code), "starts": told})
+    elif code or not quiet:
         from crosscorrect_reports.speeds import cold_summary
 
-        Console().print(cold_summary(found))
+        console().print(cold_summary(found))
         click.echo(f"run folder: {run.folder}")
-    return ruling or (Exit.OK if found else Exit.NOTHING_RAN)
+    return code
 
 
-def _tell_history(results: Path, *, as_json: bool) -> Exit:
+def _tell_history(results: Path, *, as_json: bool, quiet: bool) -> Exit:
     """Print the steps of all series; exit code 5 where the last step of one made it slower."""
     from crosscorrect.speed import history
     from crosscorrect.speed.model import Speed
@@ -232,13 +242,14 @@ def _tell_history(results: Path, *, as_json: bool) -> Exit:
     found = history.series(results)
     told = history.steps(found)
     last = {step.names: step.speed for step in told}
+    code = Exit.SLOWER if Speed.SLOWER in last.values() else Exit.OK
     if as_json:
         steps = [{**step.names._asdict(), "speed": step.speed, "run": step.run, "change": step.change} for step in told]
-        click.echo(json.dumps({"series": len(found), "steps": steps}, indent=1))
-    else:
+        say_json({"exit": int(code), "series": len(found), "steps": steps})
+    elif code or not quiet:
         for step in told:
             problem, part, framework, mode, _ = step.names
             click.echo(f"{framework} {mode} {problem} {part}: {step.change:.2f} times its time, since {step.run}")
         longest = max(map(len, found.values()))
         click.echo(f"{len(told)} steps in {len(found)} series of up to {longest} timed runs")
-    return Exit.SLOWER if Speed.SLOWER in last.values() else Exit.OK
+    return code

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crosscorrect.cli.options import pairs
+from crosscorrect.cli import complete
+from crosscorrect.cli.options import RUN_FOLDER, Choice, as_json as json_option, pairs
+from crosscorrect.cli.terminal import say, say_json
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Direction, Outcome
+from crosscorrect.nearest import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,23 +27,34 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Row = dict[str, Any]
 
-SMALL = 200
-"""Arrays of up to this many numbers are printed whole."""
 MOST_NAMES = 6
 """So many problem ids are offered for one that is incomplete."""
 MOST_CAUSES = 5
 """So many causes of a failure are told, the likeliest first."""
+TOLD = (
+    *("framework", "mode", "device", "direction", "outcome", "reason", "message", "tier", "property", "diagnosis"),
+    *("error", "ratio", "where", "expected", "got", "stderr"),
+)
+"""What a machine is told of a check."""
 STDOUT = "-"
 FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
 """The outcomes of which a script would show nothing; of the others it shows the failure or the refusal."""
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("problem")
-@click.option("-f", "--framework", "names", multiple=True, metavar="NAME", help="Only this framework; repeat.")
-@click.option("-m", "--mode", metavar="MODE", help="Only this mode.")
-@click.option("--direction", type=click.Choice([d.value for d in Direction]), help="Only this direction.")
+@click.command(short_help="Show one problem of a run: values, cause, script.")
+@click.argument("folder", metavar="RUN", type=RUN_FOLDER, shell_complete=complete.runs)
+@click.argument("problem", shell_complete=complete.ran)
+@click.option(
+    "-f",
+    "--framework",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete.frameworks,
+    help="Only this framework; repeat.",
+)
+@click.option("-m", "--mode", metavar="MODE", shell_complete=complete.modes, help="Only this mode.")
+@click.option("--direction", type=Choice([d.value for d in Direction]), help="Only this direction.")
 @click.option(
     "--script",
     is_flag=False,
@@ -52,6 +66,7 @@ FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
     "--adapter", "targets", multiple=True, callback=pairs, metavar="NAME=MODULE:CLASS",
     help="An adapter that is not installed as an entry point: its package has the script's template.",
 )  # fmt: skip
+@json_option
 def explain(
     folder: Path,
     problem: str,
@@ -60,13 +75,20 @@ def explain(
     direction: str | None,
     script: str | None,
     targets: dict[str, str],
+    as_json: bool,
 ) -> None:
     """Show one PROBLEM of a RUN: its inputs, what is right, what each framework returned, the verdict and its cause.
 
     PROBLEM is an id, or the beginning of one or the name of a case where one problem of that name is there or failed.
-    """
+
+    \b
+    crosscorrect explain results/latest chapter/edge-detection@operation=corr2d,dtype=float32
+    crosscorrect explain RUN PROBLEM -f torch --script bug.py      a script that shows it, to attach to a report
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect import store
 
+    if as_json and script is not None:
+        raise UsageError("--json prints a document and --script writes a script: ask for one after the other")
     loaded = store.load(folder)
     problem = _found(problem, loaded, folder, names)
     rows = loaded.checks[loaded.checks["problem"] == problem]
@@ -74,9 +96,14 @@ def explain(
         if any(wanted):
             rows = rows[rows[column].isin(wanted)]
         if rows.empty:
-            raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(map(str, wanted))}")
+            there = loaded.checks[loaded.checks["problem"] == problem][column].unique()
+            near = ", ".join(filter(None, (nearest(name, there) for name in wanted)))
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(there)}"
+            raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(map(str, wanted))}; {hint}")
     records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
-    if script != STDOUT:
+    if as_json:
+        say_json(_told(loaded, problem, records))
+    elif script != STDOUT:
         _tell(loaded, problem, records)
     if script is not None:
         _write(loaded, records, script, targets)
@@ -98,9 +125,15 @@ def _found(problem: str, loaded: Run, folder: Path, names: tuple[str, ...]) -> s
         some = failing or ids
         hint = f"it is swept into {', '.join(some[:MOST_NAMES])}{' …' if len(some) > MOST_NAMES else ''}"
     else:
-        near = difflib.get_close_matches(problem, known, n=1, cutoff=0.3)
-        hint = f"did you mean {near[0]!r}?" if near else "the report lists what is there"
+        near = _near(problem, known)
+        hint = f"did you mean {near!r}?" if near else "the report lists what is there"
     raise UsageError(f"{folder} has no problem {problem!r}; {hint}")
+
+
+def _near(problem: str, known: list[str]) -> str:
+    """The nearest problem, looked for among those of the nearest case: a run may have a million."""
+    case = nearest(problem.partition("@")[0], dict.fromkeys(name.partition("@")[0] for name in known), 0.3)
+    return nearest(problem, (name for name in known if name.partition("@")[0] == case), 0.3) if "@" in problem else case
 
 
 def _called(row: Any, name: str) -> bool:
@@ -120,10 +153,33 @@ def _tell(loaded: Run, problem: str, rows: list[Row]) -> None:
     for row in rows:
         _show_inputs(loaded, row, shown)
         _show_check(loaded, row, known)
+    click.echo(f"\nagain: {_again(loaded, known, rows)}")
+
+
+def _told(loaded: Run, problem: str, rows: list[Row]) -> Row:
+    """The same for a machine."""
+    from crosscorrect.cli.arrays import described
+    from crosscorrect.evidence import record_of
+
+    known = record_of(loaded, problem)
+    checks = []
+    for row in rows:
+        failed = row["outcome"] == Outcome.FAIL
+        causes = [asdict(cause) for cause in _causes(loaded, row, known)] if failed else []
+        arrays = {name: described(loaded.array(key)) for name, key in json.loads(row["arrays"]).items()}
+        checks.append({**{name: row.get(name) for name in TOLD}, "causes": causes, "arrays": arrays})
+    about = {key: known.get(key, "") for key in ("source", "title", "note", "url", "operation", "dtype")}
+    again = _again(loaded, known, rows)
+    return {"run": str(loaded.folder), "problem": problem, **about, "checks": checks, "again": again}
+
+
+def _again(loaded: Run, known: Row, rows: list[Row]) -> str:
+    """The command that asks a problem again, as this run did."""
+    problem = known["problem"]
     asked = " ".join(_asked_again(loaded, name) for name in dict.fromkeys(row["framework"] for row in rows))
     # what no file holds was drawn by a hunt, which draws it again from its id
     how = "hunt" if problem.startswith("hunt/") else f"run {_spelling(known['suite'], loaded)}"
-    click.echo(f"\nagain: crosscorrect {how} -k '{problem}' {asked}")
+    return f"crosscorrect {how} -k '{problem}' {asked}"
 
 
 def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> None:
@@ -153,16 +209,9 @@ def _stem(row: Row) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name)[:100].strip("-")
 
 
-def say(text: str) -> None:
-    """Print text that a case file or a framework wrote, without what would act on the terminal."""
-    from crosscorrect_reports.text import clean
-
-    click.echo(clean(text))
-
-
 def _spelling(suite: str, loaded: Run) -> str:
     """How a person asks for a suite of this run again: by name if it ships, else by its file."""
-    from crosscorrect.suite import shipped_suites
+    from crosscorrect.shipped import shipped_suites
 
     files = [s["file"] for s in loaded.info.get("suites", []) if s["name"] == suite]
     shipped = shipped_suites().get(suite)
@@ -177,6 +226,8 @@ def _asked_again(loaded: Run, framework: str) -> str:
 
 
 def _show_inputs(loaded: Run, row: Row, shown: set[str]) -> None:
+    from crosscorrect.cli.arrays import show_array
+
     for name, key in json.loads(row["arrays"]).items():
         if name in ("output", "reference", "weights") or key in shown:
             continue
@@ -185,6 +236,8 @@ def _show_inputs(loaded: Run, row: Row, shown: set[str]) -> None:
 
 
 def _show_check(loaded: Run, row: Row, known: Row) -> None:
+    from crosscorrect.cli.arrays import show_array
+
     arrays = json.loads(row["arrays"])
     click.echo(
         f"\n{row['framework']} {row['mode']} {row['device']} {row['direction']}: {row['outcome']}"
@@ -254,17 +307,3 @@ def _reference(row: Row, known: Row, inputs: dict[str, Array]) -> tuple[Geometry
 
 def _both(value: float) -> str:
     return f"{value!r} = {float(value).hex()}"
-
-
-def show_array(name: str, array: Array | None) -> None:
-    """Print an array's name, dtype and shape, and its numbers where they are few; nothing for None."""
-    import numpy as np
-
-    from crosscorrect import dtypes
-
-    if array is None:
-        return
-    click.echo(f"  {name}: {dtypes.name_of(array.dtype)} {array.shape}")
-    if array.size <= SMALL:
-        numbers = np.array2string(np.squeeze(dtypes.widen(array)), separator=", ")
-        click.echo("\n".join("    " + line for line in numbers.splitlines()))

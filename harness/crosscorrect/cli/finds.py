@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from crosscorrect.casefile import case_text
-from crosscorrect.cli.explain import say
-from crosscorrect.cli.progress import Progress
+from crosscorrect.cli.progress import Progress, line
+from crosscorrect.cli.terminal import say, say_json
 from crosscorrect.hunt import REPEATS, Find
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ SHOWN = 8
 def show(hunted: Hunted, *, as_json: bool) -> None:
     """Print what a hunt came to, for a person or as one JSON object."""
     if as_json:
-        click.echo(json.dumps(_said(hunted), indent=1))
+        say_json(_said(hunted))
     else:
         _tell(hunted)
 
@@ -46,7 +45,7 @@ class HuntProgress(Progress):
         if isinstance(event, Find):
             self._finds[event.kind.framework] += 1
             if not self._silent:
-                self._say(f"{event.kind.framework}: {_headline(event)}")
+                self._bars.say(f"{event.kind.framework}: {line(_headline(event))}")
         else:
             self.hear(plan, event)
 
@@ -56,15 +55,17 @@ class HuntProgress(Progress):
         if greeting.hello is not None:
             versions = greeting.hello["versions"]
             said = "; ".join(filter(None, (f"{greeting.framework} {versions.get(greeting.framework, '')}", said)))
-        self._progress.update(self._bars[greeting.framework], total=self.hunted.problems, said=said[:100])
-        if not self._progress.console.is_terminal:
-            self._say(f"{greeting.framework}: {'started' if greeting.hello is not None else 'missing'}: {said}")
+        self._bars.update(greeting.framework, total=self.hunted.problems, said=line(said))
+        if not self._bars.moves:
+            self._bars.say(
+                f"{greeting.framework}: {'started' if greeting.hello is not None else 'missing'}: {line(said)}"
+            )
 
     def _judged(self, check: Check) -> None:
         assert self.hunted is not None  # noqa: S101  the first event sets it
         done, outcomes = self.hunted.asked[check.framework], self.hunted.outcomes.get(check.framework, Counter())
         said = ", ".join([*_counts(outcomes), f"{self._finds[check.framework]} found"])
-        self._progress.update(self._bars[check.framework], completed=done, said=said)
+        self._bars.update(check.framework, completed=done, said=said)
 
 
 def _counts(outcomes: Counter[str]) -> list[str]:

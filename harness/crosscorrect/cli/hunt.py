@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli import options
-from crosscorrect.cli.options import asking, finite
+from crosscorrect.cli.options import Choice, asking, finite
+from crosscorrect.cli.terminal import hushed
 from crosscorrect.problem import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(short_help="Search for defects with random correct problems.")
 @asking
 @click.option(
     "--problems", "count", type=click.IntRange(1, 10**7), default=1000, show_default=True, help="How many problems."
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     "--dtype",
     "dtypes",
     multiple=True,
-    type=click.Choice(DTYPES),
+    type=Choice(DTYPES),
     metavar="DTYPE",
     default=("float32", "float64"),
     show_default=True,
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 @click.option("--shrink/--no-shrink", default=True, show_default=True, help="Look for the smallest that still fails.")
 @options.results
 @options.expectations
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is found.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@options.quiet
+@options.as_json
 def hunt(
     names: tuple[str, ...],
     pythons: dict[str, str],
@@ -83,7 +84,7 @@ def hunt(
 
     check_folder(expectations)
     seed, wanted = chosen(only, seed, dtypes)
-    progress = HuntProgress(expectations, silent=quiet or as_json)
+    progress = HuntProgress(expectations, silent=hushed(quiet=quiet, as_json=as_json))
     try:
         with progress:
             hunted = search(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli import options
-from crosscorrect.cli.options import LATEST, RESULTS, RUN_FOLDER, asking, finite, part
+from crosscorrect.cli import complete, options
+from crosscorrect.cli.options import RESULTS, RUN_FOLDER, asking, finite, part
 from crosscorrect.cli.signals import watched
+from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
-from crosscorrect.problem import LEVELS
+from crosscorrect.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
 
+GATE = {"checking the seal": 1.0, "judging": 3.0}
+"""The steps of the gate, each with about what share of the time a run of a million checks takes for it."""
 STOPPING = "stopping: the problems at hand are finished first, for 10 s at most; once more to stop at once"
 
 
-@click.command()
-@click.argument("suites", nargs=-1, metavar="[SUITE]...")
+@click.command(short_help="Run suites through frameworks, judge every result.")
+@options.suites()
 @asking
 @options.only
 @click.option(
@@ -37,7 +39,7 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
 )
 @click.option(
     "--level",
-    type=click.Choice(LEVELS),
+    type=options.level,
     default="ci",
     show_default=True,
     help="How much is asked: seconds, minutes, a night.",
@@ -62,8 +64,8 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
     metavar="GIB",
     help="How much memory a worker may take; 0: any. Default: a share of what there is.",
 )
-@click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
+@options.report
+@options.quiet
 @options.as_json
 def run(
     suites: tuple[str, ...],
@@ -106,7 +108,8 @@ def run(
 
     garbage.seldom()
     check_folder(expectations)  # a defect there is told before anything runs
-    progress = Progress(expectations, silent=quiet or as_json)
+    silent = hushed(quiet=quiet, as_json=as_json)
+    progress = Progress(expectations, silent=silent)
     limits = {} if memory is None else {"memory": int(memory * 2**30) or None}
     with watched(progress, STOPPING, "judged", resume or results / "latest") as hear:
         finished = api.run(
@@ -132,52 +135,93 @@ def run(
     ruling = rule(finished, expectations)
     _tell(finished, ruling, quiet=quiet, as_json=as_json)
     if with_report:  # after the verdict is on the screen: drawing takes a few seconds
-        paths = _write_report(finished, expectations)
+        paths = options.written(finished, expectations, silent=silent)
         if not (quiet or as_json):
             click.echo(f"report: {paths[0]}")
     sys.exit(ruling.exit)
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
+@click.command(short_help="Write the report of a run: HTML, Markdown, JUnit, CSV.")
+@options.run_folder
 @options.expectations
-def report(folder: Path, expectations: Path | None) -> None:
-    """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest)."""
+@options.quiet
+@options.as_json
+def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) -> None:
+    """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest).
+
+    \b
+    crosscorrect report                                 of the latest run
+    crosscorrect report RUN --expectations mine         judged by expectations of your own
+    """  # noqa: D301  as above
     from crosscorrect import store
 
-    for path in _write_report(store.load(folder), expectations):
-        click.echo(str(path))
+    written = options.written(store.load(folder), expectations, silent=hushed(quiet=quiet, as_json=as_json))
+    if as_json:
+        say_json({"run": str(folder), "written": [str(path) for path in written]})
+    elif not quiet:
+        for path in written:
+            click.echo(str(path))
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
+@click.command(short_help="Is a run as expected? The exit code is the answer.")
+@options.run_folder
 @options.expectations
-@click.option("--require", default="", metavar="NAMES", help="Frameworks that must be in the run, separated by commas.")
+@options.require
 @options.against
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
+@click.option("--annotations", type=click.Choice(["github"]), help="Also print what GitHub shows beside the cases.")
+@click.option("--step-summary", is_flag=True, help="Add the Markdown to the file that GITHUB_STEP_SUMMARY names.")
+@options.quiet
 @options.as_json
 def gate(
-    folder: Path, expectations: Path | None, require: str, against: Path | None, quiet: bool, as_json: bool
+    folder: Path,
+    expectations: Path | None,
+    require: str,
+    against: Path | None,
+    annotations: str | None,
+    step_summary: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Judge a run against the committed expectations, strictly both ways; the exit code is the answer.
 
     Of a timed run, also whether anything is slower than in an earlier one.
-    """
+
+    \b
+    crosscorrect gate                                   the latest run
+    crosscorrect gate RUN --require torch,jax -q        says nothing where all is as expected
+    crosscorrect gate NEW --against OLD                 two timed runs: exit code 5 where anything is slower
+    """  # noqa: D301  as above
     from crosscorrect import sealed, store
+    from crosscorrect.cli import github
+    from crosscorrect.cli.bars import Steps
     from crosscorrect.gate import rule
 
+    if annotations and as_json:
+        raise click.UsageError("--annotations and --json both print: choose one")
     finished = store.load(folder)
-    sealed.verify(folder, finished=finished.info["finished"])
-    ruling = rule(finished, expectations)
-    for name in sorted({n.strip() for n in require.split(",") if n.strip()} - set(finished.info["frameworks"])):
-        ruling.missing.append(name)
-        ruling.findings.append(f"{name}: required, and not in the run")
+    with Steps("gate", GATE, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
+        steps.begin("checking the seal")
+        sealed.verify(folder, finished=finished.info["finished"])
+        steps.begin("judging")
+        ruling = rule(finished, expectations)
+    there = finished.info["frameworks"]
+    for name in options.names(require):
+        if name not in there:
+            hint = meant(name, there)
+            ruling.missing.append(name)
+            ruling.findings.append(f"{name}: required, and not in the run{f'; {hint}' if hint else ''}")
     slower: list[str] = []
     code = ruling.exit
     if against is not None:
         slower, speed = _slower(finished, store.load(against))
         code = code or speed
-    _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more={} if against is None else {"slower": slower})
+    with github.inert(wanted=annotations is not None and not (quiet and not code)):
+        more = {} if against is None else {"slower": slower}
+        _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more=more)
+    if annotations and not (quiet and not code):
+        github.annotate(finished, ruling, expectations, slower)
+    if step_summary:
+        github.add_summary(finished, ruling, expectations)
     sys.exit(code)
 
 
@@ -197,28 +241,45 @@ def _slower(finished: Run, base: Run) -> tuple[list[str], Exit]:
     return said, exit_code([], changes)
 
 
-@click.command()
-@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=RUN_FOLDER)
-@click.option("--require", default="", metavar="NAMES", help="Frameworks that must be there, separated by commas.")
+@click.command(short_help="Join the shards of a run into one.")
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=RUN_FOLDER, shell_complete=complete.runs)
+@options.require
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Where the merged run goes.")
-def merge(shards: tuple[Path, ...], require: str, results: Path) -> None:
+@options.quiet
+@options.as_json
+def merge(shards: tuple[Path, ...], require: str, results: Path, quiet: bool, as_json: bool) -> None:
     """Join the shards of a run into one: those that separate environments left, and the parts of ``run --shard``.
 
     Missing, overlapping, stale and mismatched ones are refused.
-    """
-    from crosscorrect.shards import merge as join
 
-    merged = join(shards, [n.strip() for n in require.split(",") if n.strip()], results)
-    click.echo(str(merged.folder))
+    \b
+    crosscorrect merge shards/torch shards/jax --require torch,jax
+    crosscorrect merge part/*                           all parts of run --shard I/N
+    """  # noqa: D301  as above
+    from crosscorrect.cli.bars import Steps
+    from crosscorrect.shards import STEPS, merge as join
+
+    with Steps("merge", STEPS, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
+        merged = join(shards, options.names(require), results, steps.begin)
+    if as_json:
+        say_json({"run": str(merged.folder), "frameworks": merged.info["frameworks"], "checks": len(merged.checks)})
+    elif not quiet:
+        click.echo(str(merged.folder))
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=RUN_FOLDER, default=LATEST)
-def verify(folder: Path) -> None:
+@click.command(short_help="Check every byte of a run folder.")
+@options.run_folder
+@options.quiet
+@options.as_json
+def verify(folder: Path, quiet: bool, as_json: bool) -> None:
     """Check every byte of a run folder: that of a finished run against its seal, of another against its checksums.
 
     Exit codes: 0 as it was sealed, 3 not finished and as it was written, 65 damaged.
-    """
+
+    \b
+    crosscorrect verify                                 the latest run
+    crosscorrect verify RUN --json
+    """  # noqa: D301  as above
     from crosscorrect import sealed, store
     from crosscorrect.tables import TABLES
 
@@ -227,14 +288,12 @@ def verify(folder: Path) -> None:
     said = sealed.verify(folder, finished=finished)
     for table in TABLES:
         getattr(run, table)  # which looks at its columns and values
-    click.echo(said)
-    sys.exit(Exit.OK if finished else Exit.INCOMPLETE)
-
-
-def _write_report(finished: Run, expectations: Path | None) -> list[Path]:
-    from crosscorrect_reports import write
-
-    return write(finished, expectations)
+    code = Exit.OK if finished else Exit.INCOMPLETE
+    if as_json:
+        say_json({"run": str(folder), "exit": int(code), "finished": finished, "said": said})
+    elif code or not quiet:
+        click.echo(said)
+    sys.exit(code)
 
 
 def _tell(
@@ -258,14 +317,12 @@ def _tell(
             "missing": ruling.missing,
             **(more or {}),
         }
-        click.echo(json.dumps(said, indent=1))
+        say_json(said)
     elif not quiet or ruling.exit or any((more or {}).values()):
-        from rich.console import Console
-
         from crosscorrect_reports.terminal import summary
         from crosscorrect_reports.text import one_line
 
-        Console().print(summary(finished, ruling))
+        console().print(summary(finished, ruling))
         for what, lines in (more or {}).items():
             for line in lines:
                 click.echo(one_line(f"{what}: {line}"))

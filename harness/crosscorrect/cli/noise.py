@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from crosscorrect.cli.terminal import console, hushed, say_json, tick
 from crosscorrect.model import Exit
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ def audit(name: str, pythons: dict[str, str], budget: str, cpus: int, results: P
     from crosscorrect.speed import noise, session
 
     plan = api.planned(("speed",), only=noise.PROBLEMS, level="nightly", chosen=noise.frameworks(name, pythons, {}))
-    pace = Pace(silent=as_json, hushed=noise.TARGETS)
+    pace = Pace(silent=hushed(quiet=False, as_json=as_json), hushed=noise.TARGETS)
     with pace:
         first = noise.copy_of(name, 1)
         run = session.measure(plan, reference=first, budget=budget, cpus=cpus, results=results, on_event=pace.hear)
     found = noise.noise(run)
     code = _code(found)
     if as_json:
-        click.echo(json.dumps({"run": str(run.folder), "exit": int(code), **_told(found)}, indent=1))
+        say_json({"run": str(run.folder), "exit": int(code), **_told(found)})
     else:
         _print(found, code)
         click.echo(f"run folder: {run.folder}")
@@ -64,17 +64,16 @@ def _told(found: Noise) -> dict[str, Any]:
 
 
 def _print(found: Noise, code: Exit) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    console.print(f"{found.fit} of {found.restarts} restarts of {found.problems} problems were fit")
+    shown = console()
+    shown.print(f"{found.fit} of {found.restarts} restarts of {found.problems} problems were fit")
     for control in found.controls:
-        console.print(Text(f"{'✔' if control.holds else '✘'} {control.name}: {control.said}"))
+        shown.print(Text(f"{tick(good=control.holds)} {control.name}: {control.said}"))
     if found.rates is not None:
         low, high = found.interval
-        console.print(
+        shown.print(
             f"what is the same differs in {found.rates.plain:.1%} of comparisons [{low:.1%}, {high:.1%}] without a "
             f"margin, in {found.rates.beyond:.1%} beyond it; a slow-down of 5 % is found in {found.rates.found:.1%}"
         )
@@ -84,6 +83,6 @@ def _print(found: Noise, code: Exit) -> None:
         for (restarts, rounds), rates in found.budgets.items():
             shares = (f"{value:.1%}" for value in (rates.plain, rates.beyond, rates.found))
             table.add_row(str(restarts), str(rounds), f"±{rates.half_width:.2%}", *shares)
-        console.print(table)
+        shown.print(table)
     said = {Exit.OK: "this machine is fit", Exit.UNFIT: "this machine is not fit to tell who is faster"}
-    console.print(said.get(code, "the timing itself is off: a known time was misread"))
+    shown.print(said.get(code, "the timing itself is off: a known time was misread"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from crosscorrect.cli.bars import Bars
 from crosscorrect.model import Check, Outcome
 from crosscorrect.plan import Greeting
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from crosscorrect.plan import Plan
     from crosscorrect.speed.session import Timing
 
+BAR = "bench"
 LONGEST = 160
 """How many characters of a message are shown."""
 
@@ -26,16 +28,14 @@ class Pace:
     def __init__(self, *, silent: bool = False, hushed: Container[str] = ()) -> None:
         self.begun = False
         self._silent, self._hushed = silent, hushed
-        self._bars: Any = None
-        self._bar: Any = None
+        self._bars = Bars(silent=silent)
         self._judged = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        self._bars.stop()
 
     def hear(self, _: Plan, event: Check | Greeting | Timing | None) -> None:
         """Take one event of ``session.measure``."""
@@ -43,10 +43,10 @@ class Pace:
         if self._silent:
             return
         if event is None:
-            self._start()
+            self._bars.add(BAR)
         elif isinstance(event, Check):
             self._judged += 1
-            self._bars.update(self._bar, description=f"judged {self._judged}")
+            self._bars.update(BAR, said=f"{self._judged} judged")
             if event.outcome is not Outcome.PASS and event.framework not in self._hushed:
                 self._say(f"{event.framework} {event.problem} {event.direction}: {event.outcome}, not timed")
         elif isinstance(event, Greeting):
@@ -54,22 +54,11 @@ class Pace:
                 self._say(f"{event.framework}: missing: {event.message}")
         else:
             if event.total:
-                self._bars.update(self._bar, description="timed", total=event.total, completed=event.done)
+                self._bars.update(BAR, said="timed", total=event.total, completed=event.done)
             if event.said:
                 self._say(event.said)
 
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description:<14}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True))
-        self._bars.start()
-        self._bar = self._bars.add_task("judging", total=None)
-
     def _say(self, line: str) -> None:
-        from rich.text import Text
-
         from crosscorrect_reports.text import one_line
 
-        self._bars.console.print(Text(one_line(line, LONGEST)), soft_wrap=True)
+        self._bars.say(one_line(line, LONGEST))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from crosscorrect import expectations, gate
+from crosscorrect.cli.bars import Bars
 from crosscorrect.model import Check, Outcome
 from crosscorrect.selection import Selection
 from crosscorrect.tables import check_record
@@ -30,31 +31,30 @@ Kinds = Counter[tuple[tuple[str, ...], tuple[str, ...], str]]
 class Progress:
     """A bar per framework where standard error is a terminal, and a line for each check that does not pass.
 
-    Elsewhere bars do not move, so each framework also says a line when it has started and one at its first verdict.
-    ``folder`` holds the expectations (None: those that ship): what they expect is marked as such. ``begun`` is whether
-    there is a run folder.
+    Elsewhere bars do not move, so each framework also says a line when it has started, one at its first verdict and
+    one a minute. ``folder`` holds the expectations (None: those that ship): what they expect is not told of. ``begun``
+    is whether there is a run folder.
     """
 
     def __init__(self, folder: Path | None = None, *, silent: bool = False) -> None:
         self.begun = False
         self._folder, self._silent = folder, silent
-        self._progress: Any = None
-        self._bars: dict[str, Any] = {}
+        self._bars = Bars(silent=silent)
         self._outcomes: dict[str, Counter[str]] = {}
         self._expected: dict[str, expectations.Expectations] = {}
         self._told: set[tuple[str, str]] = set()
         self._surprises: Counter[str] = Counter()
         self._kinds: Kinds = Counter()
         self._estimated: set[str] = set()
+        self._before: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            for name in self._estimated:
-                self._progress.update(self._bars[name], total=self._outcomes[name].total())
-            self._progress.stop()
+        for name in self._estimated:
+            self._bars.update(name, total=self._before[name] + self._outcomes[name].total())
+        self._bars.stop()
 
     def hear(self, plan: Plan, event: Check | Greeting | None) -> None:
         """Take one event of ``api.run``."""
@@ -70,20 +70,8 @@ class Progress:
 
     def _start(self, plan: Plan) -> None:
         """Only when a run has begun: a request that is refused leaves its message alone on the screen."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeElapsedColumn
-
-        columns = (
-            TextColumn("{task.description:<12}"),
-            BarColumn(30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}", markup=False),
-        )
-        self._progress = Bars(*columns, console=Console(stderr=True))
-        self._progress.start()
         for framework in plan.frameworks:
-            self._bars[framework.name] = self._progress.add_task(framework.name, total=None, said="starting")
+            self._bars.add(framework.name, said="starting")
             self._outcomes[framework.name] = Counter()
 
     def _greeted(self, plan: Plan, greeting: Greeting) -> None:
@@ -95,20 +83,22 @@ class Progress:
             modes, spellings = plan.modes or tuple(hello["modes"]), tuple(hello["spellings"])
             self._expected[name] = expectations.load(name, hello["versions"].get(name, ""), self._folder)
         total = self._total(plan, name, modes, spellings)
-        self._progress.update(self._bars[name], total=total, said=_line(said))
-        if not self._progress.console.is_terminal:
+        self._before[name] = greeting.done
+        self._bars.update(name, total=total, completed=greeting.done, said=line(said))
+        if not self._bars.moves:
             about = "about " if name in self._estimated else ""
             counted = f", {about}{total} checks" if total is not None else ""
-            self._say(f"{name}: {'started' if hello is not None else 'missing'}{counted}: {_line(said)}")
+            counted += f", {greeting.done} of them judged before" if greeting.done else ""
+            self._bars.say(f"{name}: {'started' if hello is not None else 'missing'}{counted}: {line(said)}")
             self._told.add((name, greeting.message))
 
     def _judged(self, check: Check) -> None:
         outcomes = self._outcomes[check.framework]
-        if not outcomes and not self._progress.console.is_terminal:
-            self._say(f"{check.framework}: first verdict: {check.outcome} ({check.problem})")
+        if not outcomes and not self._bars.moves:
+            self._bars.say(f"{check.framework}: first verdict: {check.outcome} ({check.problem})")
         outcomes[check.outcome] += 1
         said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        self._progress.update(self._bars[check.framework], advance=1, said=said)
+        self._bars.update(check.framework, advance=1, said=said)
         if check.outcome is Outcome.PASS:
             return
         if check.outcome is Outcome.MISSING:  # what is not there is not there for every check: said once
@@ -120,11 +110,13 @@ class Progress:
         self._surprises[check.framework] += 1
         if self._surprises[check.framework] > MOST:
             if self._surprises[check.framework] == MOST + 1:
-                self._say(f"{check.framework}: more than {MOST} checks are not as expected; the report has them all")
+                self._bars.say(
+                    f"{check.framework}: more than {MOST} checks are not as expected; the report has them all"
+                )
             return
         said = f"{check.outcome} ({check.reason})" if check.reason else str(check.outcome)
-        said += f", {_line(check.message)}" if check.message else ""
-        self._say(f"{check.framework} {check.mode} {check.problem} {check.direction}: {said}")
+        said += f", {line(check.message)}" if check.message else ""
+        self._bars.say(f"{check.framework} {check.mode} {check.problem} {check.direction}: {said}")
 
     def _total(self, plan: Plan, name: str, modes: tuple[str, ...], spellings: tuple[str, ...]) -> int | None:
         """How many checks a framework is asked for, as far as that can be told beforehand."""
@@ -145,11 +137,6 @@ class Progress:
             entry = known.of(check.problem, check.direction, check.mode, check.device)
         return bool(gate.as_expected(check_record(check), entry))
 
-    def _say(self, line: str) -> None:
-        from rich.text import Text
-
-        self._progress.console.print(Text(line), soft_wrap=True)
-
 
 def kinds(problems: Iterable[tuple[Problem, int]]) -> Kinds:
     """How many checks there are in one mode, by what decides who is asked for them: ``only``, modes and spelling."""
@@ -168,7 +155,7 @@ def checks(kinds: Kinds, framework: str, modes: tuple[str, ...], spellings: tupl
     )
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """The first line of what somebody else wrote, short and with nothing in it that a terminal would obey."""
     from crosscorrect_reports.text import one_line
 

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crosscorrect.cli import complete, options
 from crosscorrect.cli.bench import BUDGETS
-from crosscorrect.cli.options import RESULTS, pairs
+from crosscorrect.cli.options import RESULTS, Choice
+from crosscorrect.cli.terminal import hushed, say_json, tick
 from crosscorrect.model import Exit
-from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
     from crosscorrect.selftest import Score
 
+BAR = "selftest"
 
-@click.command()
-@click.argument("suites", metavar="[SUITE]...", nargs=-1)
-@click.option("--level", type=click.Choice(LEVELS), default="smoke", show_default=True, help="Cases up to this level.")
-@click.option("-k", "--mutant", "names", multiple=True, metavar="NAME", help="Only this mutant; repeat.")
+
+@click.command(short_help="Test the tests: each wrong adapter must be caught.")
+@options.suites()
+@click.option("--level", type=options.level, default="smoke", show_default=True, help="Cases up to this level.")
+@click.option(
+    "-k",
+    "--mutant",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete.mutants,
+    help="Only this mutant; repeat.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Other data of the same kind in every fill.")
 @click.option("--minimal", "smallest", is_flag=True, help="Print a small set of problems that kills every mutant.")
 @click.option("--noise", is_flag=True, help="Measure a framework against itself instead: what is this machine worth?")
-@click.option("-f", "--framework", default="numpy", show_default=True, metavar="NAME", help="Which one, with --noise.")
 @click.option(
-    "--python", "pythons", multiple=True, callback=pairs, metavar="NAME=PATH", help="Its interpreter, with --noise."
+    "-f",
+    "--framework",
+    default="numpy",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete.frameworks,
+    help="Which one, with --noise.",
 )
-@click.option(
-    "--budget", type=click.Choice(BUDGETS), default="standard", show_default=True, help="How much, with --noise."
-)
+@options.python("Its interpreter, with --noise.")
+@click.option("--budget", type=Choice(BUDGETS), default="standard", show_default=True, help="How much, with --noise.")
 @click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors, with --noise.")
 @click.option("--results", type=RESULTS, default=Path("results"), show_default=True, help="Run folders, with --noise.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of the mutants that are killed and named.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@options.as_json
 def selftest(
     suites: tuple[str, ...],
     level: str,
@@ -59,15 +73,19 @@ def selftest(
     With --noise, several workers of one framework are timed as if they were different ones: how often what is the same
     comes out different, how wide an interval is for each budget, and whether known times are read right. Exit code 6
     where this machine is not fit to compare speeds.
-    """
+
+    \b
+    crosscorrect selftest                               every mutant through the smoke cases of all suites
+    crosscorrect selftest smoke -k flipped-kernel
+    crosscorrect selftest smoke --minimal               which problems would be enough
+    crosscorrect selftest --noise -f torch              what this machine's noise does to comparisons of speed
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     if noise:
         from crosscorrect.cli.noise import audit
 
         sys.exit(audit(framework, pythons, budget, cpus, results, as_json=as_json))
-    from rich.console import Console
-    from rich.progress import Progress
-
     from crosscorrect import registry, selftest as trial
+    from crosscorrect.cli.bars import Bars
     from crosscorrect.selection import Selection
     from crosscorrect.suite import find_suites, load_suite
 
@@ -75,18 +93,19 @@ def selftest(
     selection = Selection([load_suite(path) for path in find_suites(list(suites))], level=level)
     selection.check()
     problems = list(selection)
-    with Progress(console=Console(stderr=True), disable=as_json or quiet) as progress:
-        bar = progress.add_task("mutants", total=len(problems))
-        scores = trial.selftest(base, problems, names, lambda _: progress.advance(bar), seed)
+    with Bars(silent=hushed(quiet=quiet, as_json=as_json)) as bars:
+        bars.add(BAR, len(problems), said="problems, each by every mutant")
+        scores = trial.selftest(base, problems, names, lambda _: bars.update(BAR, advance=1), seed)
     lost = [s for s in scores if not s.killed]
     misnamed = [s for s in scores if s.cases and not s.recognised]
+    code = Exit.NOT_CONFORMANT if lost or misnamed else Exit.OK
     if as_json:
-        click.echo(json.dumps(_told(scores, trial.minimal(scores) if smallest else None), indent=1))
+        say_json({"exit": int(code), **_told(scores, trial.minimal(scores) if smallest else None)})
     else:
         _print(scores, quiet=quiet)
         if smallest:
             click.echo("\n".join(["", "a minimal set of problems:", *trial.minimal(scores)]))
-    sys.exit(Exit.NOT_CONFORMANT if lost or misnamed else Exit.OK)
+    sys.exit(code)
 
 
 def _told(scores: list[Score], smallest: list[str] | None) -> dict[str, object]:
@@ -105,7 +124,7 @@ def _print(scores: list[Score], *, quiet: bool) -> None:
     for s in scores:
         if quiet and s.killed and s.recognised:
             continue
-        mark = "✔" if s.killed and s.recognised else "✘"
+        mark = tick(good=s.killed and s.recognised)
         instead = f"  instead: {', '.join(n for n, _ in s.instead.most_common(3))}" if s.instead else ""
         click.echo(
             f"{mark} {s.name:<{width}}  {s.kind:<10}  killed by {len(s.cases):3} cases, {len(s.problems):4} problems; "

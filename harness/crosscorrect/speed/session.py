@@ -14,12 +14,13 @@ from crosscorrect import api, lock, log, store, tables
 from crosscorrect.errors import IncompleteError, UsageError
 from crosscorrect.execution import Execution
 from crosscorrect.ledger import read as read_ledger
+from crosscorrect.nearest import meant
 from crosscorrect.plan import Preparation, describe
 from crosscorrect.registry import Framework, locate
-from crosscorrect.speed import standing, work
+from crosscorrect.speed import readings, standing, work
 from crosscorrect.speed.conditions import BUDGETS, Conditions, choose_cpus, machine
 from crosscorrect.speed.judgement import Rule, judge
-from crosscorrect.speed.model import Comparison, Key, Measurement, Role, Speed, Who
+from crosscorrect.speed.model import Comparison, Key, Measurement, Role, Who
 from crosscorrect.speed.sampling import TIMED, Sampling
 from crosscorrect.speed.subjects import Subject, subjects
 from crosscorrect.speed.workers import Arm, Workers
@@ -138,9 +139,7 @@ def rejudge(run: store.Run, rule: Rule) -> tuple[list[Measurement], list[Compari
 
 def comparisons(run: store.Run) -> list[Comparison]:
     """The verdicts of a finished run as rows."""
-    table = run.verdicts.astype(object)
-    rows = table.where(table.notna(), None).to_dict("records")
-    return [Comparison(**{**row, "role": Role(row["role"]), "speed": Speed(row["speed"])}) for row in rows]
+    return readings.comparisons(run.verdicts)
 
 
 def _conclude(folder: Path, amounts: Mapping[Key, Work], rule: Rule) -> None:
@@ -161,7 +160,8 @@ def _reference(plan: Plan, name: str | None) -> Framework:
     by_name = {framework.name: framework for framework in plan.frameworks}
     chosen = name or (PREFERRED if PREFERRED in by_name else next(iter(by_name)))
     if chosen not in by_name:
-        raise UsageError(f"--reference {chosen}: it is not asked; it is one of {', '.join(by_name)}")
+        otherwise = meant(chosen, by_name, f"it is one of {', '.join(by_name)}")
+        raise UsageError(f"--reference {chosen}: it is not asked; {otherwise}")
     return by_name[chosen]
 
 

@@ -1,0 +1,34 @@
+"""What a person may have meant: of the names that are known, the one nearest to a name that is not."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST = 100
+"""So many characters of a name are compared: what a stranger wrote may be of any length."""
+MOST = 1000
+"""So many names are compared, each of which takes some ten microseconds."""
+
+
+def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known name that is most like a word, whatever its case; empty where none is like it.
+
+    ``cutoff`` is how alike they must be, from 0 to 1.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415  what goes right needs none of it
+
+    if not isinstance(word, (str, int, float)):
+        return ""
+    folded = {name.casefold(): name for name in islice(known, MOST)}
+    close = get_close_matches(str(word)[:LONGEST].casefold(), folded, 1, cutoff)
+    return folded[close[0]] if close else ""
+
+
+def meant(word: object, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of an error about a name: whether the nearest known one was meant, or what to do where none is near."""
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else otherwise
