@@ -658,25 +658,7 @@ def test_errors_are_the_library_s_own() -> None:
 
 # ---------------------------------------------------------------- the page about it
 
-PAGE = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
-
-
-def test_the_page_runs_from_top_to_bottom_and_shows_what_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    (shown,) = (text for kind, text in BLOCKS if kind == "text")
-    blocks = [text for kind, text in BLOCKS if kind == "python" and "torch" not in text]
-    assert len(blocks) == 5
-    for text in blocks:
-        exec(compile(text, "check.md", "exec"), names)  # noqa: S102  it is our own page
-    assert capsys.readouterr().out.startswith(shown)
-    assert not names["again"]
-    assert names["run"].info["finished"]
-    with pytest.raises(AssertionError, match="the kernel is flipped"):
-        names["test_my_convolution"]()
+PAGE = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")  # tests/test_docs.py follows it
 
 
 @pytest.mark.parametrize(
