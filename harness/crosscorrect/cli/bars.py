@@ -172,7 +172,7 @@ def _columns(shown: Console) -> list[ProgressColumn]:
 
 
 def _count(task: Task) -> str:
-    if task.fields["ends"] is not None or isinstance(task.total, float):
+    if isinstance(task.total, float):
         return f"{task.percentage:.0f} %"
     return f"{int(task.completed)}/{'?' if task.total is None else int(task.total)}"
 

@@ -146,13 +146,14 @@ def _asked(ctx: click.Context) -> list[Path]:
 
 
 def _swept(path: Path, case: str) -> Iterator[str]:
-    """The ids of the problems of a case, which the suite is read for."""
-    from crosscorrect.suite import load_suite
+    """The ids of the problems of a case, which the suite is read for; whether it fits its schema, a run will tell."""
+    from crosscorrect import yamlfile
+    from crosscorrect.sweep import Sweep
 
-    suite = load_suite(path)
-    for place, keys in enumerate(suite.cases):
-        if f"{suite.name}/{keys['id']}" == case:
-            sweep = suite.sweep(place)
+    document = yamlfile.load(path)
+    for place, keys in enumerate(document.value["cases"]):
+        if f"{document.value['suite']}/{keys['id']}" == case:
+            sweep = Sweep.of(document, place, {**document.value.get("defaults", {}), **keys})
             yield from (case + sweep.suffix(point) for point in range(min(len(sweep), 100 * MOST)))
 
 
