@@ -13,8 +13,8 @@ compare: $(TOX)  ## every framework through every suite, judged, with a report
 	$(TOX) run -e report
 	@echo "open results/latest/report.html"
 
-test: $(TOX)  ## lint, types, mutants, every framework's tests, then the unit tests, whose summary ends it
-	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,selftest,$(FRAMEWORKS)
+test: $(TOX)  ## lint, types, site, mutants, every framework's tests, then the unit tests, whose summary ends it
+	$(TOX) run-parallel --parallel $(JOBS) --parallel-no-spinner -e lint,types,docs,selftest,$(FRAMEWORKS)
 	$(TOX) run -qq -e unit
 
 $(TOX):
@@ -22,4 +22,4 @@ $(TOX):
 	.venv/bin/pip install --quiet --disable-pip-version-check "tox>=4.22"
 
 clean:
-	rm -rf .venv .tox results
+	rm -rf .venv .tox build results

@@ -253,7 +253,8 @@ def test_all_shipped_cases_are_listed_when_none_is_named() -> None:
     heads = [line.partition(":")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
     assert heads[:4] == ["chapter", "problems", "kernels", "recovery"]
     assert set(heads[4:]) == {
-        "smoke", "geometry", "dtypes", "special", "gradients", "relations", "networks", "regressions", "speed"
+        "smoke", "geometry", "dtypes", "special", "gradients", "relations", "networks", "regressions", "speed",
+        "handmade",
     }  # fmt: skip
 
 

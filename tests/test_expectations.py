@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 
 from crosscorrect import expectations
 from crosscorrect.errors import CaseError
@@ -47,6 +49,32 @@ def test_an_entry_speaks_of_a_check_when_every_key_it_has_does(
     keys: dict[str, object], asked: tuple[str, str, str, str], covered: bool
 ) -> None:
     assert entry(**keys).covers(*asked) is covered
+
+
+NAMES = st.sampled_from(["s/a", "s/a@n=1", "s/a@n=2,m=1", "s/b@n=1", "t/a"])
+CHOICES = {"direction": ("forward", "grad_input"), "mode": ("eager", "compiled"), "device": ("cpu", "cuda:0")}
+
+
+@given(
+    st.lists(
+        st.builds(
+            entry,
+            problems=st.sampled_from(["s/a", "s/*", "s/a@*n=1*", "s/a@n=?,m=1", "[st]/a", "t/nothing"]),
+            directions=st.sampled_from([(), ("forward",)]),
+            modes=st.sampled_from([(), ("eager",)]),
+            devices=st.sampled_from([(), ("cuda:*",)]),
+            reason=st.text(max_size=3),
+        ),
+        max_size=4,
+    ),
+    st.lists(st.tuples(NAMES, *map(st.sampled_from, CHOICES.values())), max_size=12),
+)
+def test_what_is_expected_of_a_frame_is_what_is_expected_of_each_row(
+    entries: list[Entry], asked: list[tuple[str, str, str, str]]
+) -> None:
+    expected = expectations.Expectations("fw", tuple(entries))
+    frame = pd.DataFrame(asked, columns=["problem", *CHOICES])
+    assert expected.each(frame) == [expected.of(*row) for row in asked]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,19 @@ def test_the_harness_imports_no_framework_and_no_adapter(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules("crosscorrect"), ids=str)
-def test_only_the_command_line_knows_of_reports(path: Path) -> None:
-    if "cli" not in path.relative_to(PACKAGES["crosscorrect"]).parts:
+def test_only_the_command_line_and_what_is_shown_in_notebooks_know_of_reports(path: Path) -> None:
+    if "cli" not in path.relative_to(PACKAGES["crosscorrect"]).parts and path.name != "checked.py":
         assert "crosscorrect_reports" not in tops(path)
+
+
+def test_a_result_that_shows_itself_loads_reports_only_then() -> None:
+    code = """
+import crosscorrect
+result = crosscorrect.check(lambda x, w: x.dtype.type(1) * x[:1, :1] * w[:1, :1], only=["handmade/loop"])
+assert not result
+"""
+    assert "crosscorrect_reports" not in imported_by(code)
+    assert "crosscorrect_reports" in imported_by(f"{code}str(result)")
 
 
 @pytest.mark.parametrize("path", modules("crosscorrect_adapters"), ids=str)

@@ -81,6 +81,7 @@ def test_the_wheel_has_every_file_of_a_package(wheel: zipfile.ZipFile, package: 
         "crosscorrect_cases/expectations/numpy.yaml",
         "crosscorrect_reports/templates/page.html",
         "crosscorrect_reports/templates/style.css",
+        "crosscorrect_reports/summary.schema.json",
     ],
 )
 def test_the_wheel_has_the_data_files(wheel: zipfile.ZipFile, name: str) -> None:

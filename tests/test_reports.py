@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
+import html
 import io
 import json
 import re
@@ -13,6 +16,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -230,12 +234,25 @@ def rendered(run: store.Run) -> str:
     return page.render(run, gate.rule(run), frames.judged(run))
 
 
+def assert_only_our_script_runs(text: str) -> None:
+    """One script is the page's own, word for word, and the policy names its hash; the others are data in base64."""
+    kinds = re.findall(r"<script([^>]*)>([^<]*(?:<(?!/script>)[^<]*)*)</script>", text)
+    (own,) = [body for attributes, body in kinds if not attributes]
+    assert own == str(page._script())
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html.unescape(text)
+    assert [attributes.split('"')[1] for attributes, _ in kinds if attributes] == ["text/plain"] * 2
+    assert all(re.fullmatch(r"[A-Za-z0-9+/=]+", body) for attributes, body in kinds if attributes)
+    assert text.count("<script") == len(kinds)
+
+
 def test_hostile_text_stays_text_in_the_page(tmp_path: Path) -> None:
     text = rendered(every_outcome(tmp_path, HOSTILE))
     found = Page(text)
     assert not found.open
-    assert not found.tags & {"script", "iframe", "object", "link", "form", "base"}
+    assert not found.tags & {"iframe", "object", "link", "form", "base"}
     assert not [name for name in found.attributes if name.startswith("on")]
+    assert_only_our_script_runs(text)
     assert all(source.startswith("data:image/png;base64,") for source in found.sources)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert not set(text) & {"\x00", "\x1b"}
@@ -250,7 +267,9 @@ def test_every_link_inside_the_page_leads_somewhere_and_ids_are_unique(tmp_path:
     ):
         found = Page(rendered(run))
         assert len(found.ids) == len(set(found.ids)), name
-        inside = {link[1:] for link in found.links if link.startswith("#")}
+        inside = {link[1:] for link in found.links if link.startswith("#") and not link.startswith("#problem=")}
+        shown = {parse_qs(link[1:])["problem"][0] for link in found.links if link.startswith("#problem=")}
+        assert shown <= set(run.problems["problem"]), name
         assert inside, name
         assert inside <= set(found.ids), (name, inside - set(found.ids))
         assert {link for link in found.links if not link.startswith("#")} <= {
@@ -258,6 +277,7 @@ def test_every_link_inside_the_page_leads_somewhere_and_ids_are_unique(tmp_path:
             "problems.csv",
             "training.csv",
             "env.csv",
+            "events.csv",
             "report.md",
             "junit.xml",
         }

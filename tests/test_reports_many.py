@@ -12,9 +12,9 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 
 from crosscorrect import gate, store
-from crosscorrect.model import Check, Direction, Outcome, Reason
+from crosscorrect.model import Check, Direction, Outcome, Reason, cause_of
 from crosscorrect_reports import commands, frames, junit, markdown, page, properties, refusals, suites, terminal
-from crosscorrect_reports.causes import cause_of, telling
+from crosscorrect_reports.causes import telling
 from made_runs import check, finished
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_surprises_beyond_the_most_cards_share_one_and_every_cell_still_leads_so
     assert [len(card.checks) for card in surprises] == [1, 1, 1, 1, 16]
     assert len(anchors) == 20
     text = html(run)
-    assert set(re.findall(r'href="#([^"]*)"', text)) <= set(re.findall(r' id="([^"]*)"', text))
+    assert set(re.findall(r'href="#(?!problem=)([^"]*)"', text)) <= set(re.findall(r' id="([^"]*)"', text))
     assert "and 13 other messages" in text
 
 
@@ -196,7 +196,7 @@ def test_a_suite_is_open_where_something_is_not_as_expected_or_where_it_shows_ex
     run = made(tmp_path, *rows, about={"drawn/d": {"show": True}})
     found = {table.name: (table.open, table.surprises) for table in suites.suites(run, frames.judged(run), {}, {})}
     assert found == {"plain": (False, 0), "wrong": (True, 1), "drawn": (True, 0)}
-    heads = dict(re.findall(r'<details class="suite" id="suite-(\w+)"( open)?>', html(run)))
+    heads = dict(re.findall(r'<details class="suite" id="suite-(\w+)" data-suite="\w+"( open)?>', html(run)))
     assert heads == {"plain": "", "wrong": " open", "drawn": " open"}
 
 
@@ -214,7 +214,7 @@ def test_the_problems_of_a_swept_case_are_one_folded_row_with_counts_for_each_fr
         (1, 2, "fail"),
     ]
     text = html(run)
-    (body,) = re.findall(r'(?s)<details class="case" id="case-s/c">(.*?)</details>', text)
+    (body,) = re.findall(r'(?s)<details class="case" id="case-s/c" data-case="c">(.*?)</details>', text)
     summary, _, unfolded = body.partition("</summary>")
     assert "5 problems" in summary
     assert re.findall(r"[✔✘] [\d/]+", summary) == ["✔ 10", "✘ 1/2"]

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crosscorrect import __version__, dtypes, log, store, tables
+from crosscorrect import __version__, columns, dtypes, log, store, tables
 from crosscorrect.errors import CrosscorrectError, DamagedError, UsageError
-from crosscorrect.model import SCHEMA_VERSION, Check, Direction, Outcome, TrainingStep
+from crosscorrect.model import JSON, SCHEMA_VERSION, Check, Direction, Event, Outcome, TrainingStep
+from crosscorrect.speed.model import Comparison, Role, Speed
 from made_runs import problem_row
 
 INFO = {"frameworks": ["numpy"]}
@@ -328,15 +329,25 @@ def tampered(folder: Path, table: str, column: str, value: Any) -> None:
         ("checks", "outcome", "passed", "'passed' is no outcome"),
         ("checks", "reason", "because", "'because' is no reason"),
         ("checks", "direction", "sideways", "'sideways' is no direction"),
-        ("checks", "arrays", "{", "a value is not JSON"),
-        ("checks", "arrays", "[" * 100_000, "a value is not JSON"),
-        ("checks", "arrays", "[1]", "a value is not a JSON object"),
-        ("checks", "arrays", '{"x": 3}', "a digest is not text"),
-        ("checks", "message", None, "a value is not text"),
-        ("checks", "problem", 3, "a value is not text"),
-        ("checks", "ratio", "large", "a value is not a number"),
-        ("problems", "settings", "3", "a value is not a JSON object"),
-        ("env", "value", 2.5, "a value is not text"),
+        ("checks", "arrays", "{", "'{' is not JSON"),
+        ("checks", "arrays", "[" * 100_000, "[[[… is not JSON"),
+        ("checks", "arrays", "[1]", "'[1]' is not a JSON object"),
+        ("checks", "arrays", '{"x": 3}', """'{"x": 3}' holds a digest that is not text"""),
+        ("checks", "message", None, "a value is missing, and each is text"),
+        ("checks", "problem", 3, "3 is not text"),
+        ("checks", "ratio", "large", "'large' is not a number"),
+        ("checks", "ratio", True, "True is not a number"),
+        ("problems", "settings", "3", "'3' is not a JSON object"),
+        ("problems", "show", "yes", "'yes' is not true or false"),
+        ("env", "value", 2.5, "2.5 is not text"),
+        ("env", "value", b"\x1b[2J", r"b'\x1b[2J' is not text"),
+        ("samples", "wall", None, "a value is missing, and each is a whole number"),
+        ("samples", "wall", 1.5, "1.5"),
+        ("samples", "role", "sentry", "'sentry' is no role"),
+        ("training", "weight", 3.0, "3.0 is not a list of numbers"),
+        ("training", "weight", ["one"], "['one'] is not a list of numbers"),
+        ("arrays", "shape", "3", "'3' is not a list of whole numbers"),
+        ("arrays", "data", "abc", "'abc' is not bytes"),
     ],
 )
 def test_a_table_that_was_tampered_with_is_told_by_its_name_and_column(
@@ -411,10 +422,73 @@ def read_all(folder: Path) -> None:
         getattr(run, table)
 
 
+@pytest.mark.parametrize("table", [name for name in tables.TABLES if name != "arrays"])
+def test_a_table_as_another_tool_writes_it_is_read_in_the_types_that_are_documented(tmp_path: Path, table: str) -> None:
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder = sealed_run(tmp_path)
+    path = folder / f"{table}.parquet"
+    before = getattr(store.load(folder), table)
+    wide = {pa.string(): pa.large_string(), pa.float64(): pa.float32(), pa.int64(): pa.int32()}
+    fields = [(field.name, wide.get(field.type, field.type)) for field in columns.arrow(table)]
+    parquet.write_table(parquet.read_table(path).cast(pa.schema(fields)), path)
+    after = getattr(store.load(folder), table)
+    pd.testing.assert_frame_equal(before, after, check_exact=False)
+
+
+def test_a_column_that_is_there_twice_and_text_that_is_none_are_told(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder = sealed_run(tmp_path)
+    path = folder / "env.parquet"
+    table = parquet.read_table(path)
+    parquet.write_table(table.append_column("key", table.column("key")), path)
+    with pytest.raises(DamagedError, match="the table env has several columns key"):
+        read_all(folder)
+    binary = pa.array([b"\xff\xfe"], pa.binary()).cast(pa.string(), safe=False)
+    parquet.write_table(table.set_column(3, "value", binary), path)
+    with pytest.raises(DamagedError, match=r"the table env, column value: .*UTF"):
+        read_all(folder)
+
+
+def test_every_column_has_a_meaning_that_its_file_carries(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    folder = sealed_run(tmp_path)
+    for table in tables.TABLES:
+        fields = {field.name: field for field in parquet.read_schema(folder / f"{table}.parquet")}
+        for column in columns.of(table):
+            assert column.meaning not in ("", JSON)
+            assert fields[column.name].metadata[b"meaning"].decode() == column.meaning
+            assert len(set(column.words)) == len(column.words)
+
+
+def test_a_null_in_a_record_of_a_log_is_damage_before_and_after_the_seal(tmp_path: Path) -> None:
+    folder, segment = begun(tmp_path)
+    segment.write("checks", {**tables.check_record(check()), "message": None})
+    segment.close()
+    for read in (read_all, store.seal):
+        with pytest.raises(DamagedError, match=r"table checks .*message"):
+            read(folder)
+
+
 def sealed_run(results: Path) -> Path:
     """A finished run with a row in every table."""
     folder, segment = begun(results)
     write(segment, check(ratio=0.5))
+    subject = {"problem": "s/first", "part": "forward", "framework": "numpy", "mode": "eager", "device": "cpu"}
+    timed: dict[str, Any] = {**subject, "role": "arm", "restart": 0, "calls": 2, "switches": 0, "faults": 0}
+    segment.write("samples", {**timed, "phase": "steady", "round": 1, "place": 0, "wall": 9, "cpu": 9, "residual": 0})
+    numbers = {"rounds": 1, "kept": 1, "seconds": 0.5, "fast": 0.25, "waiting": 1.0, "threads": 1.0, "residual": 0.0}
+    segment.write("measurements", {**timed, **numbers, "complaint": ""})
+    verdict = Comparison(**subject, role=Role.ARM, reference="numpy", speed=Speed.EQUIVALENT, margin=0.03)
+    segment.write("verdicts", tables.row_record(verdict))
+    segment.write("events", tables.row_record(Event("lost")))
+    step = TrainingStep("s/first", "numpy", "eager", "cpu", 0, 1.5, 1.25, 0.5, [1.0], [1.0], [0.0])
+    segment.write("training", tables.row_record(step))
     segment.keep(np.arange(3.0))
     segment.write("problems", problem_row("s/first"))
     segment.write("env", {"framework": "numpy", "section": "version", "key": "numpy", "value": "2.0"})

@@ -147,6 +147,11 @@ class MxnetAdapter:
         tensors = (x, w) if b is None else (x, w, b)
         return Grads(*_gradients(lambda *t: self._convolve(t, geometry, spelling), tensors, dy))
 
+    @settled
+    def pull_back(self, function: Callable[..., Any], operands: Sequence[Any], dy: Any) -> Sequence[Any]:
+        """Differentiate a person's function by ``autograd``."""
+        return _gradients(function, tuple(operands), dy)
+
     @refusing
     @settled
     def train(

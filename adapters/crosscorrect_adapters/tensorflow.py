@@ -158,6 +158,13 @@ class TensorflowAdapter:
             modules.fill(self._modules[key], w, b)
         return key, self._modules[key]
 
+    def pull_back(self, function: Callable[..., Any], operands: Sequence[Any], dy: Any) -> Sequence[Any]:
+        """Differentiate a person's function by ``tf.GradientTape``."""
+        with tf.GradientTape() as tape:
+            tape.watch(list(operands))
+            y = function(*operands)
+        return tape.gradient(y, list(operands), dy)
+
     def train(
         self,
         x: Any,

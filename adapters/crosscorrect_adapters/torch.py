@@ -18,7 +18,7 @@ from crosscorrect_adapters._torch_conv import channels_last, correlate, spell, t
 from crosscorrect_adapters._torch_loops import LOOPS, Conv2D, compilable, corr2d, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from crosscorrect.geometry import Geometry
 
@@ -153,6 +153,11 @@ class TorchAdapter:
             y = self._operator(leaves, geometry, spelling)
         with _refusing():
             return Grads(*torch.autograd.grad(y, [t for t in leaves if t is not None], dy))
+
+    def pull_back(self, function: Callable[..., Any], operands: Sequence[Any], dy: Any) -> Sequence[Any]:
+        """Differentiate a person's function by autograd."""
+        leaves = [modules.leaf(t) for t in operands]
+        return torch.autograd.grad(function(*leaves), leaves, dy)
 
     def train(
         self,

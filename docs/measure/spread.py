@@ -15,8 +15,9 @@ import numpy as np
 
 from crosscorrect import store
 from crosscorrect.speed import fitness, session
-from crosscorrect.speed.judgement import FEWEST, FIT_SHARE, trials
+from crosscorrect.speed.judgement import FEWEST, FIT_SHARE
 from crosscorrect.speed.model import Key, Role, Who
+from crosscorrect.speed.readings import trials
 
 SKEW, DRIFT, WIDTH = 1.25, 0.05, 0.03
 

@@ -9,7 +9,7 @@ no timing, no comparison.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 try:  # Python 3.8 has Protocol; the guard only keeps type checkers of older stubs quiet
     from typing import Protocol
@@ -181,6 +181,12 @@ class Adapter(Protocol):
         update an element, as its users write it) or ``stacked`` (elements collected and stacked). Returns
         ``(dx, dk)``, or None where the framework answers, without any error, that there is no gradient. The
         framework's exception passes through unchanged: it is the answer.
+        """
+
+    def pull_back(self, function: Callable[..., Any], operands: Sequence[Any], dy: Any) -> Sequence[Any]:
+        """Gradients of ``sum(function(*operands) * dy)``, one for each operand, by automatic differentiation.
+
+        For functions that a person wrote in the framework; an adapter without such differentiation leaves this out.
         """
 
     def stages(self) -> Dict[str, float]:

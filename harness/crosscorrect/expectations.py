@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
@@ -20,6 +21,8 @@ from crosscorrect.filters import reaches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pandas as pd
 
 
 MAX_FILES = 100
@@ -49,9 +52,16 @@ class Entry:
 
     def covers(self, problem: str, direction: str, mode: str, device: str) -> bool:
         """Whether this entry speaks of a check."""
+        return self.names(problem) and self.holds(direction, mode, device)
+
+    def names(self, problem: str) -> bool:
+        """Whether it speaks of checks of a problem."""
+        return _matcher(self.problems)(problem) is not None
+
+    def holds(self, direction: str, mode: str, device: str) -> bool:
+        """Whether, of a problem that it names, it speaks of this check."""
         return (
-            _matcher(self.problems)(problem) is not None
-            and (not self.directions or direction in self.directions)
+            (not self.directions or direction in self.directions)
             and (not self.modes or mode in self.modes)
             and (not self.devices or any(_matcher(pattern)(device) for pattern in self.devices))
         )
@@ -75,6 +85,21 @@ class Expectations:
         """The first entry that speaks of a check, if any."""
         entries = self.about(problem.partition("@")[0])
         return next((e for e in entries if e.covers(problem, direction, mode, device)), None)
+
+    def each(self, checks: pd.DataFrame) -> list[Entry | None]:
+        """What ``of`` says of each row of a frame with the columns problem, direction, mode and device.
+
+        A problem is held against the patterns once, and of a million checks only those are looked at one by one whose
+        problem an entry names.
+        """
+        codes, problems = checks["problem"].factorize()
+        about = [[e for e in self.about(p.partition("@")[0]) if e.names(p)] for p in problems]
+        found: list[Entry | None] = [None] * len(checks)
+        rows = np.flatnonzero(np.array([bool(entries) for entries in about], bool)[codes])
+        places = checks[["direction", "mode", "device"]].iloc[rows].itertuples(index=False, name=None)
+        for row, place in zip(rows.tolist(), places, strict=True):
+            found[row] = next((e for e in about[codes[row]] if e.holds(*place)), None)
+        return found
 
     def about(self, case: str) -> tuple[Entry, ...]:
         """The entries that may speak of problems of a case, ``suite/case``; a sweep has many, and they are few."""

@@ -1,53 +1,21 @@
-"""What a run folder must hold to be read: the keys of ``run.json``, and each table's columns, types and closed sets."""
+"""What a run folder must hold to be read: the keys of ``run.json``, and in each table what ``columns`` says of it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from crosscorrect import tables
-from crosscorrect.errors import DamagedError
-from crosscorrect.model import Direction, Outcome, Reason
-from crosscorrect.speed.model import Phase, Role, Speed
+from crosscorrect import columns
+from crosscorrect.errors import DamagedError, inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from enum import StrEnum
     from pathlib import Path
 
-    import pandas as pd
+    import pyarrow as pa
 
 LARGEST, MOST_ROWS = 2**35, 10**9
 """What no run comes to: 10^7 checks take about 10 GB. A small file may claim to hold a large one."""
-
-_SETS: Mapping[str, Mapping[str, type[StrEnum]]] = {
-    "checks": {"outcome": Outcome, "reason": Reason, "direction": Direction},
-    "samples": {"role": Role, "phase": Phase},
-    "measurements": {"role": Role},
-    "verdicts": {"role": Role, "speed": Speed},
-}
-_NUMBERS = {
-    "checks": {"error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"},
-    "training": {"step", "loss", "loss_reference", "loss_bound"},
-    "samples": {"restart", "round", "place", "calls", "wall", "cpu", "switches", "faults", "residual"},
-    "measurements": {"restart", "calls", "rounds", "kept", "seconds", "fast", "waiting", "threads"}
-    | {"switches", "faults", "residual"},
-    "verdicts": {"margin", "ratio", "low", "high", "resampled_low", "resampled_high", "restarts", "seconds"}
-    | {"flops", "padded", "bytes", "attainable", "resolution"},
-}
-_OTHERS = {
-    "problems": {"show", "invalid"},
-    "training": {"weight", "weight_reference", "weight_bound"},
-    "arrays": {"shape", "data"},  # an array is read when it is asked for, and told then
-}
-"""The columns that hold neither text nor a number."""
-
-_NESTED = {
-    "checks": ("arrays",),
-    "problems": ("geometry", "settings", "arrays", "expect"),
-    "events": ("detail",),
-}
-"""The columns whose text is a JSON object, null or empty."""
 
 _INFO: dict[str, type | tuple[type, type]] = {
     "crosscorrect": str,
@@ -69,6 +37,17 @@ _INFO: dict[str, type | tuple[type, type]] = {
     "asked": dict,
 }
 _NEEDED = ("crosscorrect", "run", "finished", "frameworks")
+LONGEST_VALUE = 80
+"""How many characters are shown of a value that is not what it should be."""
+_KINDS = {
+    columns.TEXT: "text",
+    columns.NUMBER: "a number",
+    columns.WHOLE: "a whole number",
+    columns.FLAG: "true or false",
+    columns.BYTES: "bytes",
+    columns.NUMBERS: "a list of numbers",
+    columns.WHOLES: "a list of whole numbers",
+}
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "a mapping"}
 
 
@@ -93,7 +72,7 @@ def check_files(folder: Path) -> None:
     """Check that a finished run has every table, as Parquet. Raises DamagedError for the first that it has not."""
     from pyarrow import ArrowException, parquet  # noqa: PLC0415  only those who read a run wait for it
 
-    for name in tables.TABLES:
+    for name in columns.ROWS:
         path = folder / f"{name}.parquet"
         if path.exists() and not path.is_file():
             raise _damaged(folder, f"the table {path.name} is no file")
@@ -106,47 +85,75 @@ def check_files(folder: Path) -> None:
             raise _damaged(folder, f"the table {path.name} says that it is of {metadata.num_rows} rows, {size} bytes")
 
 
-def check_table(folder: Path, name: str, table: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
-    """Check that a table has its columns (or those asked for), each with values of its type and words that are known.
+def checked(folder: Path, name: str, table: pa.Table, names: Sequence[str] | None = None) -> pa.Table:
+    """The columns of a table (or those asked for, in that order) in their types, each with what ``columns`` says of it.
 
-    Raises DamagedError for the first column that is off, with its table. Each distinct value is looked at once.
+    Raises DamagedError for the first that is off, naming folder, table, column and value. A value is looked at once,
+    however often it is there.
     """
-    for column in columns or tables.COLUMNS[name]:
-        if column not in table.columns:
-            raise _damaged(folder, f"the table {name} has no column {column}")
-        if len(table):
-            _check_column(folder, name, table[column])
+    import pyarrow as pa  # noqa: PLC0415  only those who read a run wait for it
+
+    known = {column.name: column for column in columns.of(name)}
+    fields = [columns.arrow(name).field(asked) for asked in names or known]
+    found = []
+    for field in fields:
+        there = table.schema.get_all_field_indices(field.name)
+        if len(there) != 1:
+            raise _damaged(folder, f"the table {name} has {'several columns' if there else 'no column'} {field.name}")
+        try:
+            found.append(_checked(known[field.name], table.column(there[0]), field))
+        except (ValueError, pa.ArrowException) as error:
+            raise _damaged(folder, f"the table {name}, column {field.name}: {error}") from None
+    return pa.Table.from_arrays(found, schema=pa.schema(fields))
 
 
-def _check_column(folder: Path, name: str, column: pd.Series[Any]) -> None:
-    from pandas.api.types import infer_dtype  # noqa: PLC0415  only those who read a run wait for pandas
-
-    place = f"the table {name}, column {column.name}"
-    if column.name in _NUMBERS.get(name, ()):
-        if infer_dtype(column, skipna=True) not in ("floating", "integer", "mixed-integer-float", "empty"):
-            raise _damaged(folder, f"{place}: a value is not a number")
-    elif column.name not in _OTHERS.get(name, ()):
-        if infer_dtype(column, skipna=False) != "string":
-            raise _damaged(folder, f"{place}: a value is not text")
-        words = _SETS.get(name, {}).get(str(column.name))
-        if words is not None:
-            known = column.isin([word.value for word in words])
-            if not known.all():
-                raise _damaged(folder, f"{place}: {column[~known].iloc[0]!r} is no {column.name}")
-        elif column.name in _NESTED.get(name, ()):
-            for text in column.unique():
-                _check_nested(folder, place, text)
+def _checked(column: columns.Column, values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """The values of one column in its type. Raises ValueError or ArrowException, which say what is off."""
+    if values.null_count and not field.nullable:
+        raise ValueError(f"a value is missing, and each is {_KINDS[column.kind]}")
+    if len(values) and not _fits(values.type, field.type):
+        first = values.drop_null().slice(0, 1).to_pylist()
+        raise ValueError(f"{_told(first[0])} is not {_KINDS[column.kind]}")
+    values = values.cast(field.type)
+    values.validate(full=True)
+    if column.words or column.json:
+        for value in values.unique().to_pylist():
+            if column.words and value not in column.words:
+                raise ValueError(f"{_told(value)} is no {column.name}")
+            if column.json:
+                _check_json(value, digests=column.digests)
+    return values
 
 
-def _check_nested(folder: Path, place: str, text: str) -> None:
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values of one type may be read as another: other tools write text and numbers in types of their own."""
+    from pyarrow import types  # noqa: PLC0415  as above
+
+    if types.is_list(wanted) and (types.is_list(found) or types.is_large_list(found)):
+        return _fits(found.value_type, wanted.value_type)
+    alike = (types.is_string, types.is_large_string), (types.is_integer, types.is_floating)
+    return (
+        types.is_null(found)
+        or any(any(is_one(found) for is_one in kind) and any(is_one(wanted) for is_one in kind) for kind in alike)
+        or bool(found == wanted)
+    )
+
+
+def _check_json(text: str, *, digests: bool) -> None:
     try:
         value = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        raise _damaged(folder, f"{place}: a value is not JSON") from None
+        raise ValueError(f"{_told(text)} is not JSON") from None
     if value is not None and not isinstance(value, dict):
-        raise _damaged(folder, f"{place}: a value is not a JSON object")
-    if place.startswith("the table checks") and not all(isinstance(digest, str) for digest in (value or {}).values()):
-        raise _damaged(folder, f"{place}: a digest is not text")
+        raise ValueError(f"{_told(text)} is not a JSON object")
+    if digests and not all(isinstance(digest, str) for digest in (value or {}).values()):
+        raise ValueError(f"{_told(text)} holds a digest that is not text")
+
+
+def _told(value: object) -> str:
+    """A value of a stranger's, short and on one line."""
+    shown = inert(repr(value))
+    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
 def _damaged(folder: Path, what: str) -> DamagedError:

@@ -1,9 +1,14 @@
-"""The words of a result: outcomes, reasons, directions, the check row and the exit codes. Standard library only."""
+"""The words of a result: outcomes, reasons, directions, the rows of a run and the exit codes. Standard library only.
+
+The classes of rows are the one place that says what the tables of a run hold: a field is a column, its annotation says
+its type, its closed set of words if it has one, and what it means. ``columns`` reads them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Annotated
 
 SCHEMA_VERSION = 3
 """Version of the run folder's tables and of ``run.json``."""
@@ -94,86 +99,151 @@ class Verdict:
     diagnosis: str = ""
 
 
+JSON = "JSON"
+"""Marks a column of text that holds a JSON object, null, or nothing."""
+
+Suite = Annotated[str, "name of the suite"]
+Case = Annotated[str, "id of the case in its suite"]
+Source = Annotated[str, "where the case comes from"]
+Title = Annotated[str, "what the case is about, for a person"]
+ProblemId = Annotated[str, "id of the problem, suite/case@key=value,…: enough to run it again"]
+Operation = Annotated[str, "what is asked: corr2d, layer, conv2d, relation, matrix, train, differentiate"]
+Dtype = Annotated[str, "dtype of the tensors"]
+Framework = Annotated[str, "the framework that was asked"]
+Mode = Annotated[str, "how it executed: eager, compiled"]
+Device = Annotated[str, "where: cpu, cuda:0"]
+"""Columns that several tables have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row of the ``checks`` table: problem × direction × framework × mode × device and its verdict.
+    """A check: problem × direction × framework × mode × device, and its verdict.
 
-    ``seconds`` is the framework's own time for the call that gave this output, ``transfer_seconds`` its time for
-    moving the arrays in and out, ``total_seconds`` the time from sending the call to its verdict; a call that answers
-    several directions carries its times on each. ``arrays`` maps names (``x``, ``w``, ``output``, ``reference``…) to
-    the digests of arrays kept in the run. ``stderr`` is the tail of what the worker printed, kept for an error, crash
-    or timeout.
+    A call that answers several directions carries its times on each.
     """
 
-    suite: str
-    case: str
-    problem: str
-    source: str
-    title: str
-    operation: str
-    direction: Direction
-    dtype: str
-    framework: str
-    mode: str
-    device: str
-    arithmetic: str
-    outcome: Outcome
-    reason: Reason = Reason.NONE
-    message: str = ""
-    tier: str = ""
-    error: float | None = None
-    ratio: float | None = None
-    where: str = ""
-    expected: float | None = None
-    got: float | None = None
-    property: str = ""
-    diagnosis: str = ""
-    input_digest: str = ""
-    output_digest: str = ""
-    seconds: float | None = None
-    transfer_seconds: float | None = None
-    total_seconds: float | None = None
-    arrays: dict[str, str] = field(default_factory=dict)
-    stderr: str = ""
+    suite: Suite
+    case: Case
+    problem: ProblemId
+    source: Source
+    title: Title
+    operation: Operation
+    direction: Annotated[Direction, "which result of the problem is judged"]
+    dtype: Dtype
+    framework: Framework
+    mode: Mode
+    device: Device
+    arithmetic: Annotated[str, "numeric contract of the run: strict, tf32, bf16, default"]
+    outcome: Annotated[Outcome, "what became of it; only pass is a pass"]
+    reason: Annotated[Reason, "why it failed; empty for every other outcome"] = Reason.NONE
+    message: Annotated[str, "what happened, in a sentence or in the framework's words"] = ""
+    tier: Annotated[str, "bounds that judged: A sound, B probable, C exact, D one product copied; literal…"] = ""
+    error: Annotated[float | None, "largest absolute error, where something could be compared"] = None
+    ratio: Annotated[float | None, "largest error over its bound: above 1 is a wrong answer; inf over a bound of 0"] = (
+        None
+    )
+    where: Annotated[str, "index of the worst element, as 0,1,2"] = ""
+    expected: Annotated[float | None, "the reference there"] = None
+    got: Annotated[float | None, "what the framework returned there"] = None
+    property: Annotated[str, "which of several legitimate answers this is, several separated by '; '"] = ""
+    diagnosis: Annotated[str, "the cause of a failure, where one explains it"] = ""
+    input_digest: Annotated[str, "digest of all inputs: alike where the same bits were asked"] = ""
+    output_digest: Annotated[str, "digest of the output: alike where the same bits came; empty where none did"] = ""
+    seconds: Annotated[float | None, "seconds the framework took for the call"] = None
+    transfer_seconds: Annotated[float | None, "seconds it took to move the arrays in and out"] = None
+    total_seconds: Annotated[float | None, "seconds from sending the call to its verdict"] = None
+    arrays: Annotated[dict[str, str], JSON, "digests of kept arrays by name (x, w, output, reference…)"] = field(
+        default_factory=dict
+    )
+    stderr: Annotated[str, "the last that the worker printed, of an error, a crash or a timeout"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A problem: what was asked, whoever answered."""
+
+    problem: ProblemId
+    suite: Suite
+    case: Case
+    source: Source
+    title: Title
+    note: Annotated[str, "what the case shows, in a few sentences"]
+    operation: Operation
+    dtype: Dtype
+    show: Annotated[bool, "whether the report draws it"]
+    level: Annotated[str, "how often it is run: smoke, ci, nightly"]
+    spelling: Annotated[str, "the way in which frameworks are asked: native, channels_last…"]
+    url: Annotated[str, "https link to where the case comes from"]
+    invalid: Annotated[bool, "whether it has to be refused"]
+    geometry: Annotated[str, JSON, "how the kernel moves: stride, padding, dilation, groups…"]
+    settings: Annotated[str, JSON, "what belongs to the operation: of train lr, steps and layer"]
+    arrays: Annotated[str, JSON, "specification of each tensor by name"]
+    expect: Annotated[str, JSON, "what the case says the answer is"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """One row of the ``training`` table: one step of one training run beside its reference.
+    """A step of a training run beside its reference.
 
     Step 0 is the start (its weight, and the loss it gives); ``loss`` at step t is the loss computed in step t + 1,
-    i.e. before its update, so the last step has a weight and no loss. ``loss_bound`` and ``weight_bound`` are the
-    half-widths of the rounding envelope around the float64 references. ``printed`` is the chapter's printed loss.
+    i.e. before its update, so the last step has a weight and no loss.
     """
 
-    problem: str
-    framework: str
-    mode: str
-    device: str
-    step: int
-    loss: float | None
-    loss_reference: float | None
-    loss_bound: float | None
-    weight: list[float]
-    weight_reference: list[float]
-    weight_bound: list[float]
-    printed: str = ""
+    problem: ProblemId
+    framework: Framework
+    mode: Mode
+    device: Device
+    step: Annotated[int, "number of the step, 0 the start"]
+    loss: Annotated[float | None, "loss that the framework computed"]
+    loss_reference: Annotated[float | None, "the same in float64"]
+    loss_bound: Annotated[float | None, "half-width of the rounding envelope around it"]
+    weight: Annotated[list[float], "kernel after the step, row by row"]
+    weight_reference: Annotated[list[float], "the same in float64"]
+    weight_bound: Annotated[list[float], "half-widths of the rounding envelope around it"]
+    printed: Annotated[str, "loss as the chapter prints it"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact about a framework where it ran, as it or its adapter says, or about the machine of a timed run."""
+
+    framework: Annotated[str, "the framework, empty for the machine"]
+    section: Annotated[str, "kind of fact: version, interpreter, offer, start, note, switch, machine"]
+    key: Annotated[str, "what it is about"]
+    value: Annotated[str, "what is said"]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of the ``events`` table: what happened beside the verdicts, so that nothing of it is silent.
+    """What happened beside the verdicts, so that nothing of it is silent.
 
-    ``what`` is ``lost`` (a worker died or was killed at its limit), ``asked again`` (alone, in a fresh process),
-    ``recycled`` (a worker was ended on suspicion), ``strays`` (processes that a worker left behind were ended),
-    ``resumed`` or ``interrupted``. ``problem``, ``mode`` and ``device`` are empty where it is not about one.
-    ``detail`` is JSON: for what depends on the order, the problems asked before in the same worker.
+    ``lost`` is a worker that died or was killed at its limit, ``asked again`` a question, alone in a fresh process,
+    ``recycled`` a worker that was ended on suspicion; ``strays`` are processes that a worker left behind.
     """
 
-    what: str
-    framework: str = ""
-    problem: str = ""
-    mode: str = ""
-    device: str = ""
-    message: str = ""
-    detail: str = ""
+    what: Annotated[str, "lost, asked again, recycled, strays, resumed, interrupted; others, disturbed, timed…"]
+    framework: Annotated[str, "the framework that it is about, if any"] = ""
+    problem: Annotated[str, "the problem, if any"] = ""
+    mode: Annotated[str, "the mode, if any"] = ""
+    device: Annotated[str, "the device, if any"] = ""
+    message: Annotated[str, "what happened, in a sentence"] = ""
+    detail: Annotated[str, JSON, "more of it: of what depends on the order, the problems asked before"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptArray:
+    """An array that the run keeps; ``Run.array`` gives it by its digest."""
+
+    digest: Annotated[str, "digest of dtype, shape and bytes"]
+    dtype: Dtype
+    shape: Annotated[list[int], "length of each axis"]
+    data: Annotated[bytes, "its elements in C order, little-endian"]
+
+
+def cause_of(diagnosis: str) -> str:
+    """The cause that a diagnosis names, without the evidence behind it, which differs from check to check.
+
+    >>> cause_of("consistent with TF32 inputs (11.7 effective bits)")
+    'consistent with TF32 inputs'
+    """
+    return diagnosis.partition(" (")[0]

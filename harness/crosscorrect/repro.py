@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from crosscorrect.store import Run
+    from crosscorrect.suite import Suite
 
     Array = np.ndarray[Any, Any]
     Row = Mapping[str, Any]
@@ -74,8 +75,8 @@ def script(run: Run, row: Row, *, stem: str = "", target: str = "") -> Script:
     known = inputs_of(run, row)
     inputs = {name: known[name] for name in _INPUTS[row["operation"]] if name in known}
     apart = bool(stem) and sum(array.nbytes for array in inputs.values()) > EMBEDDED
-    given = context(run, row, inputs) | {"data": f"{stem}.npz" if apart else ""}
     try:
+        given = context(run, row, inputs) | {"data": f"{stem}.npz" if apart else ""}
         text = _environment(folder).get_template(f"{row['framework']}.py.jinja").render(given)
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError) as error:
         raise UsageError(f"the template of {row['framework']} cannot write {row['problem']} down: {error}") from error
@@ -147,17 +148,25 @@ def _needed(run: Run, row: Row) -> set[str]:
     return names - {"dy"} if row["direction"] == Direction.FORWARD else names
 
 
-def _built(run: Run, row: Row) -> dict[str, Array]:
-    from crosscorrect import operations, rows  # noqa: PLC0415  most rows have their inputs with them
-    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415
+@lru_cache(maxsize=32)
+def _shipped(suite: str) -> Suite | None:
+    """A suite that ships, read once: a page asks for the scripts of many of its problems."""
+    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415  most rows have their inputs with them
     from crosscorrect.suite import load_suite  # noqa: PLC0415
+
+    path = shipped_suites().get(suite)
+    return None if path is None else load_suite(path)
+
+
+def _built(run: Run, row: Row) -> dict[str, Array]:
+    from crosscorrect import operations, rows  # noqa: PLC0415  as above
     from crosscorrect.worker.wire import digest  # noqa: PLC0415
 
     what = f"the inputs of {row['problem']} were too large to be kept in the run"
-    path = shipped_suites().get(row["suite"])
-    if path is None:
+    suite = _shipped(row["suite"])
+    if suite is None:
         raise UsageError(f"{what}, and its suite {row['suite']} is not one that ships")
-    problem = load_suite(path).problem(row["problem"])
+    problem = suite.problem(row["problem"])
     for question in operations.questions(problem, problem.inputs(int(run.info.get("seed", 0)))):
         sent = [{name: digest(array) for name, array in call.arrays.items()} for call in question.calls]
         sealed = rows.place(problem, row["framework"], row["mode"], row["device"], row["arithmetic"], sent)

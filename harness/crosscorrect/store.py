@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import __version__, dtypes, intact, log, sealed, tables
+from crosscorrect import __version__, columns, dtypes, intact, log, sealed, tables
 from crosscorrect.errors import DamagedError, UsageError
 from crosscorrect.model import SCHEMA_VERSION
 from crosscorrect.nearest import nearest
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
     from crosscorrect.model import Check, Event, TrainingStep
     from crosscorrect.problem import Problem
@@ -43,6 +44,8 @@ KEEP_ON_FAILURE = 4 * 1024 * 1024
 REMEMBERED = 2**15
 """How many problems and arrays a segment remembers to have written; what it writes again is dropped when read."""
 LARGEST_INFO = 16 * 2**20
+CSV_ROWS = 2**16
+"""How many rows are in memory as text at a time."""
 
 
 def new_run_id() -> str:
@@ -209,7 +212,7 @@ def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], more: Mapping
     """Write every table as Parquet, each whole or not at all, mark the run finished and seal it."""
     parts = {name: folder / f".{name}.parquet.part" for name in tables.TABLES}
     for name, part in parts.items():
-        frames[name].to_parquet(part, index=False, schema=tables.schema(name))
+        frames[name].to_parquet(part, index=False, schema=columns.arrow(name))
     tables.replace_tables(folder, parts)
     finish(folder, more)
 
@@ -243,9 +246,10 @@ def runs_beside(folder: Path) -> list[str]:
 
 @dataclass
 class Run:
-    """A run that was read back: its ``run.json`` and its tables as pandas frames, each read when it is asked for.
+    """A run that was read back: its ``run.json`` and its tables as tidy pandas frames, each read when it is asked for.
 
-    Raises DamagedError for a table that is damaged.
+    ``columns`` (and docs/frames.md) say what each column is. Text and lists are never missing, a missing number is NaN.
+    Raises DamagedError, naming folder, table, column and value, for a table that does not hold what it should.
     """
 
     folder: Path
@@ -258,42 +262,42 @@ class Run:
 
     @cached_property
     def problems(self) -> pd.DataFrame:
-        """One row per problem."""
+        """One row per problem: what was asked, and where it is written."""
         return self._table("problems")
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """One row per step of a training run."""
+        """One row per step of a training run, with the float64 reference and its rounding envelope."""
         return self._table("training")
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row per timed region, as ``speed.model.Sample`` describes."""
+        """One row per timed region of a timed run, in nanoseconds."""
         return self._table("samples")
 
     @cached_property
     def measurements(self) -> pd.DataFrame:
-        """One row per arm, problem and restart, made of the samples."""
+        """One row per arm, problem and restart of a timed run, made of the samples."""
         return self._table("measurements")
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """One row per comparison: how fast a framework is beside the reference."""
+        """One row per comparison of a timed run: how fast a framework is beside the reference, with its interval."""
         return self._table("verdicts")
 
     @cached_property
     def env(self) -> pd.DataFrame:
-        """What each framework said of itself."""
+        """One row per fact about a framework or the machine: versions, switches, what it offers."""
         return self._table("env")
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """What happened beside the verdicts."""
+        """One row per thing that happened beside the verdicts: workers lost, questions asked again."""
         return self._table("events")
 
     @cached_property
     def arrays(self) -> pd.DataFrame:
-        """The kept arrays; ``array`` gives one."""
+        """One row per kept array; ``array`` gives it."""
         return self._table("arrays")
 
     def array(self, name: str) -> Array | None:
@@ -312,7 +316,7 @@ class Run:
             ) from None
 
     def columns(self, table: str, names: Iterable[str]) -> pd.DataFrame:
-        """Some columns of a table: a large one is then read in little memory."""
+        """Some columns of a table, in that order: a large one is then read in little memory."""
         return self._table(table, list(names))
 
     @cached_property
@@ -323,21 +327,21 @@ class Run:
     def _logged(self) -> dict[str, Any]:
         return tables.frames(log.logs(self.folder))
 
-    def _table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        import pandas as pd  # noqa: PLC0415  half a second that only those who read a run need
+    def _table(self, name: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415  pandas and all: only those who read wait for it
 
         if self.info["finished"]:
             try:
-                frame = pd.read_parquet(self.folder / f"{name}.parquet", columns=columns)
-            except (OSError, ValueError) as error:
+                with parquet.ParquetFile(self.folder / f"{name}.parquet") as file:
+                    table = file.read(columns=names)
+            except (OSError, ValueError, ArrowException) as error:
                 raise DamagedError(
                     f"a table of the finished run {self.folder} is missing or damaged: {error}"
                 ) from None
         else:
-            frame = self._logged[name].to_pandas()
-            frame = frame if columns is None else frame[columns]
-        intact.check_table(self.folder, name, frame, columns)
-        return frame
+            table = self._logged[name]
+        table = intact.checked(self.folder, name, table, names)
+        return table.to_pandas(self_destruct=self.info["finished"], ignore_metadata=True)
 
 
 def load(folder: Path | str) -> Run:
@@ -356,19 +360,35 @@ def load(folder: Path | str) -> Run:
 def write_csv(run: Run) -> list[Path]:
     """Write every table but the arrays as CSV beside the Parquet; cells that a spreadsheet would run are quoted.
 
-    Those of a timed run only where the run is one.
+    Those of a timed run only where the run is one. Text is always in quotation marks, a missing number is an empty
+    cell, and a list is JSON.
     """
+    import pyarrow as pa  # noqa: PLC0415  as above
+    from pyarrow import csv  # noqa: PLC0415
+
     written = []
     for name in tables.TABLES[:-1]:
-        if name in tables.TIMED and not len(getattr(run, name)):
+        frame, schema = getattr(run, name), columns.arrow(name)
+        if name in tables.TIMED and not len(frame):
             continue
-        frame = getattr(run, name).map(_inert)
         target = run.folder / f"{name}.csv"
-        # RFC 4180's line ends, which also make a lone carriage return inside a cell quoted instead of a new row
-        frame.to_csv(target, index=False, lineterminator="\r\n")
+        cells = pa.schema((field.name, pa.string() if pa.types.is_list(field.type) else field.type) for field in schema)
+        with target.open("wb") as stream, csv.CSVWriter(stream, cells) as writer:
+            for start in range(0, len(frame), CSV_ROWS):
+                rows = pa.Table.from_pandas(frame[start : start + CSV_ROWS], schema, preserve_index=False)
+                writer.write_table(pa.table([_inert(values) for values in rows.columns], schema=cells))
         written.append(target)
     return written
 
 
-def _inert(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _inert(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The cells of a column of CSV, with an apostrophe before what a spreadsheet would take for a formula."""
+    import pyarrow as pa  # noqa: PLC0415  as above
+    from pyarrow import compute  # noqa: PLC0415
+
+    if pa.types.is_list(values.type):
+        return pa.chunked_array([[json.dumps(value) for value in values.to_pylist()]], pa.string())
+    if not pa.types.is_string(values.type):
+        return values
+    formula = compute.match_substring_regex(values, r"^[=+\-@\t\r]")
+    return compute.if_else(formula, compute.binary_join_element_wise("'", values, ""), values)

@@ -1,4 +1,4 @@
-"""The tables of a run: which columns each has, and the way from the records of a log to Parquet, a batch at a time."""
+"""The tables of a run: the way from the records of a log to Parquet, a batch at a time."""
 
 from __future__ import annotations
 
@@ -14,75 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect import dtypes, ledger, log
+from crosscorrect import columns, dtypes, ledger, log
 from crosscorrect.errors import DamagedError
-from crosscorrect.model import Check, Event, TrainingStep
-from crosscorrect.speed.model import Comparison, Measurement, Sample
+from crosscorrect.model import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    import pandas as pd
     import pyarrow as pa
 
     from crosscorrect.geometry import Geometry
+    from crosscorrect.model import Event, TrainingStep
     from crosscorrect.problem import Problem
+    from crosscorrect.speed.model import Comparison, Measurement, Sample
 
     Array = np.ndarray[Any, Any]
     Row = dict[str, Any]
 
-TABLES = ("checks", "problems", "training", "samples", "measurements", "verdicts", "env", "events", "arrays")
+TABLES = tuple(columns.ROWS)
 TIMED = ("samples", "measurements", "verdicts")
 """The tables of a timed run; empty where nothing was timed."""
 SUBJECT = ("problem", "part", "framework", "mode", "device", "role")
 """The columns that name what was measured."""
-COLUMNS = {
-    "checks": [f.name for f in fields(Check)],
-    "problems": [
-        "problem",
-        "suite",
-        "case",
-        "source",
-        "title",
-        "note",
-        "operation",
-        "dtype",
-        "show",
-        "level",
-        "spelling",
-        "url",
-        "invalid",
-        "geometry",
-        "settings",
-        "arrays",
-        "expect",
-    ],
-    "training": [f.name for f in fields(TrainingStep)],
-    "samples": [f.name for f in fields(Sample)],
-    "measurements": [f.name for f in fields(Measurement)],
-    "verdicts": [f.name for f in fields(Comparison)],
-    "env": ["framework", "section", "key", "value"],
-    "events": [f.name for f in fields(Event)],
-    "arrays": ["digest", "dtype", "shape", "data"],
-}
-_COLUMNS = {name: frozenset(columns) for name, columns in COLUMNS.items()}
-_TYPES = {
-    **dict.fromkeys(("error", "ratio", "expected", "got", "seconds", "transfer_seconds", "total_seconds"), "float64"),
-    **dict.fromkeys(("loss", "loss_reference", "loss_bound"), "float64"),
-    **dict.fromkeys(("fast", "waiting", "threads", "margin", "low", "high", "attainable", "resolution"), "float64"),
-    **dict.fromkeys(("resampled_low", "resampled_high"), "float64"),
-    **dict.fromkeys(("restart", "round", "place", "calls", "wall", "cpu", "switches", "faults"), "int64"),
-    **dict.fromkeys(("rounds", "kept", "restarts", "flops", "padded", "bytes"), "int64"),
-    **dict.fromkeys(("weight", "weight_reference", "weight_bound"), "list of float64"),
-    "show": "bool",
-    "invalid": "bool",
-    "step": "int64",
-    "samples.residual": "int64",
-    "residual": "float64",
-    "shape": "list of int64",
-    "data": "binary",
-}
-"""The type of each column, by its name (or table and name), where it is not text."""
+COLUMNS = {name: [column.name for column in columns.of(name)] for name in TABLES}
+_COLUMNS = {name: frozenset(names) for name, names in COLUMNS.items()}
 _ONCE = {
     "problems": ("problem",),
     "env": ("framework", "section", "key"),
@@ -91,8 +48,8 @@ _ONCE = {
     "verdicts": SUBJECT,
 }
 """The tables that several lanes and processes write alike, and the columns that tell their rows apart."""
-_NESTED = ("settings", "arrays", "expect")
-"""The columns of a problem that are mappings, written as JSON; the geometry is one, too."""
+_NESTED = [column.name for column in columns.of("problems") if column.json and column.name != "geometry"]
+"""The columns of a problem that are mappings, written as JSON; the geometry, which is an object, is one, too."""
 _SAID = [name for name in COLUMNS["problems"] if name not in ("problem", "geometry", *_NESTED)]
 ROUND = ("problem", "part", "restart", "round")
 """What the samples of one round have in common: one record of the log has them all."""
@@ -220,6 +177,13 @@ def frames(paths: Iterable[Path]) -> dict[str, pa.Table]:
     return {name: _table(name, found, pa) for name, found in gathered.items()}
 
 
+def frame(name: str, found: Iterable[Row]) -> pd.DataFrame:
+    """Rows of a table, which need not be in any log, as a run has them when it is read back."""
+    import pyarrow as pa  # noqa: PLC0415  as below
+
+    return _table(name, list(found), pa).to_pandas()
+
+
 def export(folder: Path, found: Iterable[tuple[str, Row]]) -> dict[str, int]:
     """Write rows, as ``rows`` gives them, as the Parquet files of a run folder, each whole or not at all.
 
@@ -229,7 +193,7 @@ def export(folder: Path, found: Iterable[tuple[str, Row]]) -> dict[str, int]:
     from pyarrow import parquet  # noqa: PLC0415
 
     parts = {name: folder / f".{name}.parquet.part" for name in TABLES}
-    writers = {name: parquet.ParquetWriter(part, schema(name)) for name, part in parts.items()}
+    writers = {name: parquet.ParquetWriter(part, columns.arrow(name)) for name, part in parts.items()}
     outcomes: Counter[str] = Counter()
     try:
         waiting: dict[str, list[Row]] = {name: [] for name in TABLES}
@@ -258,29 +222,16 @@ def replace_tables(folder: Path, parts: Mapping[str, Path]) -> None:
     log.sync_folder(folder)
 
 
-def schema(table: str) -> pa.Schema:
-    """The Arrow schema of a table."""
-    import pyarrow as pa  # noqa: PLC0415  as above
-
-    types = {
-        "text": pa.string(),
-        "float64": pa.float64(),
-        "int64": pa.int64(),
-        "bool": pa.bool_(),
-        "binary": pa.binary(),
-        "list of float64": pa.list_(pa.float64()),
-        "list of int64": pa.list_(pa.int64()),
-    }
-    kinds = [(name, _TYPES.get(f"{table}.{name}") or _TYPES.get(name, "text")) for name in COLUMNS[table]]
-    return pa.schema([(name, types[kind]) for name, kind in kinds])
-
-
 def _table(name: str, found: list[Row], pa: Any) -> pa.Table:
     for row in found:
         if not row.keys() >= _COLUMNS[name]:
             absent = next(column for column in COLUMNS[name] if column not in row)
             raise DamagedError(f"a row of the table {name} has no {absent}: the run is damaged; run it again")
     try:
-        return pa.Table.from_pylist(found, schema=schema(name))
+        table = pa.Table.from_pylist(found, schema=columns.arrow(name))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DamagedError(f"a row of the table {name} is no such row ({error}); run it again") from None
+    for field, values in zip(table.schema, table.columns, strict=True):
+        if values.null_count and not field.nullable:
+            raise DamagedError(f"a row of the table {name} is no such row ({field.name} is missing); run it again")
+    return table

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crosscorrect.ask import Call, Question
+    from crosscorrect.diagnosis import Cause
     from crosscorrect.plan import Prepared
     from crosscorrect.problem import Problem
     from crosscorrect.trajectory import Trajectory
@@ -188,12 +189,19 @@ def diagnosed(prepared: Prepared, direction: Direction, output: Array, verdict: 
     """The same failing verdict with its most likely cause, where one explains the output."""
     from crosscorrect import diagnosis  # noqa: PLC0415  only failures need the catalogue
 
+    found = causes(prepared, direction, output, arithmetic)
+    return replace(verdict, diagnosis=diagnosis.phrase(found)) if found else verdict
+
+
+def causes(prepared: Prepared, direction: Direction, output: Array, arithmetic: str) -> list[Cause]:
+    """What may have caused a wrong output, the likeliest first; nothing where no prediction can be made."""
+    from crosscorrect import diagnosis  # noqa: PLC0415  as above
+
     problem = prepared.problem
     reference = prepared.references.get(direction)
     asked = problem.verify or problem.operation in ("relation", "train")
     if reference is None or asked or not all(array.size for array in prepared.inputs.values()):
-        return verdict
-    causes = diagnosis.diagnose(
+        return []
+    return diagnosis.diagnose(
         problem.geometry, problem.operation, direction, prepared.inputs, output, reference, problem.dtype, arithmetic
     )
-    return replace(verdict, diagnosis=diagnosis.phrase(causes)) if causes else verdict

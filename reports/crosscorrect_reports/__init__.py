@@ -19,22 +19,31 @@ STEPS = {"judging": 9.0, "report.html": 58.0, "report.md": 21.0, "junit.xml": 4.
 
 
 def write(run: Run, expectations: Path | None = None, begin: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``junit.xml`` and the CSV tables into the run folder; return their paths.
+    """Write the page, all other documents and the CSV tables into the run folder; return their paths.
 
     ``expectations`` is the folder that the run is judged against (default: those that ship with crosscorrect). Each
-    of the first three is replaced whole or not at all, and the same run gives the same bytes. ``begin`` hears each of
-    ``STEPS`` when it begins. Raises UsageError where one cannot be written.
+    document is replaced whole or not at all, and the same run gives the same bytes. ``begin`` hears each of ``STEPS``
+    when it begins. Raises UsageError where one cannot be written.
     """
     from crosscorrect import gate, sealed, store  # noqa: PLC0415  pandas, and all that follows, is for those who write
-    from crosscorrect_reports import frames, junit, markdown, page  # noqa: PLC0415
+    from crosscorrect_reports import badge, frames, junit, markdown, page, summary  # noqa: PLC0415
 
     begin("judging")
     ruling = gate.rule(run, expectations)
     judged = frames.judged(run, expectations)
-    documents = {}
-    for name, document in (("report.html", page), ("report.md", markdown), ("junit.xml", junit)):
-        begin(name)
-        content = document.render(run, ruling, judged)
+    makers: dict[str, Callable[[], str | bytes]] = {
+        "report.html": lambda: page.render(run, ruling, judged),
+        "report.md": lambda: markdown.render(run, ruling, judged),
+        "junit.xml": lambda: junit.render(run, ruling, judged),
+        "summary.json": lambda: summary.render(run, ruling, judged),
+        "badge.svg": lambda: badge.render(ruling),
+        "badge.json": lambda: badge.endpoint(ruling),
+    }
+    documents: dict[str, bytes] = {}
+    for name, made in makers.items():
+        if name in STEPS:
+            begin(name)
+        content = made()
         documents[name] = content.encode("utf-8") if isinstance(content, str) else content
     begin("tables")
     try:

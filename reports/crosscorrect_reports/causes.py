@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crosscorrect.gate import UNFINISHED
+from crosscorrect.model import cause_of
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -32,15 +33,6 @@ class _Group:
 
     causes: list[Cause] = field(default_factory=list)
     diagnoses: list[str] = field(default_factory=list)
-
-
-def cause_of(diagnosis: str) -> str:
-    """Return the cause that a diagnosis names, without the evidence behind it, which differs from check to check.
-
-    >>> cause_of("consistent with TF32 inputs (11.7 effective bits)")
-    'consistent with TF32 inputs'
-    """
-    return diagnosis.partition(" (")[0]
 
 
 def lines(ruling: Ruling, limit: int = 0) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from crosscorrect.speed.conditions import BUDGETS
 from crosscorrect_reports.text import one_line
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 def again(run: Run, problem: str = "") -> list[str]:
     """Command lines for a person to copy; names are quoted for the shell."""
     info = run.info
-    words = ["crosscorrect", "run", *(suite["name"] for suite in info.get("suites", []))]
+    timed = info.get("bench")
+    words = ["crosscorrect", "bench" if timed else "run", *(suite["name"] for suite in info.get("suites", []))]
     for name in info["frameworks"]:
         words += ["-f", name]
     modes = info.get("modes", [])
@@ -24,14 +26,24 @@ def again(run: Run, problem: str = "") -> list[str]:
         words += ["-d", device] if device != "cpu" else []
     if info.get("arithmetic", "strict") != "strict":
         words += ["--arithmetic", info["arithmetic"]]
-    if info.get("level", "ci") != "ci":
+    if info.get("level", "ci") != ("nightly" if timed else "ci"):
         words += ["--level", info["level"]]
     if info.get("seed", 0):
         words += ["--seed", str(info["seed"])]
     for pattern in info.get("filter", []):
         words += ["-k", pattern]
+    if timed:
+        words += ["--reference", timed["reference"], "--cpus", str(len(timed["cpus"]))]
+        words += ["--cold"] if timed["cold"] else []
+        budget = [name for name, told in BUDGETS.items() if told._asdict() == timed["budget"]]
+        words += ["--budget", *budget] if budget and budget != ["standard"] else []
     folder = f"results/{run.info['run']}"  # where runs go unless told otherwise
-    lines = [words, ["crosscorrect", "gate", folder]]
+    lines = [words, ["crosscorrect", "speed" if timed and not timed["cold"] else "gate", folder]]
     if problem:
         lines.append(["crosscorrect", "explain", folder, problem])
-    return [" ".join(shlex.quote(one_line(word)) for word in line) for line in lines]
+    return [shell(*line) for line in lines]
+
+
+def shell(*words: str) -> str:
+    """A command line for a person to copy, each word quoted for the shell."""
+    return " ".join(shlex.quote(one_line(word)) for word in words)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from crosscorrect import expectations, gate
+from crosscorrect import columns, expectations, gate
 from crosscorrect.model import Direction, Outcome
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ PLACE = ["framework", "mode", "device"]
 
 QUESTION = ["suite", "case", "problem", "direction"]
 """The columns that say what was asked."""
+
+MANY = 50_000
+"""Above so many checks a report counts those that pass as expected, and lists one by one only some of the others."""
 
 
 def places(run: Run) -> list[tuple[str, str, str]]:
@@ -37,7 +42,7 @@ def totals(run: Run) -> pd.DataFrame:
     index = _levels(places(run), PLACE)
     if not len(run.checks):
         return pd.DataFrame(columns=[*names, "total"], index=index, dtype=int)
-    numbered = run.checks.assign(n=1)
+    numbered = run.checks[[*PLACE, "outcome"]].assign(n=1)
     counts = numbered.pivot_table(index=PLACE, columns="outcome", values="n", aggfunc="sum", fill_value=0)
     table = counts.reindex(index=index, columns=names, fill_value=0).astype(int)
     table["total"] = table.sum(axis=1)
@@ -49,15 +54,38 @@ def matrix(run: Run) -> pd.DataFrame:
 
     Cells are row numbers of ``checks``; a place that was not asked has -1.
     """
-    if not len(run.checks):
+    checks, heads = run.checks, places(run)
+    if not len(checks):
         return pd.DataFrame(index=_levels([], QUESTION), columns=_levels([], PLACE), dtype=int)
-    numbered = run.checks[[*QUESTION, *PLACE]].assign(row=range(len(run.checks)))
-    wide = numbered.pivot_table(index=QUESTION, columns=PLACE, values="row", aggfunc="last", sort=False)
-    # lanes finish in any order; the suites' own order is that of the problems table
+    asked, questions = _numbered(checks, QUESTION)
+    given, found = _numbered(checks, PLACE)
+    column = np.array([heads.index(place) for place in found.itertuples(index=False, name=None)])
+    cells = np.full((len(questions), len(heads)), -1)
+    cells[asked, column[given]] = range(len(checks))  # of two alike the last
+    order = _order(run, questions)
+    index = pd.MultiIndex.from_frame(questions.iloc[order])
+    return pd.DataFrame(cells[order], index=index, columns=_levels(heads, PLACE))
+
+
+def _order(run: Run, questions: pd.DataFrame) -> pd.Index[int]:
+    """The places of questions in the order of the suites, which is that of the problems: lanes finish in any order."""
     rank = {problem: index for index, problem in enumerate(run.problems["problem"])}
-    turn = [direction.value for direction in Direction]
-    order = sorted(wide.index, key=lambda key: (rank.get(key[2], len(rank)), key[2], turn.index(key[3])))
-    return wide.reindex(index=_levels(order, QUESTION), columns=_levels(places(run), PLACE)).fillna(-1).astype(int)
+    turn = {direction.value: index for index, direction in enumerate(Direction)}
+    ranked = pd.DataFrame(
+        {
+            "rank": questions["problem"].map(rank).fillna(len(rank)),
+            "problem": questions["problem"],
+            "turn": questions["direction"].map(turn),
+        }
+    )
+    return ranked.reset_index(drop=True).sort_values(["rank", "problem", "turn"]).index
+
+
+def _numbered(checks: pd.DataFrame, names: list[str]) -> tuple[np.ndarray[Any, Any], pd.DataFrame]:
+    """For each row which combination of some columns it has, and the combinations as they first appear."""
+    numbers = checks.groupby(names, sort=False).ngroup().to_numpy()
+    _, first = np.unique(numbers, return_index=True)
+    return numbers, checks[names].iloc[first]
 
 
 def _levels(tuples: Sequence[tuple[str, ...]], names: list[str]) -> pd.MultiIndex:
@@ -67,17 +95,27 @@ def _levels(tuples: Sequence[tuple[str, ...]], names: list[str]) -> pd.MultiInde
 
 def judged(run: Run, folder: Path | None = None) -> pd.DataFrame:
     """Return the checks with the expectation of each, ``entry`` or None, and ``surprise``, empty if as expected."""
-    known = expectations.versions(run.env.to_dict("records"))
-    loaded = {
-        name: expectations.load(name, known.get(name, ""), folder) for name in sorted(set(run.checks["framework"]))
-    }
-    rows = run.checks.to_dict("records")
-    entries = [loaded[r["framework"]].of(r["problem"], r["direction"], r["mode"], r["device"]) for r in rows]
-    surprises = [gate.as_expected(row, entry) for row, entry in zip(rows, entries, strict=True)]
-    table = run.checks.astype(object)  # rows are read one by one, which is several times as fast from plain objects
-    table["entry"] = pd.Series(entries, index=table.index, dtype=object)
-    table["surprise"] = surprises
+    known, checks = expectations.versions(run.env.to_dict("records")), run.checks
+    entries, surprises = np.full(len(checks), None, object), np.full(len(checks), "", object)
+    for name, own in checks.groupby("framework").indices.items():
+        entries[own] = expectations.load(name, known.get(name, ""), folder).each(checks.iloc[own])
+    told = (checks["outcome"] != Outcome.PASS).to_numpy() | np.array([entry is not None for entry in entries], bool)
+    rows = checks[list(gate.READ)][told].to_dict("records")
+    surprises[told] = [gate.as_expected(row, entry) for row, entry in zip(rows, entries[told], strict=True)]
+    table = checks.copy(deep=False)
+    table["entry"], table["surprise"] = entries, surprises
     return table
+
+
+def plain(judged: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Return whether each check passed as expected: nothing more is told of those."""
+    return np.asarray((judged["outcome"] == Outcome.PASS) & (judged["surprise"] == ""))
+
+
+def records(judged: pd.DataFrame, numbers: Sequence[int] | np.ndarray[Any, Any]) -> dict[int, dict[str, Any]]:
+    """Return some rows, by their numbers, as mappings of plain objects, which are read several times as fast."""
+    chosen = judged.iloc[list(numbers)].astype(object).to_dict("records")
+    return dict(zip(map(int, numbers), chosen, strict=True))
 
 
 def agreement(run: Run) -> pd.DataFrame:
@@ -85,18 +123,23 @@ def agreement(run: Run) -> pd.DataFrame:
 
     Columns ``left``, ``right``, ``same``, ``both``; eager mode only, since that is where all of them meet.
     """
-    kept = run.checks[(run.checks["output_digest"] != "") & (run.checks["mode"] == "eager")]
-    wide = kept.pivot_table(
-        index=["problem", "direction", "device"], columns="framework", values="output_digest", aggfunc="last"
-    )
+    answers = run.checks[["problem", "direction", "device", "framework", "output_digest"]]
+    kept = answers[(answers["output_digest"] != "") & (run.checks["mode"] == "eager")]
+    asked, questions = _numbered(kept, ["problem", "direction", "device"])
+    digests, _ = kept["output_digest"].factorize()
+    found = {name: np.full(len(questions), -1) for name in kept["framework"].unique()}
+    for name, own in found.items():
+        rows_ = (kept["framework"] == name).to_numpy()
+        own[asked[rows_]] = digests[rows_]
+    wide = pd.DataFrame(found)
     names = [name for name in run.info["frameworks"] if name in wide.columns]
-    rows = []
+    pairs = []
     for left in names:
         for right in names:
-            pair = wide[[left, right]].dropna() if left != right else wide[[left]].dropna()
-            same = len(pair) if left == right else int((pair[left] == pair[right]).sum())
-            rows.append({"left": left, "right": right, "same": same, "both": len(pair)})
-    return pd.DataFrame(rows, columns=["left", "right", "same", "both"])
+            both = (wide[left] >= 0) & (wide[right] >= 0)
+            same = int((both & (wide[left] == wide[right])).sum())
+            pairs.append({"left": left, "right": right, "same": same, "both": int(both.sum())})
+    return pd.DataFrame(pairs, columns=["left", "right", "same", "both"])
 
 
 def versions(run: Run) -> dict[str, dict[str, dict[str, str]]]:
@@ -109,10 +152,11 @@ def versions(run: Run) -> dict[str, dict[str, dict[str, str]]]:
 
 def problems(run: Run) -> dict[str, dict[str, Any]]:
     """Return the ``problems`` table by problem id, its JSON columns parsed; empty text is an empty mapping."""
-    nested = ("geometry", "settings", "arrays", "expect")
+    nested = [column.name for column in columns.of("problems") if column.json]
+    read = lru_cache(None)(json.loads)  # the problems of a sweep have much in common
     found = {}
-    for row in run.problems.to_dict("records"):
-        found[row["problem"]] = {**row, **{name: json.loads(row[name] or "{}") for name in nested}}
+    for row in run.problems.astype(object).to_dict("records"):
+        found[row["problem"]] = {**row, **{name: read(row[name] or "{}") for name in nested}}
     return found
 
 

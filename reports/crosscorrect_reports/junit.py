@@ -1,4 +1,8 @@
-"""A run as JUnit XML: one test case per check, expected refusals as skips with their reason."""
+"""A run as JUnit XML: one test case per check, expected refusals as skips with their reason.
+
+Of more than ``frames.MANY`` checks those of a case that came out alike in one place are one test case, which says how
+many they are: a file of a million test cases is 150 MB, which no reader of JUnit XML takes.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,22 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from crosscorrect.gate import UNFINISHED
 from crosscorrect.model import Outcome
+from crosscorrect_reports import frames
 from crosscorrect_reports.causes import others
-from crosscorrect_reports.text import clean
+from crosscorrect_reports.text import clean, plural
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterator
 
     from crosscorrect.gate import Ruling
     from crosscorrect.store import Run
 
 _ERRORS = (Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, Outcome.MISSING)
+_COUNTS = ("tests", "failures", "errors", "skipped")
 
 
 def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
@@ -27,10 +35,25 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
     reason of its entry, and all else is an error (nothing was computed) or a failure. What the gate found about the run
     as a whole (not finished, stale entries, too few checks) are failures of the suite ``gate``.
     """
-    root = ET.Element("testsuites", name=f"crosscorrect {clean(run.info['run'])}")
-    for (framework, mode, device, suite), rows in judged.groupby(["framework", "mode", "device", "suite"], sort=False):
-        cases = [_case(row) for row in rows.to_dict("records")]
-        _suite(root, f"{framework}.{mode}.{device}.{suite}", cases, float(rows["total_seconds"].astype(float).sum()))
+    totals, written = Counter(dict.fromkeys(_COUNTS, 0)), []
+    for suite in _suites(ruling, judged):  # text at once, which is smaller than what it is made of
+        totals.update({name: int(suite.attrib[name]) for name in _COUNTS})
+        ET.indent(suite, level=1)
+        written.append(b"\n  " + ET.tostring(suite, encoding="utf-8"))
+    name = f"crosscorrect {clean(run.info['run'])}"
+    root = ET.Element("testsuites", name=name, **{name: str(totals[name]) for name in _COUNTS})
+    root.text = "\n"
+    head, end = ET.tostring(root, encoding="utf-8", xml_declaration=True).split(b"\n</")
+    return b"".join([head, *written, b"\n</", end, b"\n"])
+
+
+def _suites(ruling: Ruling, judged: pd.DataFrame) -> Iterator[ET.Element]:
+    for name, numbers in judged.groupby([*frames.PLACE, "suite"], sort=False).indices.items():
+        if len(judged) > frames.MANY:
+            cases = list(_alike(judged, numbers))
+        else:
+            cases = [_case(row) for row in frames.records(judged, numbers).values()]
+        yield _suite(".".join(name), cases, float(judged["total_seconds"].iloc[numbers].sum()))
     found = others(ruling) if ruling.finished else [UNFINISHED, *others(ruling)]
     if found:
         cases = []
@@ -38,20 +61,12 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
             case = ET.Element("testcase", classname="gate", name=clean(finding)[:200], time="0")
             ET.SubElement(case, "failure", message=clean(finding), type="gate")
             cases.append(case)
-        _suite(root, "gate", cases, 0.0)
-    totals: Counter[str] = Counter()
-    for suite in root:
-        totals.update({name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")})
-    root.attrib.update({name: str(totals[name]) for name in ("tests", "failures", "errors", "skipped")})
-    ET.indent(root)
-    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return document + b"\n"
+        yield _suite("gate", cases, 0.0)
 
 
-def _suite(root: ET.Element, name: str, cases: list[ET.Element], seconds: float) -> None:
+def _suite(name: str, cases: list[ET.Element], seconds: float) -> ET.Element:
     found = Counter(child.tag for case in cases for child in case)
-    suite = ET.SubElement(
-        root,
+    suite = ET.Element(
         "testsuite",
         name=clean(name),
         tests=str(len(cases)),
@@ -61,6 +76,26 @@ def _suite(root: ET.Element, name: str, cases: list[ET.Element], seconds: float)
         time=f"{max(seconds, 0) or 0:.6f}",
     )
     suite.extend(cases)
+    return suite
+
+
+def _alike(judged: pd.DataFrame, numbers: Any) -> Iterator[ET.Element]:
+    """A test case for each kind of check of a case: what is as expected by its entry, all else by its message.
+
+    It tells the first of them, and how many they are.
+    """
+    rows = judged[["suite", "case", "outcome", "message", "entry", "surprise", "total_seconds"]].iloc[numbers]
+    told = (rows["surprise"] != "") | (rows["outcome"] == Outcome.MISSING)
+    entry = ["" if entry is None else entry.place for entry in rows["entry"]]
+    kind = [rows["case"], rows["outcome"], rows["message"].where(told, ""), pd.Series(entry, rows.index, dtype=object)]
+    groups = rows.groupby(kind, sort=False).indices.values()
+    first = frames.records(judged, [numbers[own[0]] for own in groups]).values()
+    for row, own in zip(first, groups, strict=True):
+        case = _case(row)
+        if len(own) > 1:
+            case.set("name", clean(f"{row['suite']}/{row['case']}: {plural(len(own), 'check')}: {row['outcome']}"))
+            case.set("time", f"{rows['total_seconds'].iloc[own].sum():.6f}")
+        yield case
 
 
 def _case(row: dict[str, Any]) -> ET.Element:

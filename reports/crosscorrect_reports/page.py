@@ -1,8 +1,11 @@
-"""One self-contained HTML page for a run: no network, no script; figures, grids and tables inside it."""
+"""One self-contained HTML page for a run: no network; figures, grids, tables, its data and one script inside it."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections import Counter
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +13,20 @@ import jinja2
 from markupsafe import Markup
 
 from crosscorrect.model import Exit, Outcome
+from crosscorrect.tables import TABLES, TIMED
 from crosscorrect_reports import frames
 from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
 from crosscorrect_reports.examples import examples
+from crosscorrect_reports.heat import BANDS, MEANINGS, heat
 from crosscorrect_reports.learning import lessons
 from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
+from crosscorrect_reports.payload import payload
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
-from crosscorrect_reports.suites import suites
+from crosscorrect_reports.speed_page import speed_section
+from crosscorrect_reports.suites import spots, suites
+from crosscorrect_reports.support import support
 from crosscorrect_reports.text import clean, measured, number, one_line, plural, slug, web_url
 
 if TYPE_CHECKING:
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
 
 UNSAID: dict[str, Any] = {"suites": [], "arithmetic": "strict", "filter": [], "level": "", "seed": 0}
 """What ``run.json`` may leave out: a run that was broken off early has not said it yet."""
+
+MOST_EVENTS = 200
+"""So many events a page tells; the table has all."""
 
 FOUND = {"option": "given by --python", "current": "this environment", "tox": "tox"}
 """How an interpreter was chosen, in words."""
@@ -41,7 +52,10 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
     total = Counter(run.checks["outcome"])
-    template = _environment().get_template("page.html")
+    outcomes = [outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total]
+    tables = suites(run, judged, anchors, shown)
+    found = spots(tables)
+    template = environment().get_template("page.html")
     return template.render(
         run={**UNSAID, **run.info},
         ruling=ruling,
@@ -53,10 +67,22 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         headings=headings(run),
         totals=frames.totals(run).to_dict("records"),
         total=total,
-        outcomes=[outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total],
+        outcomes=outcomes,
+        heat=heat(run, judged),
+        heat_legend=[(mark, meaning) for (_, mark), meaning in zip(BANDS, MEANINGS, strict=True)],
+        heat_outcomes=[name for name in outcomes if name != Outcome.PASS],
+        scatter=_scatter(run),
+        features=support(run),
+        events=run.events.head(MOST_EVENTS).to_dict("records"),
+        event_columns=list(run.events.columns),
+        event_total=len(run.events),
+        payload=payload(run, judged),
         versions=frames.versions(run),
         topics=topics(run),
-        suites=suites(run, judged, anchors, shown),
+        suites=tables,
+        spot=lambda problem: found.get(problem, "cases"),
+        many=len(judged) > frames.MANY,
+        speed=speed_section(run),
         agreement=_agreement(run),
         examples=drawn,
         lessons=learned,
@@ -70,9 +96,35 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         others=others(ruling),
         found=FOUND,
         commands=again(run, _interesting(judged)),
-        tables=[f"{name}.csv" for name in ("checks", "problems", "training", "env")],
-        style=Markup((files("crosscorrect_reports") / "templates" / "style.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        tables=[f"{name}.csv" for name in TABLES[:-1] if name not in TIMED or "bench" in run.info],
+        style=own("templates/style.css") + own("templates/speed.css"),
+        script=_script(),
+        script_hash=_hash(_script()),
     )
+
+
+@cache
+def own(name: str) -> Markup:
+    """Return a text of ours that stands in the page as it is."""
+    return Markup((files("crosscorrect_reports") / name).read_text(encoding="utf-8"))  # noqa: S704  our own file
+
+
+@cache
+def _script() -> Markup:
+    """Return the page's script, all its parts in the order of their names."""
+    parts = sorted(part.name for part in (files("crosscorrect_reports") / "script").iterdir())
+    return Markup("").join(own(f"script/{part}") for part in parts)
+
+
+def _hash(script: str) -> str:
+    """Return what lets this script run and no other, in the words of Content Security Policy."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _scatter(run: Run) -> Any:
+    from crosscorrect_reports.scatter import errors  # noqa: PLC0415  as below
+
+    return errors(run)
 
 
 def _interesting(judged: pd.DataFrame) -> str:
@@ -83,8 +135,9 @@ def _interesting(judged: pd.DataFrame) -> str:
     return ""
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return what renders our templates: all text escaped and seen, no name left undefined."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("crosscorrect_reports"),
         autoescape=True,
         trim_blocks=True,
@@ -92,15 +145,13 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else clean(value),
     )
-    environment.filters.update(
-        number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url
-    )
-    environment.globals.update(
+    made.filters.update(number=number, measured=measured, plural=plural, slug=slug, one_line=one_line, web_url=web_url)
+    made.globals.update(
         zip=zip,
         glyphs={o.value: style.glyph for o, style in STYLES.items()},
         meanings={o.value: style.meaning for o, style in STYLES.items()},
     )
-    return environment
+    return made
 
 
 def headings(run: Run) -> list[tuple[str, list[str]]]:

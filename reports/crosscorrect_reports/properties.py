@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crosscorrect_reports import frames
 
 if TYPE_CHECKING:
     from crosscorrect.store import Run
+
+    Row = dict[str, Any]
 
 INSTEAD = " instead of "
 """Between what was returned and what else would be right."""
@@ -74,12 +76,9 @@ def split(text: str) -> tuple[str, str]:
 def topics(run: Run) -> list[Topic]:
     """Return every topic of a run: first those with several answers; each kind in the order of the problems."""
     places = {place: index for index, place in enumerate(frames.places(run))}
-    rank = {problem: index for index, problem in enumerate(run.problems["problem"])}
-    shown = run.checks.loc[run.checks["property"] != "", [*frames.PLACE, "problem", "property"]]
-    rows = sorted(shown.to_dict("records"), key=lambda row: rank.get(row["problem"], len(rank)))
     found: dict[str, list[dict[str, Way]]] = {}
     turns: dict[str, dict[str, int]] = {}
-    for row in rows:
+    for row in _shown(run):
         for text in row["property"].split("; "):
             if not text.strip():
                 continue
@@ -87,6 +86,15 @@ def topics(run: Run) -> list[Topic]:
             cells = found.setdefault(name, [{} for _ in places])
             turn = turns.setdefault(name, {}).setdefault(answer, len(turns[name]))
             cell = cells[places[row["framework"], row["mode"], row["device"]]]
-            cell.setdefault(answer, Way(answer, turn, 0, row["problem"])).count += 1
+            cell.setdefault(answer, Way(answer, turn, 0, row["problem"])).count += row["count"]
     made = [Topic(name, [list(cell.values()) for cell in cells]) for name, cells in found.items()]
     return sorted(made, key=lambda topic: not topic.differs)
+
+
+def _shown(run: Run) -> list[Row]:
+    """Each property of each place as it is told, the first problem that shows it, and how many checks do."""
+    rank = {problem: index for index, problem in enumerate(run.problems["problem"])}
+    shown = run.checks.loc[run.checks["property"] != "", [*frames.PLACE, "problem", "property"]]
+    ordered = shown.assign(rank=shown["problem"].map(rank).fillna(len(rank))).sort_values("rank", kind="stable")
+    groups = ordered.groupby([*frames.PLACE, "property"], sort=False)["problem"]
+    return list(groups.agg(problem="first", count="size").reset_index().to_dict("records"))

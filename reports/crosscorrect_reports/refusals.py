@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosscorrect.model import Outcome
+from crosscorrect.model import Outcome, cause_of
 from crosscorrect_reports import frames
-from crosscorrect_reports.causes import cause_of, some
+from crosscorrect_reports.causes import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,15 @@ MOST_CARDS = 300
 
 MOST_LISTED = 200
 """How many checks a card lists one by one."""
+
+NUMBERS = ("where", "expected", "got", "ratio")
+"""What a card tells of its first check: surprises share a card only where it is the same for all."""
+
+TOLD = [
+    *("framework", "mode", "device", "problem", "direction", "outcome", "reason", "message", "diagnosis", "stderr"),
+    *("tier", "error", *NUMBERS, "entry", "surprise"),
+]
+"""The columns that the checks of a card have: there may be hundreds of thousands."""
 
 
 @dataclass(slots=True)
@@ -93,9 +102,7 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
     found: dict[tuple[str, ...], Card] = {}
     anchors: dict[int, str] = {}
     told = 0
-    for number, row in enumerate(judged.to_dict("records")):
-        if row["outcome"] == Outcome.PASS and not row["surprise"]:
-            continue
+    for number, row in frames.records(judged[TOLD], np.flatnonzero(~frames.plain(judged))).items():
         surprise = bool(row["surprise"]) or row["outcome"] == Outcome.MISSING
         key = _key(row, surprise=surprise)
         if surprise and key not in found and told >= MOST_CARDS:
@@ -105,17 +112,14 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
             told += surprise
         card = found[key]
         card.checks.append(row)
-        card.messages += [row["message"]] if row["message"] and row["message"] not in card.messages else []
         url = upstream.get(row["problem"], "")
         card.upstream += [url] if url and url != card.url and url not in card.upstream else []
         card.stderr = card.stderr or row["stderr"]
         anchors[number] = card.anchor
+    for card in found.values():
+        card.messages = [message for message in dict.fromkeys(row["message"] for row in card.checks) if message]
     surprises = [card for card in found.values() if card.surprise]
     return surprises, [card for card in found.values() if not card.surprise], anchors
-
-
-NUMBERS = ("where", "expected", "got", "ratio")
-"""What a card tells of its first check: surprises share a card only where it is the same for all."""
 
 
 def _key(row: Row, *, surprise: bool) -> tuple[str, ...]:

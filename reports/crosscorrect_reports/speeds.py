@@ -45,6 +45,8 @@ def duration(seconds: float | None) -> str:
     """A time in the unit that suits it, three digits; nothing for None."""
     if seconds is None:
         return ""
+    if seconds >= 1000:
+        return f"{seconds:,.0f} s"
     unit, factor = next((unit, factor) for limit, unit, factor in UNITS if seconds < limit)
     return f"{seconds * factor:.3g} {unit}"
 
@@ -53,9 +55,19 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     """A ratio with its interval, as many digits as the interval supports; nothing where there is none."""
     if value is None or low is None or high is None:
         return ""
+    if not high < math.inf:
+        return f"{value:.2f} [0, ∞]"
     width = high - low
-    digits = 2 if not 0 < width < math.inf else min(4, max(1, 1 - math.floor(math.log10(width))))
+    # what is much smaller than 1 needs more digits to be told at all
+    most = 4 if not value > 0 else max(4, 2 - math.floor(math.log10(value)))
+    digits = 2 if not 0 < width < math.inf else min(most, max(0, 1 - math.floor(math.log10(width))))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def unit_of(times: Sequence[float]) -> tuple[str, float]:
+    """The unit that suits several times together, in seconds, and how many of it a second is."""
+    middle = math.sqrt(min(times) * max(times)) if times else 1.0
+    return next((unit, factor) for limit, unit, factor in UNITS if middle < limit)
 
 
 def summary(run: Run, found: Sequence[Comparison]) -> RenderableType:
@@ -129,9 +141,12 @@ def _crossed(crossing: Crossing) -> str:
     first, then = one_line(crossing.first.name), one_line(crossing.then.name)
     if crossing.calls is None:
         return f"  {first} starts sooner and stays ahead of {then}"
-    digits = max(0, len(str(crossing.calls)) - 2)
-    about = round(crossing.calls, -digits)  # medians of a few restarts support no more
-    return f"  {then} overtakes {first} after about {about:,} calls"
+    return f"  {then} overtakes {first} after about {about(crossing.calls)} calls"
+
+
+def about(calls: int | None) -> str:
+    """A number of calls to two digits: medians of a few restarts support no more; nothing for None."""
+    return "" if calls is None else f"{round(calls, -max(0, len(str(calls)) - 2)):,}"
 
 
 def _reasons(found: Sequence[Comparison]) -> list[str]:

@@ -1,17 +1,22 @@
-"""Every check of a run by suite, case, problem and direction: what the tables of the page and the Markdown show."""
+"""Every check of a run by suite, case, problem and direction: what the tables of the page and the Markdown show.
+
+Everything is counted from one matrix of grades, a line per problem and direction and a column per place, so that a
+million checks are a few arrays; only the lines that are listed become objects.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.text import one_line, slug
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from crosscorrect.store import Run
 
     Row = dict[str, Any]
@@ -28,8 +33,14 @@ SEVERITY = (
     Outcome.PASS,
 )
 
+MOST_LINES = 20
+"""How many lines of a case are listed in a run of more than ``frames.MANY`` checks."""
+
 LONGEST_HINT = 100
 """How many characters of a message a cell shows to a pointer; the card that it leads to has all of them."""
+
+NEXT, PLAIN, NOWHERE = len(SEVERITY), 2 * len(SEVERITY) - 1, 2 * len(SEVERITY)
+"""The first grade that is as expected, the grade of a pass that is, and that of what was not asked."""
 
 
 @dataclass(slots=True)
@@ -72,7 +83,11 @@ class Gathered:
 
 @dataclass(slots=True)
 class CaseLine:
-    """One case. ``tags`` are what sets its problems apart: a level, a spelling, that they have to be refused."""
+    """One case. ``tags`` are what sets its problems apart: a level, a spelling, that they have to be refused.
+
+    ``lines`` are those of its problems and directions that are listed, ``unlisted`` the problems without one. Of the
+    lines that are not listed ``passed`` passed as expected everywhere, and ``others`` did not.
+    """
 
     case: str
     anchor: str
@@ -83,13 +98,12 @@ class CaseLine:
     tags: list[str]
     example: str
     ratio: float | None
+    problems: int
     cells: list[Gathered | None] = field(default_factory=list)
     lines: list[CheckLine] = field(default_factory=list)
-
-    @property
-    def problems(self) -> int:
-        """The number of its problems."""
-        return sum(line.span > 0 for line in self.lines)
+    unlisted: list[str] = field(default_factory=list)
+    passed: int = 0
+    others: int = 0
 
     @property
     def surprise(self) -> bool:
@@ -127,56 +141,151 @@ class SuiteTable:
 
 
 def suites(run: Run, judged: pd.DataFrame, anchors: dict[int, str], shown: dict[str, str]) -> list[SuiteTable]:
-    """Every check of the run in the order of the suites; each check is in exactly one cell.
+    """Every check of the run in the order of the suites; each check is counted in exactly one cell.
 
     ``anchors`` leads from the number of a row of ``judged`` to what is told of it, ``shown`` from a case
-    to its example.
+    to its example. Of more than ``frames.MANY`` checks only lines are listed in which one did not pass as expected, at
+    most ``MOST_LINES`` of a case, first those with a surprise.
     """
-    rows, known, places = judged.to_dict("records"), frames.problems(run), frames.places(run)
-    titles = {suite["name"]: suite["title"] for suite in run.info.get("suites", [])}
+    if not len(judged):
+        return []
+    known, titles = frames.problems(run), {suite["name"]: suite["title"] for suite in run.info.get("suites", [])}
     drawn = {problem["suite"] for problem in known.values() if problem["show"]}
+    sheet = _Sheet(run, judged)
     tables: dict[str, SuiteTable] = {}
-    cases: dict[tuple[str, str], CaseLine] = {}
-    heads: dict[str, CheckLine] = {}
-    for (suite, case, problem, direction), numbers in zip(*_matrix(run), strict=True):
-        own = [rows[n] for n in numbers if n >= 0]
+    cases = _cases(sheet, known, shown)
+    for (suite, _), case in cases.items():
         if suite not in tables:
             tables[suite] = SuiteTable(suite, titles.get(suite, ""), "suite-" + slug(suite), suite in drawn)
-        table = tables[suite]
-        if (suite, case) not in cases:
-            cases[suite, case] = _case(own[0], known.get(problem, {}), shown)
-            table.cases.append(cases[suite, case])
-        cells = [_cell(rows[n], anchors.get(n, "")) if n >= 0 else None for n in numbers]
-        tiers = ", ".join(dict.fromkeys(row["tier"] for row in own if row["tier"]))
-        label = _variant(problem) or own[0]["operation"]
-        line = CheckLine(problem, slug(problem), 0, label, direction, _largest(own), tiers, cells)
-        heads.setdefault(problem, line).span += 1
-        cases[suite, case].lines.append(line)
-        table.checks += len(own)
-        table.surprises += sum(bool(row["surprise"]) for row in own)
-    of_case: dict[tuple[str, str], list[Row]] = {}
-    for row in known.values():
-        of_case.setdefault((row["suite"], row["case"]), []).append(row)
-    for key, one in cases.items():
-        one.ratio = max((line.ratio for line in one.lines if line.ratio is not None), default=None)
-        one.cells = [_gathered([line.cells[i] for line in one.lines], one.anchor) for i in range(len(places))]
-        one.tags = _tags(of_case.get(key, []))
-    for table in tables.values():
-        checks = [line.cells for case in table.cases for line in case.lines]
-        table.cells = [_gathered([cells[i] for cells in checks], table.anchor) for i in range(len(places))]
+        tables[suite].cases.append(case)
+    _gather(sheet, sheet.lines.groupby(["suite", "case"], sort=False), list(cases.values()), anchors)
+    by_suite = sheet.lines.groupby("suite", sort=False)
+    _gather(sheet, by_suite, list(tables.values()), anchors)
+    for table, (_, own) in zip(tables.values(), by_suite, strict=True):
+        table.checks, table.surprises = int(own["checks"].sum()), int(own["surprises"].sum())
+    _list(sheet, cases, anchors)
     return list(tables.values())
 
 
-def _matrix(run: Run) -> tuple[list[tuple[str, str, str, str]], list[list[int]]]:
-    table = frames.matrix(run)
-    return list(table.index), table.to_numpy().tolist()
+def spots(tables: list[SuiteTable]) -> dict[str, str]:
+    """Return where each problem is on the page: its line, or its case where it has none."""
+    cases = [case for table in tables for case in table.cases]
+    listed = {line.problem: line.anchor for case in cases for line in case.lines if line.span}
+    return {problem: case.anchor for case in cases for problem in case.unlisted} | listed
 
 
-def _case(row: Row, problem: Row, shown: dict[str, str]) -> CaseLine:
-    name = f"{row['suite']}/{row['case']}"
-    note, url = problem.get("note", ""), problem.get("url", "")
-    example = shown.get(name, "")
-    return CaseLine(row["case"], "case-" + slug(name), row["source"], row["title"], note, url, [], example, None)
+class _Sheet:
+    """The matrix of a run and what each of its lines comes to.
+
+    ``cells`` are row numbers of ``judged``, (lines, places), -1 where nothing was asked; ``grades`` how grave each is:
+    surprises before all others, and then by ``SEVERITY``. ``lines`` has a row per problem and direction.
+    """
+
+    def __init__(self, run: Run, judged: pd.DataFrame) -> None:
+        table = frames.matrix(run)
+        self.judged, self.cells = judged, table.to_numpy()
+        severity = judged["outcome"].map({outcome.value: index for index, outcome in enumerate(SEVERITY)})
+        expected = (judged["surprise"] == "").to_numpy()
+        grade = np.append(severity.to_numpy(np.int64) + NEXT * expected, NOWHERE)
+        self.grades = grade[self.cells]
+        ratio = np.append(judged["ratio"].to_numpy(np.float64), np.nan)
+        self.lines = table.index.to_frame(index=False).assign(
+            checks=(self.cells >= 0).sum(axis=1),
+            surprises=(self.grades < NEXT).sum(axis=1),
+            plain=((self.grades == PLAIN) | (self.grades == NOWHERE)).all(axis=1),
+            ratio=np.fmax.reduce(ratio[self.cells], axis=1, initial=np.nan),
+        )
+
+    def listed(self) -> pd.Series[bool]:
+        """Whether each line is listed."""
+        lines = self.lines
+        if len(self.judged) <= frames.MANY:
+            return pd.Series(data=True, index=lines.index)
+        told = lines[~lines["plain"]]
+        first = told.assign(calm=told["surprises"] == 0).sort_values("calm", kind="stable")
+        some = first.groupby(["suite", "case"], sort=False).head(MOST_LINES).index
+        return pd.Series(lines.index.isin(some), index=lines.index)
+
+
+def _cases(sheet: _Sheet, known: dict[str, Row], shown: dict[str, str]) -> dict[tuple[str, str], CaseLine]:
+    """The cases in their order, without their cells and lines."""
+    lines = sheet.lines
+    first = lines[~lines.duplicated(["suite", "case"])]
+    of_case: dict[tuple[str, str], list[Row]] = {}
+    for row in known.values():
+        of_case.setdefault((row["suite"], row["case"]), []).append(row)
+    numbers = [next(n for n in sheet.cells[line] if n >= 0) for line in first.index]
+    rows = frames.records(sheet.judged[["source", "title"]], numbers)
+    grouped = lines.groupby(["suite", "case"], sort=False)
+    counts, ratios = grouped["problem"].nunique(), grouped["ratio"].max()
+    made = {}
+    for key, problem, number in zip(counts.index, first["problem"], numbers, strict=True):
+        name, row, about = "/".join(key), rows[number], known.get(problem, {})
+        made[key] = CaseLine(
+            case=key[1],
+            anchor="case-" + slug(name),
+            source=row["source"],
+            title=row["title"],
+            note=about.get("note", ""),
+            url=about.get("url", ""),
+            tags=_tags(of_case.get(key, [])),
+            example=shown.get(name, ""),
+            ratio=_known(ratios[key]),
+            problems=int(counts[key]),
+        )
+    return made
+
+
+def _gather(sheet: _Sheet, groups: Any, heads: list[CaseLine] | list[SuiteTable], anchors: dict[int, str]) -> None:
+    """Give each case or suite a cell for each place: the gravest of its checks there, the first of those."""
+    group, places = groups.ngroup().to_numpy(), sheet.cells.shape[1]
+    asked, passed = sheet.cells >= 0, sheet.grades % NEXT == PLAIN % NEXT
+    lines = len(group)
+    graded = pd.DataFrame(sheet.grades * lines + np.arange(lines)[:, None]).groupby(group).min().to_numpy()
+    counts = pd.DataFrame(asked).groupby(group).sum().to_numpy()
+    right = pd.DataFrame(asked & passed).groupby(group).sum().to_numpy()
+    for index, head in enumerate(heads):
+        for place in range(places):
+            grade, line = divmod(int(graded[index, place]), lines)
+            if grade == NOWHERE:
+                head.cells.append(None)
+                continue
+            href = anchors.get(int(sheet.cells[line, place]), "") or head.anchor
+            outcome, total = SEVERITY[grade % NEXT].value, int(counts[index, place])
+            head.cells.append(Gathered(outcome, int(right[index, place]), total, href, grade < NEXT))
+
+
+def _list(sheet: _Sheet, cases: dict[tuple[str, str], CaseLine], anchors: dict[int, str]) -> None:
+    """Give each case its lines, or say what is not listed."""
+    listed = sheet.listed()
+    cells = sheet.cells[listed]
+    columns = sheet.judged[["operation", "tier", "outcome", "reason", "message", "surprise"]]
+    rows = frames.records(columns, cells[cells >= 0])
+    spans: dict[str, CheckLine] = {}
+    lines = sheet.lines[listed]
+    for told, numbers in zip(lines.itertuples(index=False), cells.tolist(), strict=True):
+        own = [rows[n] for n in numbers if n >= 0]
+        line = CheckLine(
+            problem=told.problem,
+            anchor=slug(told.problem),
+            span=0,
+            label=_variant(told.problem) or own[0]["operation"],
+            direction=told.direction,
+            ratio=_known(told.ratio),
+            tier=", ".join(dict.fromkeys(row["tier"] for row in own if row["tier"])),
+            cells=[_cell(rows[n], anchors.get(n, "")) if n >= 0 else None for n in numbers],
+        )
+        spans.setdefault(told.problem, line).span += 1
+        cases[told.suite, told.case].lines.append(line)
+    rest = sheet.lines[~listed]
+    for key, left in rest.groupby(["suite", "case"], sort=False):
+        case = cases[key]
+        case.passed, case.others = int(left["plain"].sum()), int((~left["plain"]).sum())
+        case.unlisted = [problem for problem in left["problem"].unique() if problem not in spans]
+
+
+def _known(ratio: float) -> float | None:
+    return None if ratio != ratio else float(ratio)  # noqa: PLR0124  a missing number is NaN
 
 
 def _tags(problems: list[Row]) -> list[str]:
@@ -195,23 +304,9 @@ def _variant(problem: str) -> str:
     return " ".join(part.rpartition("=")[2] for part in parts if part)
 
 
-def _largest(rows: list[Row]) -> float | None:
-    known = [float(row["ratio"]) for row in rows if row["ratio"] is not None and row["ratio"] == row["ratio"]]
-    return max(known, default=None)
-
-
 def _cell(row: Row, anchor: str) -> CheckCell:
     hint = ""  # of a pass the mark says it all
     if row["outcome"] != Outcome.PASS:
         reason = f" ({row['reason']})" if row["reason"] else ""
         hint = f"{row['outcome']}{reason}: {one_line(row['message'], LONGEST_HINT)}"
     return CheckCell(row["outcome"], anchor, hint, bool(row["surprise"]))
-
-
-def _gathered(cells: list[CheckCell | None], anchor: str) -> Gathered | None:
-    asked = [cell for cell in cells if cell is not None]
-    if not asked:
-        return None
-    worst = min(asked, key=lambda cell: (not cell.surprise, SEVERITY.index(Outcome(cell.outcome))))
-    passed = sum(cell.outcome == Outcome.PASS for cell in asked)
-    return Gathered(worst.outcome, passed, len(asked), worst.href or anchor, worst.surprise)

@@ -13,6 +13,7 @@ import click
 from crosscorrect import __version__
 from crosscorrect.cli.bench import bench, speed
 from crosscorrect.cli.completion import VARIABLE, completion
+from crosscorrect.cli.diff import diff
 from crosscorrect.cli.explain import explain
 from crosscorrect.cli.hunt import hunt
 from crosscorrect.cli.inspect import cases, frameworks
@@ -81,7 +82,9 @@ def main() -> None:
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
 
 
-for command in (run, report, gate, explain, merge, verify, bench, speed, hunt, cases, frameworks, selftest, completion):
+for command in (run, report, gate, diff, explain, merge, verify, bench, speed, hunt):
+    main.add_command(command)
+for command in (cases, frameworks, selftest, completion):
     main.add_command(command)
 
 if __name__ == "__main__":

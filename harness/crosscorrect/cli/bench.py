@@ -54,6 +54,7 @@ STRICT = click.option("--strict", is_flag=True, help="Exit 6 where anything is u
 @options.results
 @options.resume
 @STRICT
+@options.report
 @options.quiet
 @options.as_json
 def bench(
@@ -75,6 +76,7 @@ def bench(
     results: Path,
     resume: Path | None,
     strict: bool,
+    with_report: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -98,7 +100,8 @@ def bench(
     base = _base(against)
     if cold and (base is not None or strict):
         raise click.UsageError("--cold ranks nobody: it goes with neither --against nor --strict")
-    pace = Pace(silent=hushed(quiet=quiet, as_json=as_json))
+    silent = hushed(quiet=quiet, as_json=as_json)
+    pace = Pace(silent=silent)
 
     plan = api.planned(
         suites or ("speed",),
@@ -126,7 +129,12 @@ def bench(
     rows = session.comparisons(run)
     if rows and rows[0].margin != margin:  # a finished one that was resumed
         _, rows = session.rejudge(run, judgement.Rule(margin))
-    sys.exit(_tell(run, rows, base, strict=strict, as_json=as_json, quiet=quiet))
+    code = _tell(run, rows, base, strict=strict, as_json=as_json, quiet=quiet)
+    if with_report:  # after the verdicts are on the screen: drawing takes a few seconds
+        paths = options.written(run, None, silent=silent)
+        if not (quiet or as_json):
+            click.echo(f"report: {paths[0]}")
+    sys.exit(code)
 
 
 @click.command(short_help="Judge a timed run again, or against another.")

@@ -64,7 +64,7 @@ STOPPING = "stopping: the problems at hand are finished first, for 10 s at most;
     metavar="GIB",
     help="How much memory a worker may take; 0: any. Default: a share of what there is.",
 )
-@click.option("--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too.")
+@options.report
 @options.quiet
 @options.as_json
 def run(
@@ -135,7 +135,7 @@ def run(
     ruling = rule(finished, expectations)
     _tell(finished, ruling, quiet=quiet, as_json=as_json)
     if with_report:  # after the verdict is on the screen: drawing takes a few seconds
-        paths = _write_report(finished, expectations, silent=silent)
+        paths = options.written(finished, expectations, silent=silent)
         if not (quiet or as_json):
             click.echo(f"report: {paths[0]}")
     sys.exit(ruling.exit)
@@ -155,7 +155,7 @@ def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) 
     """  # noqa: D301  as above
     from crosscorrect import store
 
-    written = _write_report(store.load(folder), expectations, silent=hushed(quiet=quiet, as_json=as_json))
+    written = options.written(store.load(folder), expectations, silent=hushed(quiet=quiet, as_json=as_json))
     if as_json:
         say_json({"run": str(folder), "written": [str(path) for path in written]})
     elif not quiet:
@@ -168,10 +168,19 @@ def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) 
 @options.expectations
 @options.require
 @options.against
+@click.option("--annotations", type=click.Choice(["github"]), help="Also print what GitHub shows beside the cases.")
+@click.option("--step-summary", is_flag=True, help="Add the Markdown to the file that GITHUB_STEP_SUMMARY names.")
 @options.quiet
 @options.as_json
 def gate(
-    folder: Path, expectations: Path | None, require: str, against: Path | None, quiet: bool, as_json: bool
+    folder: Path,
+    expectations: Path | None,
+    require: str,
+    against: Path | None,
+    annotations: str | None,
+    step_summary: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Judge a run against the committed expectations, strictly both ways; the exit code is the answer.
 
@@ -183,9 +192,12 @@ def gate(
     crosscorrect gate NEW --against OLD                 two timed runs: exit code 5 where anything is slower
     """  # noqa: D301  as above
     from crosscorrect import sealed, store
+    from crosscorrect.cli import github
     from crosscorrect.cli.bars import Steps
     from crosscorrect.gate import rule
 
+    if annotations and as_json:
+        raise click.UsageError("--annotations and --json both print: choose one")
     finished = store.load(folder)
     with Steps("gate", GATE, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
         steps.begin("checking the seal")
@@ -203,7 +215,13 @@ def gate(
     if against is not None:
         slower, speed = _slower(finished, store.load(against))
         code = code or speed
-    _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more={} if against is None else {"slower": slower})
+    with github.inert(wanted=annotations is not None and not (quiet and not code)):
+        more = {} if against is None else {"slower": slower}
+        _tell(finished, ruling, quiet=quiet, as_json=as_json, code=code, more=more)
+    if annotations and not (quiet and not code):
+        github.annotate(finished, ruling, expectations, slower)
+    if step_summary:
+        github.add_summary(finished, ruling, expectations)
     sys.exit(code)
 
 
@@ -276,14 +294,6 @@ def verify(folder: Path, quiet: bool, as_json: bool) -> None:
     elif code or not quiet:
         click.echo(said)
     sys.exit(code)
-
-
-def _write_report(finished: Run, expectations: Path | None, *, silent: bool) -> list[Path]:
-    from crosscorrect.cli.bars import Steps
-    from crosscorrect_reports import STEPS, write
-
-    with Steps("report", STEPS, silent=silent) as steps:
-        return write(finished, expectations, steps.begin)
 
 
 def _tell(

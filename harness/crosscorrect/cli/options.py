@@ -16,6 +16,8 @@ from crosscorrect.problem import LEVELS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from crosscorrect.store import Run
+
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
@@ -164,6 +166,9 @@ resume = click.option(
 )
 level = Choice(LEVELS)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, for a machine.")
+report = click.option(
+    "--report/--no-report", "with_report", default=True, show_default=True, help="Write the report too."
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is not as expected.")
 against = click.option(
     "--against",
@@ -179,6 +184,15 @@ require = click.option(
     shell_complete=complete.several_frameworks,
     help="Frameworks that must be in it, separated by commas.",
 )
+
+
+def written(finished: Run, expectations: Path | None, *, silent: bool) -> list[Path]:
+    """Write the report of a run, with its progress unless that is not wanted; return what was written."""
+    from crosscorrect.cli.bars import Steps
+    from crosscorrect_reports import STEPS, write
+
+    with Steps("report", STEPS, silent=silent) as steps:
+        return write(finished, expectations, steps.begin)
 
 
 def names(said: str) -> list[str]:

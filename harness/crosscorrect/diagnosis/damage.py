@@ -313,10 +313,31 @@ def _where(answer: Answer, marked: Array) -> str:
     for all_of_it, words in said:
         if all_of_it:
             return f", in {words}, and there everywhere"
+    border = _border(answer, marked)
+    if border:
+        return f", only in {' and '.join(border)}"
     flat = np.flatnonzero(marked.ravel())
     if flat[-1] == marked.size - 1 and len(flat) == marked.size - flat[0]:
         return f", from position {int(flat[0])} in row order to the end"
     return f", in {' and '.join(words for _, words in said)}" if said else ", spread over the whole output"
+
+
+def _border(answer: Answer, marked: Array) -> list[str]:
+    """In words, the sides of an image that hold all marked elements, where they need two of them or more."""
+    space = range(2, marked.ndim)
+    sides = [(axis, place) for axis in space for place in (0, -1) if marked.shape[axis] > 2]
+    inner = marked[(..., *(slice(1, -1) if marked.shape[axis] > 2 else slice(None) for axis in space))]
+    if not sides or inner.any() or answer.direction in (Direction.GRAD_WEIGHT, Direction.GRAD_BIAS):
+        return []
+    for side in list(sides):
+        left = marked.copy()
+        for axis, place in sides:
+            if (axis, place) != side:
+                left[(slice(None),) * axis + (place,)] = False
+        if not left.any():
+            sides.remove(side)
+    said = [f"the {'last' if place else 'first'} {_axis(answer, axis)}" for axis, place in sides]
+    return said if len(said) > 1 else []
 
 
 def _axis(answer: Answer, axis: int) -> str:

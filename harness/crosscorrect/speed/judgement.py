@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from crosscorrect.speed import fitness, ratios, roofline
-from crosscorrect.speed.fitness import Samples
-from crosscorrect.speed.model import REFERENCE, Comparison, Key, Measurement, Phase, Role, Speed, Who
+from crosscorrect.speed.model import REFERENCE, Comparison, Key, Measurement, Role, Speed, Who
+from crosscorrect.speed.readings import trials
 from crosscorrect.speed.ruling import Measured, SpeedVerdict, rule as rule_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
+    from crosscorrect.speed.readings import Trial
     from crosscorrect.speed.work import Work
-
-    Array = np.ndarray[Any, Any]
 
 FIT_SHARE, FEWEST = 0.6, 2
 """The share of restarts that must be fit, and how many at least."""
@@ -74,16 +73,6 @@ class Facts:
         return self.threads if who.device == self.reference.device == "cpu" else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The samples of one subject in one restart, aligned by round: of each arm and of the sentinel's parts."""
-
-    subject: Key
-    restart: int
-    arms: dict[Who, Samples]
-    sentinel: dict[str, Samples]
-
-
 def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measurement], list[Comparison]]:
     """The rows of both tables, for every subject and arm that has samples or a standing verdict.
 
@@ -112,50 +101,10 @@ def judge(samples: pd.DataFrame, facts: Facts, rule: Rule) -> tuple[list[Measure
     return measurements, [_comparison(key, told[key], seconds[key], facts, rule, ceilings) for key in sorted(told)]
 
 
-def trials(samples: pd.DataFrame) -> Iterator[Trial]:
-    """The steady samples of problems, by subject and restart."""
-    steady = samples[(samples["phase"] == Phase.STEADY) & (samples["problem"] != "")]
-    for (problem, part, restart), group in steady.groupby(["problem", "part", "restart"], sort=False):
-        count = int(group["round"].max()) + 1
-        arms, sentinel = {}, {}
-        for (framework, mode, device, role), own in group.groupby(["framework", "mode", "device", "role"]):
-            who = Who(framework, mode, device, Role(role))
-            if who.role in (Role.ARM, Role.TWIN):
-                if (own["wall"] > 0).any():
-                    arms[who] = _aligned(own, count)
-            else:
-                sentinel[str(who.role)] = _aligned(own, count)
-        yield Trial((problem, part), int(restart), arms, sentinel)
-
-
-def _aligned(own: pd.DataFrame, count: int) -> Samples:
-    """One arm's samples by the number of their round; NaN where there is none."""
-    timed = own[own["wall"] > 0]  # a slope may be none: that round is dropped
-
-    def column(name: str, unit: float = 1.0) -> Array:
-        values = np.full(count, np.nan)
-        values[timed["round"].to_numpy()] = timed[name].to_numpy() * unit
-        return values
-
-    return Samples(
-        column("wall", 1e-9),
-        column("cpu", 1e-9),
-        column("calls"),
-        column("residual", 1e-9),
-        column("switches"),
-        column("faults"),
-    )
-
-
-def _pair(trial: Trial, who: Who, reference: Who) -> dict[str, Samples]:
-    """An arm and the reference, as far as both have samples."""
-    return {w.name: trial.arms[w] for w in (reference, who) if w in trial.arms}
-
-
 def _measurement(trial: Trial, who: Who, facts: Facts) -> Measurement:
     """The row of one arm, which has samples."""
     samples = trial.arms[who]
-    pair = _pair(trial, who, facts.reference)
+    pair = trial.pair(who, facts.reference)
     threads = facts.threads_of(who)
     kept = fitness.kept(pair, threads)
     there = ~np.isnan(samples.wall)
@@ -220,7 +169,7 @@ def _measured(
         return Measured(None, unfit="; ".join([said, *whys[:2]]))
     logs = []
     for trial in fit:
-        kept = fitness.kept(_pair(trial, who, facts.reference), facts.threads_of(who))
+        kept = fitness.kept(trial.pair(who, facts.reference), facts.threads_of(who))
         logs.append(ratios.logs(trial.arms[who].times[kept], trial.arms[facts.reference].times[kept]))
     drifts = [fitness.resolution(trial.sentinel) for trial in fit]
     return Measured(ratios.ratio(logs), resolution=float(np.median(drifts)))

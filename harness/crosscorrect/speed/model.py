@@ -1,13 +1,15 @@
 """The words of a timed result: speed verdicts, roles, and the rows of samples, measurements and verdicts.
 
-Standard library only.
+Standard library only. The classes of rows say what the tables hold, as those of ``crosscorrect.model`` do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from crosscorrect.model import Device, Framework, Mode, ProblemId  # noqa: TC001  columns reads the annotations
 
 
 class Speed(StrEnum):
@@ -73,95 +75,83 @@ class Phase(StrEnum):
     STEADY = "steady"
 
 
+Part = Annotated[str, "what of the problem was timed: forward, gradients, train"]
+AnyRole = Annotated[
+    Role, "arm, a framework's own; twin, the reference's second worker; compute, streaming, the sentinel"
+]
+Restart = Annotated[int, "number of the restart: new processes each"]
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row of the ``samples`` table: one timed region, ``calls`` calls long.
+    """A timed region, ``calls`` calls long."""
 
-    ``part`` is what of the problem was timed (``forward``, ``gradients``, ``train``), ``place`` where in the order of
-    its ``round`` (-1 outside rounds). ``wall`` and ``cpu`` (of the whole process) are nanoseconds of the whole region,
-    ``switches`` involuntary ones of its process, ``faults`` page faults without a disk, ``residual`` the nanoseconds
-    that the last result was waited for after the region.
-    """
-
-    problem: str
-    part: str
-    framework: str
-    mode: str
-    device: str
-    role: Role
-    phase: Phase
-    restart: int
-    round: int
-    place: int
-    calls: int
-    wall: int
-    cpu: int
-    switches: int
-    faults: int
-    residual: int
+    problem: ProblemId
+    part: Part
+    framework: Framework
+    mode: Mode
+    device: Device
+    role: AnyRole
+    phase: Annotated[Phase, "when in its life the call was timed; all but steady are once per restart"]
+    restart: Restart
+    round: Annotated[int, "number of the round: every arm has a sample in it; -1 outside rounds"]
+    place: Annotated[int, "place in the order of its round, -1 outside rounds"]
+    calls: Annotated[int, "calls in the region"]
+    wall: Annotated[int, "nanoseconds of the region"]
+    cpu: Annotated[int, "nanoseconds of processor time of the whole process"]
+    switches: Annotated[int, "involuntary switches of its process"]
+    faults: Annotated[int, "page faults without a disk"]
+    residual: Annotated[int, "nanoseconds that the last result was waited for after the region"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One row of the ``measurements`` table: the steady samples of one arm for one problem in one restart.
+    """The steady samples of one arm for one problem in one restart."""
 
-    ``kept`` of ``rounds`` were not disturbed, in this arm and the reference; ``seconds`` is the median of a call over
-    them, ``fast`` its 5 % quantile over all, ``waiting`` the 90 % quantile of wall over processor time, ``threads`` the
-    median of processor over wall time, ``residual`` the median share of the wall time that the result was waited for
-    afterwards. ``complaint`` says why the restart is not fit to compare this arm; empty where it is.
-    """
-
-    problem: str
-    part: str
-    framework: str
-    mode: str
-    device: str
-    role: Role
-    restart: int
-    calls: int
-    rounds: int
-    kept: int
-    seconds: float
-    fast: float
-    waiting: float
-    threads: float
-    switches: int
-    faults: int
-    residual: float
-    complaint: str
+    problem: ProblemId
+    part: Part
+    framework: Framework
+    mode: Mode
+    device: Device
+    role: AnyRole
+    restart: Restart
+    calls: Annotated[int, "calls in each region"]
+    rounds: Annotated[int, "rounds that were sampled"]
+    kept: Annotated[int, "those that were not disturbed, in this arm and the reference"]
+    seconds: Annotated[float, "median seconds of a call over the kept rounds; NaN where there is none"]
+    fast: Annotated[float, "5 % quantile of the seconds of a call over all rounds"]
+    waiting: Annotated[float, "90 % quantile of wall over processor time"]
+    threads: Annotated[float, "median of processor over wall time"]
+    switches: Annotated[int, "involuntary switches of its process"]
+    faults: Annotated[int, "page faults without a disk"]
+    residual: Annotated[float, "median share of the wall time that the result was waited for afterwards"]
+    complaint: Annotated[str, "why the restart is not fit to compare this arm; empty where it is"]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One row of the ``verdicts`` table: one framework beside the ``reference`` on one part of one problem.
+    """One framework beside the reference on one part of one problem."""
 
-    ``ratio`` is its time over the reference's, with its interval from ``low`` to ``high`` and the same by resampling;
-    all None where none may be told. ``resolution`` is the smallest difference that the machine told then.
-    ``seconds`` is the median over restarts of a call. ``flops`` are the floating-point operations that touch no
-    padding, ``padded`` all of them, ``bytes`` what must move at least, None where it is no fixed amount;
-    ``attainable`` is the share of the measured ceiling that was reached.
-    """
-
-    problem: str
-    part: str
-    framework: str
-    mode: str
-    device: str
-    role: Role
-    reference: str
-    speed: Speed
-    margin: float
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    resampled_low: float | None = None
-    resampled_high: float | None = None
-    restarts: int = 0
-    resolution: float | None = None
-    seconds: float | None = None
-    flops: int | None = None
-    padded: int | None = None
-    bytes: int | None = None
-    attainable: float | None = None
-    suspect: str = ""
-    message: str = ""
+    problem: ProblemId
+    part: Part
+    framework: Framework
+    mode: Mode
+    device: Device
+    role: AnyRole
+    reference: Annotated[str, "the arm that all are compared with"]
+    speed: Annotated[Speed, "the verdict; only faster, slower and equivalent rank"]
+    margin: Annotated[float, "ratios nearer to 1 than by this share are equivalent"]
+    ratio: Annotated[float | None, "its time over the reference's, where one may be told"] = None
+    low: Annotated[float | None, "lower end of the ratio's 95 % interval"] = None
+    high: Annotated[float | None, "upper end"] = None
+    resampled_low: Annotated[float | None, "the same by resampling"] = None
+    resampled_high: Annotated[float | None, "the same by resampling"] = None
+    restarts: Annotated[int, "restarts that were fit"] = 0
+    resolution: Annotated[float | None, "smallest difference that the machine told then"] = None
+    seconds: Annotated[float | None, "median over restarts of the seconds of a call"] = None
+    flops: Annotated[int | None, "floating-point operations that touch no padding, where that is a fixed amount"] = None
+    padded: Annotated[int | None, "all of them"] = None
+    bytes: Annotated[int | None, "bytes that must move at least"] = None
+    attainable: Annotated[float | None, "share of the measured ceiling that was reached"] = None
+    suspect: Annotated[str, "why the speed is doubted, if it is"] = ""
+    message: Annotated[str, "why there is no ranking, or what else is to be said"] = ""

@@ -16,8 +16,9 @@ from scipy import stats
 
 from crosscorrect.registry import locate
 from crosscorrect.speed import fitness, ratios
-from crosscorrect.speed.judgement import Rule, trials
+from crosscorrect.speed.judgement import Rule
 from crosscorrect.speed.model import Role
+from crosscorrect.speed.readings import trials
 from crosscorrect.worker.controls import CALL
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crosscorrect.registry import Framework
-    from crosscorrect.speed.judgement import Trial
     from crosscorrect.speed.model import Key, Who
+    from crosscorrect.speed.readings import Trial
     from crosscorrect.store import Run
 
     Array = np.ndarray[Any, Any]

@@ -17,10 +17,10 @@ from crosscorrect.ledger import read as read_ledger
 from crosscorrect.nearest import meant
 from crosscorrect.plan import Preparation, describe
 from crosscorrect.registry import Framework, locate
-from crosscorrect.speed import standing, work
+from crosscorrect.speed import readings, standing, work
 from crosscorrect.speed.conditions import BUDGETS, Conditions, choose_cpus, machine
 from crosscorrect.speed.judgement import Rule, judge
-from crosscorrect.speed.model import Comparison, Key, Measurement, Role, Speed, Who
+from crosscorrect.speed.model import Comparison, Key, Measurement, Role, Who
 from crosscorrect.speed.sampling import TIMED, Sampling
 from crosscorrect.speed.subjects import Subject, subjects
 from crosscorrect.speed.workers import Arm, Workers
@@ -139,9 +139,7 @@ def rejudge(run: store.Run, rule: Rule) -> tuple[list[Measurement], list[Compari
 
 def comparisons(run: store.Run) -> list[Comparison]:
     """The verdicts of a finished run as rows."""
-    table = run.verdicts.astype(object)
-    rows = table.where(table.notna(), None).to_dict("records")
-    return [Comparison(**{**row, "role": Role(row["role"]), "speed": Speed(row["speed"])}) for row in rows]
+    return readings.comparisons(run.verdicts)
 
 
 def _conclude(folder: Path, amounts: Mapping[Key, Work], rule: Rule) -> None:

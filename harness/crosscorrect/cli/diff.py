@@ -1,0 +1,105 @@
+"""The command that puts two runs beside each other: diff."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crosscorrect.cli import options
+from crosscorrect.cli.options import LATEST, RUN_FOLDER
+from crosscorrect.model import Exit
+
+if TYPE_CHECKING:
+    from crosscorrect.changes import Changes
+    from crosscorrect.store import Run
+
+STDOUT = "-"
+
+
+@click.command(short_help="What changed from one run to another.")
+@click.argument("base", metavar="A", type=RUN_FOLDER)
+@click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST)
+@options.expectations
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, max=1),
+    default=0.05,
+    show_default=True,
+    help="What became slower or faster by less is as before.",
+)
+@click.option("--markdown", metavar="FILE", help="Write what changed for a pull request; - prints it and nothing else.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page.")
+@click.option("--exit-zero", is_flag=True, help="Only show: exit 0 whatever changed.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something got worse.")
+@options.as_json
+def diff(
+    base: Path,
+    folder: Path,
+    expectations: Path | None,
+    margin: float,
+    markdown: str | None,
+    html: Path | None,
+    exit_zero: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Tell what changed from run A to run B (default: the latest): verdicts, checks, bits and speeds.
+
+    What differs between the two beside the checks, such as a framework's version, is told first.
+
+    Exit codes: 0 nothing got worse, 1 something regressed that the expectations do not list, 3 checks vanished
+    although they were asked for, 4 the runs have nothing in common, 5 only slower.
+
+    \b
+    crosscorrect diff results/OLD                   what changed from OLD to the latest run
+    crosscorrect diff OLD NEW --html diff.html      as a page that needs no network
+    crosscorrect diff OLD NEW --markdown -          for a comment on a pull request
+    """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
+    from crosscorrect.beside import compare
+
+    if markdown == STDOUT and as_json:
+        raise click.UsageError("--markdown - and --json both print: name a file for the Markdown")
+    changes = compare(_load(folder), _load(base), expectations, margin)
+    _write(changes, markdown, html)
+    if as_json:
+        from crosscorrect_reports.diff.record import record
+        from crosscorrect_reports.strict import dump
+
+        click.echo(dump(record(changes)), nl=False)
+    elif markdown != STDOUT and (not quiet or changes.exit):
+        from rich.console import Console
+
+        from crosscorrect_reports.diff.terminal import summary
+
+        Console().print(summary(changes))
+        if html is not None:
+            click.echo(f"page: {html}")
+    sys.exit(Exit.OK if exit_zero else changes.exit)
+
+
+def _load(folder: Path) -> Run:
+    """A run as it was written: what is judged is held to its seal first, as for the gate."""
+    from crosscorrect import sealed, store
+
+    run = store.load(folder)
+    sealed.verify(folder, finished=run.info["finished"])
+    return run
+
+
+def _write(changes: Changes, markdown: str | None, html: Path | None) -> None:
+    from crosscorrect import sealed
+
+    if markdown is not None:
+        from crosscorrect_reports.diff import markdown as text
+
+        if markdown == STDOUT:
+            click.echo(text.render(changes), nl=False)
+        else:
+            sealed.replace(Path(markdown), text.render(changes).encode("utf-8"))
+    if html is not None:
+        from crosscorrect_reports.diff import page
+
+        sealed.replace(html, page.render(changes, html.parent).encode("utf-8"))

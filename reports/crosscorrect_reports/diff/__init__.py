@@ -1,0 +1,1 @@
+"""What two runs have changed, as a person or a machine reads it: terminal, Markdown, page, JSON."""

@@ -1,0 +1,117 @@
+"""The figure of errors against bounds: how near each framework comes to what rounding may do, by dtype."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosscorrect.model import Outcome
+from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
+from crosscorrect_reports.outcomes import looks
+from crosscorrect_reports.text import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from markupsafe import Markup
+
+    from crosscorrect.store import Run
+
+    Array = np.ndarray[Any, Any]
+
+MOST_PANELS = 4
+"""So many dtypes have a panel, those with the most checks; the table has all."""
+STEPS = 24
+"""Marks of one framework that are nearer than a 24th of a decade are one mark: no eye tells more apart."""
+COLUMNS = ("dtype", "framework", "checks", "exact", "median error / bound", "largest error / bound", "above the bound")
+
+
+def errors(run: Run) -> Figure | None:
+    """Return the figure, or None where no check has an error and a bound.
+
+    The bound of a check is its largest error over its largest ratio of error to bound: that of the element which came
+    nearest to it, or of one with a larger error.
+    """
+    names = ["framework", "dtype", "outcome", "error", "ratio"]
+    table = run.checks[names]
+    table = table[np.isfinite(table["ratio"].astype(float)) & np.isfinite(table["error"].astype(float))]
+    if not len(table):
+        return None
+    inexact = table[(table["ratio"] > 0) & (table["error"] > 0)]
+    dtypes = [str(name) for name in inexact["dtype"].value_counts().index]
+    frameworks = [name for name in run.info["frameworks"] if name in set(table["framework"])]
+    rows = _rows(table, frameworks)
+    above = int((table["outcome"] == Outcome.FAIL).sum())
+    exact = len(table) - len(inexact)
+    lead = (
+        "Each mark is a check: its bound across, its largest error up. In the grey is what rounding can do; above is a "
+        "proof of a wrong answer. Lower precision, Winograd or FFT is a cloud of its own, nearer to the line; "
+        "what lies far out is on the edge. "
+        f"Of {len(table)} checks {exact} are exact and have no mark; {above} failed."
+    )
+    return Figure(
+        "errors", "Error against bound", lead, _drawing(inexact, dtypes[:MOST_PANELS], frameworks, len(table)),
+        COLUMNS, rows, frozenset(COLUMNS[2:]), "every check is in checks.csv",
+    )  # fmt: skip
+
+
+def _rows(table: pd.DataFrame, frameworks: list[str]) -> list[list[str]]:
+    groups = {key: own.to_numpy(float) for key, own in table.groupby(["dtype", "framework"])["ratio"]}
+    rows = []
+    for dtype in table["dtype"].value_counts().index:
+        for framework in frameworks:
+            own = groups.get((dtype, framework), np.zeros(0))
+            if len(own):
+                inexact = own[own > 0]
+                middle = number(float(np.median(inexact)), 2) if len(inexact) else "0"
+                counts = (str(len(own)), str(len(own) - len(inexact)))
+                largest = number(float(own.max()), 2)
+                rows.append([str(dtype), framework, *counts, middle, largest, str(int((own > 1).sum()))])
+    return rows
+
+
+def _drawing(table: pd.DataFrame, dtypes: list[str], frameworks: list[str], total: int) -> Markup:
+    from matplotlib.figure import Figure as Canvas  # noqa: PLC0415  half a second that only a page with figures needs
+
+    with look():
+        canvas = Canvas(figsize=(10.4, 3.9), facecolor="none")
+        for place, dtype in enumerate(dtypes):
+            axes = canvas.add_subplot(1, max(2, len(dtypes)), place + 1)
+            _panel(axes, table[table["dtype"] == dtype], dtype, frameworks)
+            if place == 0:
+                axes.set_ylabel("largest error")
+                axes.legend(fontsize=8, frameon=False, loc="lower right", labelcolor=INK, handletextpad=0.2)
+        canvas.subplots_adjust(left=0.075, right=0.995, bottom=0.14, top=0.92, wspace=0.28)
+        return svg(canvas, "errors", f"Error against bound of {total} checks, by dtype and framework")
+
+
+def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415  as above
+
+    style = looks(frameworks)
+    bounds, found = (table["error"] / table["ratio"]).to_numpy(float), table["error"].to_numpy(float)
+    left, right = _reach(bounds)
+    low = min(_reach(found)[0], left)
+    axes.fill_between([left, right], [left, right], [low, low], color=BAND, linewidth=0, zorder=0)
+    axes.plot([left, right], [left, right], color=FAINT, linewidth=1.2, zorder=1)
+    high = max(_reach(found)[1], right)
+    for name in frameworks:
+        own = (table["framework"] == name).to_numpy()
+        marks = np.column_stack([np.clip(bounds[own], left, right), np.clip(found[own], low, high)])
+        marks = 10 ** (np.unique(np.round(np.log10(marks) * STEPS), axis=0) / STEPS)
+        axes.plot(
+            marks[:, 0], marks[:, 1], linestyle="none", marker=style[name][1], markersize=3.4, alpha=0.8,
+            markerfacecolor=style[name][0], markeredgewidth=0, label=name, zorder=2, clip_on=False,
+        )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(low, high), xlabel="bound")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=4))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(lambda value, _: f"1e{round(np.log10(value))}".replace("-", "−"))
+    axes.set_title(dtype, loc="left", fontsize=10)
+
+
+def _reach(values: Array) -> tuple[float, float]:
+    """Return from where to where an axis goes: all values but the outermost hundredth, and room beside them."""
+    low, high = np.quantile(values, [0.01, 0.99])
+    return float(max(low / 10, values.min()) / 2), float(min(high * 10, values.max()) * 2)
