@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli import options
+from crosscorrect.cli import complete, options
 from crosscorrect.cli.options import LATEST, RUN_FOLDER
+from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 STDOUT = "-"
+STEPS = {"reading": 1.0, "comparing": 2.0}
+"""The steps of a comparison, each with about what share of the time it takes."""
 
 
 @click.command(short_help="What changed from one run to another.")
-@click.argument("base", metavar="A", type=RUN_FOLDER)
-@click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST)
+@click.argument("base", metavar="A", type=RUN_FOLDER, shell_complete=complete.runs)
+@click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST, shell_complete=complete.runs)
 @options.expectations
 @click.option(
     "--margin",
@@ -59,22 +62,24 @@ def diff(
     crosscorrect diff OLD NEW --markdown -          for a comment on a pull request
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect.beside import compare
+    from crosscorrect.cli.bars import Steps
 
     if markdown == STDOUT and as_json:
         raise click.UsageError("--markdown - and --json both print: name a file for the Markdown")
-    changes = compare(_load(folder), _load(base), expectations, margin)
+    with Steps("diff", STEPS, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
+        steps.begin("reading")
+        runs = _load(folder), _load(base)
+        steps.begin("comparing")
+        changes = compare(*runs, expectations, margin)
     _write(changes, markdown, html)
     if as_json:
         from crosscorrect_reports.diff.record import record
-        from crosscorrect_reports.strict import dump
 
-        click.echo(dump(record(changes)), nl=False)
+        say_json(record(changes))
     elif markdown != STDOUT and (not quiet or changes.exit):
-        from rich.console import Console
-
         from crosscorrect_reports.diff.terminal import summary
 
-        Console().print(summary(changes))
+        console().print(summary(changes))
         if html is not None:
             click.echo(f"page: {html}")
     sys.exit(Exit.OK if exit_zero else changes.exit)
