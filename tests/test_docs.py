@@ -25,6 +25,7 @@ NOT_FOLLOWED = {
     "README.md": LISTS,
     "CONTRIBUTING.md": "make and tox build environments; tests/test_docs.py asks whether each exists",
     "docs/runs.md": LISTS,
+    "docs/terminal.md": "it shows the options that all commands have; tests/test_terminal.py tries each",
     "docs/scale.md": "it needs a cluster; tests/test_cluster.py has one",
 }
 """The other pages that show commands, and why those are parsed only."""
