@@ -167,6 +167,23 @@ def test_long_work_says_once_a_minute_in_a_log_how_far_it_is_and_how_long_it_sti
     assert len(lines) == 7
 
 
+def test_work_that_has_a_time_limit_takes_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with Bars() as bars:
+        bars.add("work", 1000, ends=1030.0)
+        assert module._left(bars._task("work")) == "0:30 left"
+        for _ in range(5):
+            now[0] += 1
+            bars.update("work", advance=1)
+        assert module._left(bars._task("work")) == "0:25 left"
+        bars.update("work", advance=994)
+        now[0] += 1
+        bars.update("work", advance=0)
+        assert module._left(bars._task("work")) == "0:01 left"
+
+
 def test_what_is_resumed_begins_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     with Bars() as bars:
