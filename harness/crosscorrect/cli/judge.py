@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli import complete, options
-from crosscorrect.cli.options import RESULTS, RUN_FOLDER, asking, finite, part
+from crosscorrect.cli.options import RESULTS, RUN_FOLDER, Choice, asking, finite, part
 from crosscorrect.cli.signals import watched
 from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
@@ -168,7 +168,7 @@ def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) 
 @options.expectations
 @options.require
 @options.against
-@click.option("--annotations", type=click.Choice(["github"]), help="Also print what GitHub shows beside the cases.")
+@click.option("--annotations", type=Choice(["github"]), help="Also print what GitHub shows beside the cases.")
 @click.option("--step-summary", is_flag=True, help="Add the Markdown to the file that GITHUB_STEP_SUMMARY names.")
 @options.quiet
 @options.as_json
