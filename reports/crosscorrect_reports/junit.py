@@ -41,7 +41,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> bytes:
         ET.indent(suite, level=1)
         written.append(b"\n  " + ET.tostring(suite, encoding="utf-8"))
     name = f"crosscorrect {clean(run.info['run'])}"
-    root = ET.Element("testsuites", name=name, **{name: str(totals[name]) for name in _COUNTS})
+    root = ET.Element("testsuites", {"name": name, **{count: str(totals[count]) for count in _COUNTS}})
     root.text = "\n"
     head, end = ET.tostring(root, encoding="utf-8", xml_declaration=True).split(b"\n</")
     return b"".join([head, *written, b"\n</", end, b"\n"])

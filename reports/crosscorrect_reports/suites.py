@@ -16,6 +16,8 @@ from crosscorrect_reports.sheet import Sheet
 from crosscorrect_reports.text import one_line, slug
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crosscorrect.store import Run
 
     Row = dict[str, Any]
@@ -187,7 +189,7 @@ def _cases(sheet: Sheet, known: dict[str, Row], shown: dict[str, str]) -> dict[t
     return made
 
 
-def _gather(sheet: Sheet, groups: Any, heads: list[CaseLine] | list[SuiteTable], anchors: dict[int, str]) -> None:
+def _gather(sheet: Sheet, groups: Any, heads: Sequence[CaseLine | SuiteTable], anchors: dict[int, str]) -> None:
     """Give each case or suite a cell for each place: the gravest of its checks there, the first of those."""
     for head, found in zip(heads, sheet.gathered(groups), strict=True):
         for cell in found:
