@@ -51,7 +51,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
     drawn, learned = examples(run, judged), lessons(run)
     shown = {f"{e.suite}/{e.panels[0].problems[0][0].partition('@')[0].partition('/')[2]}": e.anchor for e in drawn}
     shown.update({lesson.case: lesson.anchor for lesson in reversed(learned)})
-    total = Counter(run.checks["outcome"])
+    total = Counter(run.checks["outcome"].value_counts().to_dict())
     outcomes = [outcome.value for outcome in Outcome if outcome in ALWAYS or outcome.value in total]
     tables = suites(run, judged, anchors, shown)
     found = spots(tables)
@@ -156,7 +156,7 @@ def environment() -> jinja2.Environment:
 
 def headings(run: Run) -> list[tuple[str, list[str]]]:
     """Return the two rows of column headings: each framework with its modes (and devices, where there are several)."""
-    several = len(set(run.checks["device"])) > 1
+    several = len(run.checks["device"].unique()) > 1
     found: dict[str, list[str]] = {}
     for framework, mode, device in frames.places(run):
         found.setdefault(framework, []).append(f"{mode} {device}" if several else mode)

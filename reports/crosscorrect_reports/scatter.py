@@ -39,7 +39,7 @@ def errors(run: Run) -> Figure | None:
         return None
     inexact = table[(table["ratio"] > 0) & (table["error"] > 0)]
     dtypes = [str(name) for name in inexact["dtype"].value_counts().index]
-    frameworks = [name for name in run.info["frameworks"] if name in set(table["framework"])]
+    frameworks = [name for name in run.info["frameworks"] if name in set(table["framework"].unique())]
     rows = _rows(table, frameworks)
     above = int((table["outcome"] == Outcome.FAIL).sum())
     exact = len(table) - len(inexact)
