@@ -206,6 +206,17 @@ def test_the_shell_is_the_one_that_is_used_unless_another_is_named(monkeypatch: 
     assert refused.stderr == "crosscorrect: there is no completion for the shell csh; name one: bash, zsh, fish\n"
 
 
+@pytest.mark.parametrize("name", ["$(touch owned)", "a;touch owned", "two words", "\x1b[31mred", "a\nplain,b", "`x`"])
+def test_a_name_that_a_shell_would_obey_is_not_offered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    finished(folder / "others" / name, [check()])
+    finished(folder / "others" / "plain-1", [check(f"s/{name}"), check("s/good")])
+    for shell in INSTALL:
+        assert names("crosscorrect gate others/", monkeypatch, shell) == ["others/plain-1"]
+        assert names("crosscorrect explain others/plain-1 s/", monkeypatch, shell) == ["s/good"]
+
+
 BASH = r"""
 eval "$(crosscorrect completion bash)"
 complete -p crosscorrect

@@ -115,6 +115,13 @@ def test_a_device_that_is_not_there_is_told_with_the_nearest_that_is(folder: Pat
     assert told in " ".join(done.output.split())
 
 
+def test_a_class_that_an_adapter_s_module_has_not_is_told_with_the_nearest_that_it_has(folder: Path) -> None:
+    given = ("-f", "mine", "--adapter", "mine=paced:Saem", "--results", folder / "out", "--no-report")
+    done = invoke("run", "tiny.yaml", *given)
+    assert done.exit_code == Exit.INCOMPLETE
+    assert "module 'paced' has no attribute 'Saem'; did you mean Same?" in " ".join(done.stdout.split())
+
+
 def test_a_mutant_that_is_no_entry_of_the_catalogue_is_near_too() -> None:
     damage = next(iter(DAMAGES))
     with pytest.raises(UsageError, match=f"did you mean {damage}\\?"):

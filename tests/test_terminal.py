@@ -108,13 +108,13 @@ def test_colour_is_for_terminals_and_for_who_asks_for_it_and_only_terminals_have
 
 
 def test_a_document_has_no_numbers_that_json_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
-    say_json({"a": [float("nan"), {"b": (float("inf"), -float("inf"), 1.5)}], "c": Exit.OK, 1: None, "\ud800": "é"})
+    say_json({"a": [float("nan"), {"b": (float("inf"), -float("inf"), 1.5)}], "c": Exit.OK, 1: None, "d": "\x1b é"})
 
     def refuse(name: str) -> None:
         raise ValueError(name)
 
     told = json.loads(capsys.readouterr().out, parse_constant=refuse)
-    assert told == {"a": ["NaN", {"b": ["Infinity", "-Infinity", 1.5]}], "c": 0, "1": None, "\ud800": "é"}
+    assert told == {"a": [None, {"b": ["Infinity", "-Infinity", 1.5]}], "c": 0, "1": None, "d": "␛ é"}
 
 
 def test_a_run_on_a_terminal_has_a_bar_with_the_time_left_and_the_document_alone_on_standard_output(
@@ -165,6 +165,23 @@ def test_long_work_says_once_a_minute_in_a_log_how_far_it_is_and_how_long_it_sti
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["work: 6/100, 0.1/s, 15:40 left", "work: 12/100, 0.1/s, 14:40 left"]
     assert len(lines) == 7
+
+
+def test_work_that_has_a_time_limit_takes_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with Bars() as bars:
+        bars.add("work", 1000, ends=1030.0)
+        assert module._left(bars._task("work")) == "0:30 left"
+        for _ in range(5):
+            now[0] += 1
+            bars.update("work", advance=1)
+        assert module._left(bars._task("work")) == "0:25 left"
+        bars.update("work", advance=994)
+        now[0] += 1
+        bars.update("work", advance=0)
+        assert module._left(bars._task("work")) == "0:01 left"
 
 
 def test_what_is_resumed_begins_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +281,7 @@ def test_json_is_one_document_on_standard_output_and_nothing_else_anywhere(
 def test_the_document_of_explain_has_values_causes_and_how_to_ask_again(run: Path) -> None:
     told = json.loads(invoke("explain", run, "s/b", "--json").stdout)
     (only,) = told["checks"]
-    assert (only["outcome"], only["error"], only["ratio"], only["got"]) == ("fail", "NaN", "Infinity", "-Infinity")
+    assert (only["outcome"], only["error"], only["ratio"], only["got"]) == ("fail", None, "Infinity", "-Infinity")
     assert told["problem"] == "s/b"
     assert told["again"] == "crosscorrect run s.yaml -k 's/b' -f fw"
     refused = invoke("explain", run, "s/b", "--json", "--script", "-")

@@ -27,7 +27,10 @@ def show_array(name: str, array: Array | None) -> None:
 
 
 def described(array: Array | None) -> dict[str, Any] | None:
-    """The same for ``say_json``: ``values`` are nested lists, a complex number as ``[real, imaginary]``."""
+    """The same for ``say_json``: ``values`` are nested lists, a complex number as ``[real, imaginary]``.
+
+    What is no number is the text ``NaN`` here: in a document, nothing stands for a number that is not known.
+    """
     if array is None:
         return None
     said: dict[str, Any] = {"dtype": dtypes.name_of(array.dtype), "shape": list(array.shape)}
@@ -35,4 +38,11 @@ def described(array: Array | None) -> dict[str, Any] | None:
         return said
     wide = dtypes.widen(array)
     pairs = np.stack([wide.real, wide.imag], axis=-1) if np.iscomplexobj(wide) else wide
-    return {**said, "values": pairs.tolist()}
+    return {**said, "values": told(pairs.tolist())}
+
+
+def told(value: Any) -> Any:
+    """A number, or nested lists of them, with NaN as text."""
+    if isinstance(value, list):
+        return [told(own) for own in value]
+    return "NaN" if value != value else value  # noqa: PLR0124  what NaN is

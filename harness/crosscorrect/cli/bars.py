@@ -44,7 +44,8 @@ class Bars:
     def add(self, name: str, total: float | None = None, **fields: Any) -> None:
         """One more bar. ``total`` is how much there is to do, None where nobody knows; ``said`` stands behind it.
 
-        ``ends`` is when it will be done on the clock ``time.monotonic``, for what does not go on evenly.
+        ``ends`` is when it will be done, at the latest, on the clock ``time.monotonic``. With a ``total`` that is no
+        integer only that counts: its work does not go on evenly.
         """
         if self.silent:
             return
@@ -172,7 +173,7 @@ def _columns(shown: Console) -> list[ProgressColumn]:
 
 
 def _count(task: Task) -> str:
-    if task.fields["ends"] is not None or isinstance(task.total, float):
+    if isinstance(task.total, float):
         return f"{task.percentage:.0f} %"
     return f"{int(task.completed)}/{'?' if task.total is None else int(task.total)}"
 
@@ -187,9 +188,9 @@ def _left(task: Task) -> str:
     """How long it still takes, or how long it took."""
     if task.finished:
         return f"in {_clock(task.finished_time or 0)}"
-    ends = task.fields["ends"]
-    seconds = task.time_remaining if ends is None else max(0.0, ends - time.monotonic())
-    return _clock(task.elapsed or 0) if seconds is None else f"{_clock(seconds)} left"
+    ends, even = task.fields["ends"], None if isinstance(task.total, float) else task.time_remaining
+    left = [seconds for seconds in (even, ends and max(0.0, ends - time.monotonic())) if seconds is not None]
+    return f"{_clock(min(left))} left" if left else _clock(task.elapsed or 0)
 
 
 def _amount(task: Task) -> str:

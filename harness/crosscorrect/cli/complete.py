@@ -21,6 +21,7 @@ MOST = 500
 """So many names are offered: nobody reads more, and a sweep may have millions."""
 LARGEST = 2**22
 """How many bytes of a case file are looked at for its cases."""
+_PLAIN = re.compile(r"[\w./@=,:+#-]+")
 _CASE = re.compile(r"^\s*-\s*\{?\s*id:\s*['\"]?([A-Za-z0-9_.+-]+)", re.MULTILINE)
 _SUITE = re.compile(r"^suite:\s*['\"]?([A-Za-z0-9_.+-]+)", re.MULTILINE)
 
@@ -28,7 +29,8 @@ _SUITE = re.compile(r"^suite:\s*['\"]?([A-Za-z0-9_.+-]+)", re.MULTILINE)
 def offered(find: Callable[[click.Context, str], Iterable[str]]) -> Offer:
     """A function for ``shell_complete=`` that offers those of the names found that begin as what was typed.
 
-    A name that ends in ``/`` or ``=`` goes on. What is no such name is left to the shell, as the path of a file.
+    Only names that mean nothing else to a shell: what it puts on the command line is carried out, and a folder may come
+    from anyone. A name that ends in ``/`` or ``=`` goes on.
     """
 
     @wraps(find)
@@ -36,7 +38,7 @@ def offered(find: Callable[[click.Context, str], Iterable[str]]) -> Offer:
         from click.shell_completion import CompletionItem
 
         try:
-            names = [name for name in find(ctx, typed) if name.startswith(typed)]
+            names = [name for name in find(ctx, typed) if name.startswith(typed) and _PLAIN.fullmatch(name)]
         except Exception:  # noqa: BLE001  a person who presses TAB wants no error
             return []
         found: list[CompletionItem] = [CompletionItem(name) for name in islice(dict.fromkeys(names), MOST)]
@@ -146,13 +148,14 @@ def _asked(ctx: click.Context) -> list[Path]:
 
 
 def _swept(path: Path, case: str) -> Iterator[str]:
-    """The ids of the problems of a case, which the suite is read for."""
-    from crosscorrect.suite import load_suite
+    """The ids of the problems of a case, which the suite is read for; whether it fits its schema, a run will tell."""
+    from crosscorrect import yamlfile
+    from crosscorrect.sweep import Sweep
 
-    suite = load_suite(path)
-    for place, keys in enumerate(suite.cases):
-        if f"{suite.name}/{keys['id']}" == case:
-            sweep = suite.sweep(place)
+    document = yamlfile.load(path)
+    for place, keys in enumerate(document.value["cases"]):
+        if f"{document.value['suite']}/{keys['id']}" == case:
+            sweep = Sweep.of(document, place, {**document.value.get("defaults", {}), **keys})
             yield from (case + sweep.suffix(point) for point in range(min(len(sweep), 100 * MOST)))
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crosscorrect.cli import options
+from crosscorrect.cli import complete, options
 from crosscorrect.cli.options import LATEST, RUN_FOLDER
+from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 STDOUT = "-"
+STEPS = {"checking the seals": 1.0, "comparing": 10.0, "writing": 3.0}
+"""What is done one after the other, each with about what share of the time runs of a million checks take for it."""
 
 
 @click.command(short_help="What changed from one run to another.")
-@click.argument("base", metavar="A", type=RUN_FOLDER)
-@click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST)
+@click.argument("base", metavar="A", type=RUN_FOLDER, shell_complete=complete.runs)
+@click.argument("folder", metavar="B", type=RUN_FOLDER, default=LATEST, shell_complete=complete.runs)
 @options.expectations
 @click.option(
     "--margin",
@@ -33,7 +36,7 @@ STDOUT = "-"
 @click.option("--markdown", metavar="FILE", help="Write what changed for a pull request; - prints it and nothing else.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page.")
 @click.option("--exit-zero", is_flag=True, help="Only show: exit 0 whatever changed.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something got worse.")
+@options.quiet
 @options.as_json
 def diff(
     base: Path,
@@ -59,25 +62,32 @@ def diff(
     crosscorrect diff OLD NEW --markdown -          for a comment on a pull request
     """  # noqa: D301  click looks for the backspace character itself, which a raw string would not hold
     from crosscorrect.beside import compare
+    from crosscorrect.cli.bars import Steps
 
     if markdown == STDOUT and as_json:
         raise click.UsageError("--markdown - and --json both print: name a file for the Markdown")
-    changes = compare(_load(folder), _load(base), expectations, margin)
-    _write(changes, markdown, html)
+    with Steps("diff", STEPS, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
+        steps.begin("checking the seals")
+        then, now = _load(base), _load(folder)
+        steps.begin("comparing")
+        changes = compare(now, then, expectations, margin)
+        steps.begin("writing")
+        _write(changes, markdown, html)
+    code = Exit.OK if exit_zero else changes.exit
     if as_json:
         from crosscorrect_reports.diff.record import record
-        from crosscorrect_reports.strict import dump
+        from crosscorrect_reports.strict import strict
 
-        click.echo(dump(record(changes)), nl=False)
-    elif markdown != STDOUT and (not quiet or changes.exit):
-        from rich.console import Console
-
+        say_json({**strict(record(changes)), "exit": int(code)})
+    elif markdown == STDOUT:
+        _print(changes)
+    elif code or not quiet:
         from crosscorrect_reports.diff.terminal import summary
 
-        Console().print(summary(changes))
+        console().print(summary(changes))
         if html is not None:
             click.echo(f"page: {html}")
-    sys.exit(Exit.OK if exit_zero else changes.exit)
+    sys.exit(code)
 
 
 def _load(folder: Path) -> Run:
@@ -89,16 +99,20 @@ def _load(folder: Path) -> Run:
     return run
 
 
+def _print(changes: Changes) -> None:
+    from crosscorrect_reports.diff import markdown as text
+
+    click.echo(text.render(changes), nl=False)
+
+
 def _write(changes: Changes, markdown: str | None, html: Path | None) -> None:
+    """Write the files that are asked for, each whole or not at all."""
     from crosscorrect import sealed
 
-    if markdown is not None:
+    if markdown is not None and markdown != STDOUT:
         from crosscorrect_reports.diff import markdown as text
 
-        if markdown == STDOUT:
-            click.echo(text.render(changes), nl=False)
-        else:
-            sealed.replace(Path(markdown), text.render(changes).encode("utf-8"))
+        sealed.replace(Path(markdown), text.render(changes).encode("utf-8"))
     if html is not None:
         from crosscorrect_reports.diff import page
 

@@ -33,7 +33,7 @@ MOST_CAUSES = 5
 """So many causes of a failure are told, the likeliest first."""
 TOLD = (
     *("framework", "mode", "device", "direction", "outcome", "reason", "message", "tier", "property", "diagnosis"),
-    *("error", "ratio", "where", "expected", "got", "stderr"),
+    *("error", "ratio", "where", "stderr"),
 )
 """What a machine is told of a check."""
 STDOUT = "-"
@@ -158,7 +158,7 @@ def _tell(loaded: Run, problem: str, rows: list[Row]) -> None:
 
 def _told(loaded: Run, problem: str, rows: list[Row]) -> Row:
     """The same for a machine."""
-    from crosscorrect.cli.arrays import described
+    from crosscorrect.cli.arrays import described, told
     from crosscorrect.evidence import record_of
 
     known = record_of(loaded, problem)
@@ -167,7 +167,8 @@ def _told(loaded: Run, problem: str, rows: list[Row]) -> Row:
         failed = row["outcome"] == Outcome.FAIL
         causes = [asdict(cause) for cause in _causes(loaded, row, known)] if failed else []
         arrays = {name: described(loaded.array(key)) for name, key in json.loads(row["arrays"]).items()}
-        checks.append({**{name: row.get(name) for name in TOLD}, "causes": causes, "arrays": arrays})
+        worst = {name: told(row[name]) if row["where"] else None for name in ("expected", "got")}
+        checks.append({**{name: row.get(name) for name in TOLD}, **worst, "causes": causes, "arrays": arrays})
     about = {key: known.get(key, "") for key in ("source", "title", "note", "url", "operation", "dtype")}
     again = _again(loaded, known, rows)
     return {"run": str(loaded.folder), "problem": problem, **about, "checks": checks, "again": again}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,10 @@ def show(hunted: Hunted, *, as_json: bool) -> None:
 class HuntProgress(Progress):
     """The bars of a run, which count problems here; a line for each find instead of one for each failing check."""
 
-    def __init__(self, folder: Path | None, *, silent: bool) -> None:
+    def __init__(self, folder: Path | None, seconds: float | None, *, silent: bool) -> None:
+        """``seconds`` is after how many no new problem begins, if there is such a time."""
         super().__init__(folder, silent=silent)
+        self._ends = None if seconds is None else time.monotonic() + seconds
         self.hunted: Hunted | None = None
         self._finds: Counter[str] = Counter()
 
@@ -55,7 +58,7 @@ class HuntProgress(Progress):
         if greeting.hello is not None:
             versions = greeting.hello["versions"]
             said = "; ".join(filter(None, (f"{greeting.framework} {versions.get(greeting.framework, '')}", said)))
-        self._bars.update(greeting.framework, total=self.hunted.problems, said=line(said))
+        self._bars.update(greeting.framework, total=self.hunted.problems, ends=self._ends, said=line(said))
         if not self._bars.moves:
             self._bars.say(
                 f"{greeting.framework}: {'started' if greeting.hello is not None else 'missing'}: {line(said)}"

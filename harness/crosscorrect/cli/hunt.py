@@ -84,7 +84,7 @@ def hunt(
 
     check_folder(expectations)
     seed, wanted = chosen(only, seed, dtypes)
-    progress = HuntProgress(expectations, silent=hushed(quiet=quiet, as_json=as_json))
+    progress = HuntProgress(expectations, seconds, silent=hushed(quiet=quiet, as_json=as_json))
     try:
         with progress:
             hunted = search(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli import complete, options
-from crosscorrect.cli.options import RESULTS, RUN_FOLDER, asking, finite, part
+from crosscorrect.cli.options import RESULTS, RUN_FOLDER, Choice, asking, finite, part
 from crosscorrect.cli.signals import watched
 from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.model import Exit
@@ -147,7 +147,7 @@ def run(
 @options.quiet
 @options.as_json
 def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) -> None:
-    """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest).
+    """Write the report into a run folder (default: the latest): page, Markdown, JUnit XML, summary, badges, CSV tables.
 
     \b
     crosscorrect report                                 of the latest run
@@ -168,7 +168,7 @@ def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) 
 @options.expectations
 @options.require
 @options.against
-@click.option("--annotations", type=click.Choice(["github"]), help="Also print what GitHub shows beside the cases.")
+@click.option("--annotations", type=Choice(["github"]), help="Also print what GitHub shows beside the cases.")
 @click.option("--step-summary", is_flag=True, help="Add the Markdown to the file that GITHUB_STEP_SUMMARY names.")
 @options.quiet
 @options.as_json
@@ -190,6 +190,7 @@ def gate(
     crosscorrect gate                                   the latest run
     crosscorrect gate RUN --require torch,jax -q        says nothing where all is as expected
     crosscorrect gate NEW --against OLD                 two timed runs: exit code 5 where anything is slower
+    crosscorrect gate --annotations github              also beside the lines of the cases, on GitHub
     """  # noqa: D301  as above
     from crosscorrect import sealed, store
     from crosscorrect.cli import github

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -55,18 +53,10 @@ def say(text: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """Print one JSON document. What JSON has no number for is a text: ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
-    click.echo(json.dumps(_written(document), indent=1, allow_nan=False))
+    """Print one JSON document, as every reader of JSON takes it."""
+    from crosscorrect_reports.strict import dump
 
-
-def _written(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _written(own) for key, own in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_written(own) for own in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+    click.echo(dump(document), nl=False)
 
 
 def tick(*, good: bool) -> str:

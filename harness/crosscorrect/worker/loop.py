@@ -5,6 +5,7 @@ It measures only the framework's own time, judges nothing, and holds NumPy and o
 
 from __future__ import annotations
 
+import difflib
 import faulthandler
 import importlib
 import os
@@ -125,6 +126,15 @@ def _bounded(text: str, limit: int) -> str:
     return clean if len(clean) <= limit else clean[: limit // 2] + "\n…\n" + clean[-limit // 2 :]
 
 
+def _named(module: Any, attribute: str) -> Any:
+    """The adapter class of a module. Raises AttributeError, with the nearest name, where there is none."""
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        near = difflib.get_close_matches(attribute, [name for name in vars(module) if name[:1] != "_"], 1)
+        raise AttributeError(f"{error}{f'; did you mean {near[0]}?' if near else ''}") from None
+
+
 def main(config: Named, notes: Sequence[str] = ()) -> None:
     """Serve one adapter over the descriptors that ``boot`` was given."""
     faulthandler.enable()
@@ -133,7 +143,7 @@ def main(config: Named, notes: Sequence[str] = ()) -> None:
     begin = time.perf_counter()
     try:
         module, _, attribute = config["adapter"].partition(":")
-        adapter_class = getattr(importlib.import_module(module), attribute)
+        adapter_class = _named(importlib.import_module(module), attribute)
         identity = adapter_class.identity()
     except BaseException as error:  # noqa: BLE001  a worker that cannot start must say why, whatever it was
         channel.send(
