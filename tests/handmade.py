@@ -101,6 +101,40 @@ def conv(
     return y if bias is None else y + bias[:, None, None]
 
 
+def corr2d_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
+    """The adjoint of the double loop: each assignment, reversed."""
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            dx[i : i + w.shape[0], j : j + w.shape[1]] += dy[i, j] * w
+            dw += dy[i, j] * x[i : i + w.shape[0], j : j + w.shape[1]]
+    return dx, dw
+
+
+def conv_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+) -> tuple[Array, Array, Array | None]:
+    """The same of ``conv`` without groups."""
+    padded = np.pad(x, ((0, 0), (0, 0), *padding))
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True)]
+    dp, dw = np.zeros_like(padded), np.zeros_like(w)
+    for i in range(dy.shape[2]):
+        for j in range(dy.shape[3]):
+            top, left = i * stride[0], j * stride[1]
+            seen = np.s_[:, :, top : top + spans[0] : dilation[0], left : left + spans[1] : dilation[1]]
+            dp[seen] += np.einsum("no,ocab->ncab", dy[:, :, i, j], w)
+            dw += np.einsum("no,ncab->ocab", dy[:, :, i, j], padded[seen])
+    (top, _), (left, _) = padding
+    dx = dp[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+    return dx, dw, None if bias is None else dy.sum((0, 2, 3))
+
+
 def wrong(change: Callable[..., dict[str, Any]]) -> Callable[..., Array]:
     """``conv`` with some arguments changed: ``change`` is given all of them and returns those."""
 

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")], key=lambda path: path.as_posix()
 )
-FOLLOWED = [page for page in PAGES if page.name == "tutorial.md" or page.parent.name == "howto"]
+FOLLOWED = [page for page in PAGES if page.name in ("tutorial.md", "check.md") or page.parent.name == "howto"]
 """The pages that a reader follows line by line, the others are looked up."""
 LEFT_OUT = {
     r"^(pip|make|git|tox) ": "it installs, or builds environments",

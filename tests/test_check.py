@@ -27,7 +27,9 @@ from handmade import (
     always_float64,
     border_lost,
     conv,
+    conv_backward,
     corr2d,
+    corr2d_backward,
     flipped,
     half_flipped,
     half_precision,
@@ -290,6 +292,60 @@ def test_what_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "here\n" in capsys.readouterr().out
 
 
+# ---------------------------------------------------------------- backward passes
+
+
+@pytest.mark.parametrize("function", [corr2d, conv])
+def test_a_right_backward_pass_passes(function: Callable[..., Any]) -> None:
+    result = check(function, backward=corr2d_backward if function is corr2d else conv_backward)
+    assert result, str(result)
+    wanted = {"forward", "grad_input", "grad_weight"} | ({"grad_bias"} if function is conv else set())
+    assert {row.direction for row in result.rows} == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda dx, dw, db: (dx[:, :, ::-1], dw, db), "grad_input"),
+        (lambda dx, dw, db: (dx, dw[:, :, ::-1, ::-1], db), "kernel"),
+        (lambda dx, dw, db: (dx, dw, None if db is None else db / 2), "the gradient is averaged over the batch"),
+        (lambda dx, dw, db: (dx / len(dx), dw / len(dx), db), "the gradient is averaged over the batch"),
+        (lambda dx, dw, _: (dx, dw), "returned 2 values, where (dx, dw, db) is due"),
+        (lambda dx, _dw, _db: dx, "where (dx, dw"),
+    ],
+)
+def test_a_wrong_backward_pass_is_caught(change: Callable[..., Any], said: str) -> None:
+    def backward(dy: Array, x: Array, w: Array, **geometry: Any) -> Any:
+        return change(*conv_backward(dy, x, w, **geometry))
+
+    result = check(
+        lambda x, w, bias=None: conv(x, w, bias),
+        backward=lambda dy, x, w, bias=None: backward(dy, x, w, bias=bias),
+        only=["handmade/gradients*"],
+    )
+    assert not result
+    assert said in str(result)
+    failure = next(failure for failure in result.failures if failure.check.direction != "forward")
+    assert failure.told.startswith("lambda(dy, x, w")
+    assert "dy" in failure.inputs
+
+
+def test_a_backward_pass_that_writes_into_what_it_is_given_is_told() -> None:
+    def vandal(dy: Array, x: Array, w: Array) -> Any:
+        slopes = corr2d_backward(dy, x, w)
+        dy[:] = 0
+        return slopes
+
+    result = check(corr2d, backward=vandal, only=["handmade/image-gradients"])
+    assert "input dy was changed" in str(result)
+
+
+def test_gradients_can_be_asked_alone() -> None:
+    result = check(corr2d, backward=corr2d_backward, directions="grad_weight")
+    assert result, str(result)
+    assert {row.direction for row in result.rows} == {"grad_weight"}
+
+
 # ---------------------------------------------------------------- what is asked
 
 
@@ -404,11 +460,13 @@ def test_one_word_needs_no_brackets(one: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"function": 3}, "takes a function of an image and a kernel, not an object of type int"),
-        ({"function": lambda x: x}, "takes 1 by position, and a correlation takes two"),
+        ({"function": 3}, "takes functions of an image and a kernel, not an object of type int"),
+        ({"function": lambda x: x}, "takes 1 by position and is given 2, an image, a kernel"),
         ({"function": lambda x, w, alpha: x}, "has a parameter 'alpha' without a default"),
         ({"function": lambda x, w, padding=(0, 0, 0, 0): x}, r"padding=\(0, 0, 0, 0\) is no padding"),
         ({"function": lambda x, w, stride="two": x}, "stride='two' is no stride"),
+        ({"backward": "conv"}, "takes functions of an image and a kernel, not an object of type str"),
+        ({"backward": lambda dy, x: x}, "takes 2 by position and is given 3, dy, an image, a kernel"),
         ({"takes": {"stride": 1}}, "'stride' is no parameter of corr2d"),
         ({"takes": {"speed": 1}}, "'speed' is none of"),
         ({"always": {"bias": 1}}, "always: 'bias' is none of stride, padding, dilation, groups"),
@@ -458,6 +516,34 @@ def test_what_a_form_says_is_what_the_geometry_is(
 
     said = Takes.of(function).arguments(geometry, (9, 8), (3, 2))
     assert said == {"stride": geometry.stride, "padding": geometry.padding, "dilation": geometry.dilation}
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 5)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(["SAME", "valid"]),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(["bias", "stride", "padding", "dilation", "groups"]), VALUES)
+def test_any_default_is_a_form_or_refused_in_a_sentence(feature: str, default: Any) -> None:
+    def read() -> Takes | str:
+        try:
+            return Takes.of(lambda x, w, **_: x, {feature: default})
+        except UsageError as error:
+            return str(error)
+
+    takes = read()
+    if isinstance(takes, str):
+        assert feature in takes
+        assert "\n" not in takes
+    else:
+        assert set(takes.arguments(Geometry(), (9, 8), (3, 2))) == {feature} - {"bias"}
 
 
 @given(st.sampled_from(KNOWN), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
@@ -630,25 +716,7 @@ def test_errors_are_the_library_s_own() -> None:
 
 # ---------------------------------------------------------------- the page about it
 
-PAGE = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
-
-
-def test_the_page_runs_from_top_to_bottom_and_shows_what_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    (shown,) = (text for kind, text in BLOCKS if kind == "text")
-    blocks = [text for kind, text in BLOCKS if kind == "python" and "torch" not in text]
-    assert len(blocks) == 5
-    for text in blocks:
-        exec(compile(text, "check.md", "exec"), names)  # noqa: S102  it is our own page
-    assert capsys.readouterr().out.startswith(shown)
-    assert not names["again"]
-    assert names["run"].info["finished"]
-    with pytest.raises(AssertionError, match="the kernel is flipped"):
-        names["test_my_convolution"]()
+PAGE = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")  # tests/test_docs.py follows it
 
 
 @pytest.mark.parametrize(

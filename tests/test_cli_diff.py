@@ -44,6 +44,7 @@ def test_a_run_beside_itself_says_no_change(runs: tuple[Path, Path]) -> None:
 def test_to_only_show_ends_with_zero_and_quiet_says_nothing_unless_something_got_worse(
     runs: tuple[Path, Path],
 ) -> None:
+    assert json.loads(invoke("diff", *runs, "--exit-zero", "--json").stdout)["exit"] == Exit.OK
     shown = invoke("diff", *runs, "--exit-zero")
     assert (shown.exit_code, "1 check regressed." in shown.stdout) == (Exit.OK, True)
     assert invoke("diff", *reversed(runs), "-q").stdout == ""

@@ -24,6 +24,7 @@ NOT_FOLLOWED = {
     "docs/index.md": "its two commands are those of the tutorial",
     "README.md": LISTS,
     "CONTRIBUTING.md": "make and tox build environments; tests/test_docs.py asks whether each exists",
+    "docs/outputs.md": "its job is for GitHub; tests/test_outputs_doc.py reads it",
     "docs/runs.md": LISTS,
     "docs/pytest.md": "tests/test_docs_pytest.py runs each in a session of its own",
     "docs/outputs.md": "its job is for GitHub; tests/test_outputs_doc.py reads it",
@@ -214,9 +215,12 @@ def test_the_case_of_the_readme_is_clean_and_passes(text: str, tmp_path: Path, m
     assert '"total": 3' in str(printed)
 
 
-@pytest.mark.parametrize("text", of_readme("python"))
-def test_the_python_of_the_readme_runs(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_readme_runs_and_its_wrong_loop_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(text, "README.md", "exec"), names)  # noqa: S102  it is our own README
+    for text in of_readme("python"):
+        exec(compile(text, "README.md", "exec"), names)  # noqa: S102  it is our own README
+    assert "the kernel is flipped: convolution instead of cross-correlation" in capsys.readouterr().out
     assert len(names["again"].checks) == len(names["run"].checks) > 90  # type: ignore[attr-defined]

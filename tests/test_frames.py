@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, strategies as st
 
 import crosscorrect
-from crosscorrect import columns, store, tables
+from crosscorrect import columns, intact, store, tables
+from crosscorrect.errors import DamagedError
 from crosscorrect.model import Outcome, Reason
 from made_runs import check, finished
 
@@ -82,6 +85,61 @@ def test_the_recipes_of_the_page_run_and_find_what_is_there(recipes: dict[str, A
     times: pd.DataFrame = recipes["times"].reset_index().set_index("framework")
     assert times.loc["numpy", ["median", "low", "high", "restarts"]].tolist() == [2.0, 1.0, 3.0, 3]
     assert times.loc["torch", ["median", "low", "high", "confidence"]].tolist() == [0.5, 0.25, 8.0, 0.75]
+
+
+def values(kind: pa.DataType, count: int) -> st.SearchStrategy[pa.Array]:
+    """Arrays of an Arrow type, in which anything that it can hold may be, or nothing."""
+    plain = st.one_of(
+        st.none(), st.text(max_size=5), st.integers(-(2**70), 2**70), st.floats(), st.booleans(), st.binary(max_size=3),
+        st.lists(st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=2)), max_size=2),
+        st.just({"a": 1}), st.datetimes(), st.decimals(),
+    )  # fmt: skip
+
+    def array(found: list[Any]) -> pa.Array:
+        try:
+            return pa.array(found, kind)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            return pa.nulls(count, kind)
+
+    return st.lists(plain, min_size=count, max_size=count).map(array)
+
+
+TYPES = st.sampled_from(
+    [
+        *(pa.string(), pa.large_string(), pa.binary(), pa.float64(), pa.float16(), pa.int64(), pa.uint64(), pa.int8()),
+        *(pa.bool_(), pa.null(), pa.timestamp("ns"), pa.date32(), pa.decimal128(20, 2), pa.list_(pa.float64())),
+        *(pa.list_(pa.string()), pa.large_list(pa.int64()), pa.struct([("a", pa.int64())])),
+        pa.dictionary(pa.int8(), pa.string()),
+    ]
+)
+
+
+@given(st.data(), st.sampled_from(tables.TABLES), st.integers(0, 2))
+def test_whatever_a_column_of_a_strangers_file_holds_is_read_as_documented_or_damage(
+    data: st.DataObject, table: str, count: int
+) -> None:
+    changed = data.draw(st.sampled_from(columns.of(table)))
+    known = {
+        pa.string(): "", pa.float64(): 0.5, pa.int64(): 1, pa.bool_(): True, pa.binary(): b"",
+        pa.list_(pa.float64()): [0.5], pa.list_(pa.int64()): [1],
+    }  # fmt: skip
+    arrays = {}
+    for column, field in zip(columns.of(table), columns.arrow(table), strict=True):
+        plain = column.words[0] if column.words else known[field.type]
+        arrays[column.name] = pa.array([plain] * count, field.type)
+    arrays[changed.name] = data.draw(TYPES.flatmap(lambda kind: values(kind, count)))
+    told = ""
+    try:
+        found = intact.checked(Path("run"), table, pa.table(arrays))
+    except DamagedError as error:
+        told = str(error)
+    if told:
+        assert told.startswith(f"the run run is damaged: the table {table}, column {changed.name}: ")
+        assert told.isprintable()
+        assert len(told) < 400
+    else:
+        assert found.schema.equals(columns.arrow(table))
+        assert len(found.to_pandas()) == count
 
 
 def test_load_is_what_the_package_offers() -> None:

@@ -280,6 +280,8 @@ def test_every_link_inside_the_page_leads_somewhere_and_ids_are_unique(tmp_path:
             "events.csv",
             "report.md",
             "junit.xml",
+            "summary.json",
+            "badge.svg",
         }
 
 

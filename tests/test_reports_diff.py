@@ -8,18 +8,22 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 from hypothesis import given, strategies as st
 
 from crosscorrect import beside, store
 from crosscorrect.model import Check, Outcome, Reason
 from crosscorrect.speed.model import Speed
+from crosscorrect.surroundings import Difference
 from crosscorrect_reports.diff import markdown, page, terminal
-from crosscorrect_reports.diff.record import record
+from crosscorrect_reports.diff.record import record, schema
+from crosscorrect_reports.diff.words import differs
 from crosscorrect_reports.strict import dump, strict
 from made_runs import check, finished
 from simulated import JAX, finished as timed, machine
 from test_reports import HOSTILE, Page
+from test_reports_summary import strictly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +125,15 @@ def test_hostile_text_is_strict_json(tmp_path: Path) -> None:
     assert told["counts"] == {str(kind): count for kind, count in changes.counts.items()}
     assert sum(group["checks"] for group in told["groups"]) == len(changes.table)
     assert {one["kind"] for one in told["checks"]} == {"regressed", "changed otherwise", "fixed", "vanished"}
+    jsonschema.Draft202012Validator(strictly(schema())).validate(told)
+
+
+def test_the_json_of_two_timed_runs_fits_its_schema(tmp_path: Path) -> None:
+    base = store.load(timed(tmp_path, "then", machine({JAX: 0.8}, seed=1, process=0.004)))
+    run = store.load(timed(tmp_path, "now", machine({JAX: 1.0}, seed=2, process=0.004)))
+    told = strict(record(beside.compare(run, base)))
+    assert {row["framework"] for row in told["speed"]} == {"jax", "torch"}
+    jsonschema.Draft202012Validator(strictly(schema())).validate(told)
 
 
 @given(
@@ -151,6 +164,21 @@ def test_what_differs_beside_the_checks_comes_before_them(tmp_path: Path) -> Non
     changes = changed(tmp_path, [check("s/one")], [check("s/one", outcome=FAIL)], ("2.12.0", "2.13.0"))
     for text in (page.render(changes), markdown.render(changes), rendered(changes)):
         assert 0 < text.index("2.12.0") < text.index("2.13.0") < text.index("s/one")
+
+
+@pytest.mark.parametrize(
+    ("difference", "about"),
+    [
+        (("version", "numpy", "numpy", "1", "2"), "numpy version"),
+        (("version", "numpy", "openblas", "1", "2"), "numpy version openblas"),
+        (("interpreter", "numpy", "numpy", "1", "2"), "numpy interpreter numpy"),
+        (("crosscorrect", "", "version", "1", "2"), "crosscorrect version"),
+        (("code", "torch", "of harness and adapter", "1", "2"), "torch code of harness and adapter"),
+        (("note", "torch", "", "1", "2"), "torch notes"),
+    ],
+)
+def test_what_differs_is_named_once(difference: tuple[str, str, str, str, str], about: str) -> None:
+    assert differs(Difference(*difference)) == (about, "1", "2")
 
 
 def test_a_run_beside_itself_is_no_change_in_every_output(tmp_path: Path) -> None:

@@ -80,10 +80,7 @@ class Failure:
     @property
     def told(self) -> str:
         """The call as a person would write it."""
-        bias = self.handmade.takes.parameters.get("bias")
-        named = [f"{bias.name}=b"] if bias is not None and "b" in self.inputs else []
-        named += [f"{name}={value!r}" for name, value in self.arguments.items()]
-        return f"{self.handmade.takes.callable}({', '.join(['x', 'w', *named])})"
+        return self.handmade.written(self.inputs, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)

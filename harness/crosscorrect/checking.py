@@ -26,7 +26,7 @@ from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
 from crosscorrect.shipped import shipped_suites
 from crosscorrect.suite import find_suites, load_suite
-from crosscorrect.takes import Takes
+from crosscorrect.takes import OPERANDS, Takes
 from crosscorrect.trial import Trial
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ BUDGET = 10.0
 """Seconds that are spent where a person gives no other number."""
 TRIED = ("HW", "NCHW", "CHW", "W", "NCW", "NCDHW")
 """The layouts that are tried where a person names none; the first that is taken is the one."""
+DIRECTIONS = tuple(direction.value for direction in Direction if direction is not Direction.TRAIN)
 PATIENT = ("numpy", "torch", "jax")
 """Those whose operators answer arrays of wrong axes with an exception; TensorFlow 2.21 ends the process instead."""
 
@@ -51,10 +52,11 @@ def check(
     layout: str | None = None,
     takes: Mapping[str, Any] | None = None,
     always: Mapping[str, Any] | None = None,
+    backward: Callable[..., Any] | None = None,
     arrays: str = "numpy",
     device: str = "cpu",
     dtypes: Iterable[str] | str = ("float32", "float64"),
-    directions: Iterable[str] | str = ("forward",),
+    directions: Iterable[str] | str | None = None,
     arithmetic: str = "strict",
     only: Iterable[str] | str = (),
     level: str = "ci",
@@ -76,7 +78,9 @@ def check(
     are then (kh, kw), (O, I, kh, kw) or, with the channels last, (kh, kw, I, O). Without it the function is tried on
     small arrays of each. ``arrays`` is what it is given: ``numpy``, or the tensors of an adapter (``torch``, ``jax`` …)
     on ``device``. ``directions`` beside ``forward`` (``grad_input``, ``grad_weight``, ``grad_bias``) are taken by that
-    framework's differentiation. ``suites``, ``only``, ``level``, ``seed`` and ``arithmetic`` are as for ``run``.
+    framework's differentiation, or are what ``backward(dy, x, w)`` returns, a person's own backward pass, as (dx, dw)
+    or (dx, dw, db); it takes bias and geometry like ``function``. Left out: ``forward``, with ``backward`` all of them.
+    ``suites``, ``only``, ``level``, ``seed`` and ``arithmetic`` are as for ``run``.
 
     One problem of each case is asked first, small ones before large ones; what would take longer than ``budget``
     seconds in all is left out, and the result says so. Nothing is written unless ``results`` names the folder for a run
@@ -87,8 +91,12 @@ def check(
     Raises UsageError for a request that cannot be meant, and where no problem fits; CaseError for a defect of a suite;
     IncompleteError where the framework of ``arrays`` cannot be imported.
     """
+    if directions is None:
+        directions = ("forward",) if backward is None else DIRECTIONS
     dtypes, directions = _each(dtypes), _each(directions)
-    _wanted(function, dtypes, directions, arithmetic=arithmetic, level=level)
+    _wanted(
+        [function, *([] if backward is None else [backward])], dtypes, directions, arithmetic=arithmetic, level=level
+    )
     if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
         raise UsageError(f"budget is a number of seconds above 0, not {inert(repr(budget))[:60]}")
     shipped = shipped_suites().values()
@@ -96,12 +104,13 @@ def check(
     loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
     selection = Selection(loaded, _each(only), level)
     selection.check()
-    taken = Takes.of(function, takes, always)
-    base = _base(arrays, device, differentiates=set(directions) != {"forward"})
+    taken = [Takes.of(function, takes, always)]
+    taken += [] if backward is None else [Takes.of(backward, takes, always, ("dy", *OPERANDS))]
+    base = _base(arrays, device, differentiates=backward is None and set(directions) != {"forward"})
     try:
         base.arithmetic(SWITCHES[arithmetic])
-        chosen = Layout.of(layout) if layout is not None else _tried(function, taken, base, arrays)
-        handmade = Handmade(function, taken, chosen, base)
+        chosen = Layout.of(layout) if layout is not None else _tried(function, taken[0], base, arrays)
+        handmade = Handmade(function, taken[0], chosen, base, None if backward is None else (backward, taken[1]))
         fitting = Fitting(taken, chosen, dtypes, tuple(map(Direction, directions)))
         problems = list(fitting.of(selection))
         if not problems:
@@ -127,14 +136,13 @@ def _shipped(path: Path) -> Suite:
     return load_suite(path)
 
 
-def _wanted(function: object, dtypes: Sequence[str], directions: Sequence[str], **words: str) -> None:
+def _wanted(functions: Iterable[object], dtypes: Sequence[str], directions: Sequence[str], **words: str) -> None:
     """Raise UsageError for what is no function, and for a word that is none of those that mean something."""
-    if not callable(function):
-        raise UsageError(
-            f"check takes a function of an image and a kernel, not an object of type {type(function).__name__}"
-        )
-    ways = [direction.value for direction in Direction if direction is not Direction.TRAIN]
-    offered: dict[str, Sequence[str]] = {"dtype": kinds.NAMES, "direction": ways}
+    for given in functions:
+        if not callable(given):
+            kind = type(given).__name__
+            raise UsageError(f"check takes functions of an image and a kernel, not an object of type {kind}")
+    offered: dict[str, Sequence[str]] = {"dtype": kinds.NAMES, "direction": DIRECTIONS}
     offered |= {"arithmetic": ARITHMETICS, "level": LEVELS}
     given = [("dtype", name) for name in dtypes] + [("direction", way) for way in directions] + list(words.items())
     for key, word in given:
@@ -159,7 +167,7 @@ def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
     if differentiates and not hasattr(kind, "pull_back"):
         raise UsageError(
             f"arrays {arrays!r} have no automatic differentiation; ask for directions=('forward',), or hand "
-            "in a function of arrays='torch' or 'jax'"
+            "in a backward pass, or a function of arrays='torch' or 'jax'"
         )
     devices = kind.identity().devices
     if device not in devices:

@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from crosscorrect.model import Direction
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from crosscorrect.layout import Layout
-    from crosscorrect.model import Direction
     from crosscorrect.problem import Problem
     from crosscorrect.takes import Takes
 
@@ -26,11 +27,11 @@ RELATIONS = (
 class Fitting:
     """Picks problems: of these dtypes, in these directions, in a layout, told by the parameters that there are.
 
-    ``unasked`` counts those that only lack a parameter, by what they need; ``others`` those that are about something
-    else, by what that is.
+    ``takes`` are what the callable takes and, of a backward pass of its own, what that takes. ``unasked`` counts those
+    that only lack a parameter, by what they need; ``others`` those that are about something else, by what that is.
     """
 
-    takes: Takes
+    takes: Sequence[Takes]
     layout: Layout
     dtypes: tuple[str, ...]
     directions: tuple[Direction, ...]
@@ -41,7 +42,7 @@ class Fitting:
         """The problems that can be asked, with those of their directions that are."""
         for problem in problems:
             other = next(self._other(problem), "")
-            lack = "" if other else self.takes.lacks(problem, self.layout)
+            lack = "" if other else next(self._lacks(problem), "")
             if other:
                 self.others[other] += 1
             elif lack:
@@ -52,10 +53,15 @@ class Fitting:
     def why(self) -> str:
         """Why none was picked, in words."""
         said = [f"{count} are {what}" for what, count in self.others.most_common()]
-        said += [
-            f"{count} need {what}, which {self.takes.callable} does not take" for what, count in self.unasked.items()
-        ]
+        name = self.takes[0].callable
+        said += [f"{count} need {what}, which {name} does not take" for what, count in self.unasked.items()]
         return "; ".join(said) or "they have none"
+
+    def _lacks(self, problem: Problem) -> Iterator[str]:
+        """What a problem needs that the callable, or its backward pass where a gradient is asked, does not take."""
+        for takes in self.takes[: 1 + (set(self._asked(problem)) != {Direction.FORWARD})]:
+            if lack := takes.lacks(problem, self.layout):
+                yield lack
 
     def _asked(self, problem: Problem) -> tuple[Direction, ...]:
         return tuple(direction for direction in problem.directions if direction in self.directions)

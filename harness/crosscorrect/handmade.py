@@ -5,7 +5,8 @@ It cannot travel to a worker. So whatever ends this process while it runs ends t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from crosscorrect.worker.loop import Server
 from crosscorrect.worker.wire import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from crosscorrect.ask import Call, Question
     from crosscorrect.layout import Layout
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from crosscorrect.verdicts import Reply
 
     Array = np.ndarray[Any, Any]
+
+T = TypeVar("T")
 
 PLAIN = Geometry()
 CHANGED = "changed"
@@ -33,11 +36,19 @@ CHANGED = "changed"
 class Handmade:
     """An adapter whose every forward pass is the callable, on the tensors of another adapter, ``base``.
 
+    ``backward`` is the person's own backward pass with what it takes, in place of the framework's differentiation.
     ``changed`` are the arguments that it has written into since ``changed`` was emptied.
     """
 
-    def __init__(self, function: Callable[..., Any], takes: Takes, layout: Layout, base: Any) -> None:
-        self.function, self.takes, self.layout, self._base = function, takes, layout, base
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        takes: Takes,
+        layout: Layout,
+        base: Any,
+        backward: tuple[Callable[..., Any], Takes] | None = None,
+    ) -> None:
+        self.function, self.takes, self.layout, self._base, self.backward = function, takes, layout, base, backward
         self.changed: set[str] = set()
         self.arithmetic, self.put, self.get, self.sync = base.arithmetic, base.put, base.get, base.sync
 
@@ -57,34 +68,30 @@ class Handmade:
         """
         arrays = {"x": self.get(x), "w": self.get(w)} | ({} if b is None else {"b": self.get(b)})
         tensors = self._put(self.laid(arrays))
-        before = {name: digest(self.get(tensor)) for name, tensor in tensors.items()}
-        y = self._called(tensors, self.arguments(arrays, geometry))
-        self.changed |= {name for name, tensor in tensors.items() if digest(self.get(tensor)) != before[name]}
-        output = self.layout.image_back(self.get(self._accepted(y, tensors["x"])), arrays["x"].ndim)
-        return self.put(output)
+        y = self._watched(self._forward, tensors, self.arguments(arrays, geometry))
+        return self.put(self.layout.image_back(self.get(self._accepted(y, tensors["x"])), arrays["x"].ndim))
 
     def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """What the framework's own differentiation makes of the callable."""
+        """The person's own backward pass, else what the framework's own differentiation makes of the callable."""
         arrays = {"x": self.get(x), "w": self.get(w)} | ({} if b is None else {"b": self.get(b)})
-        tensors, arguments = self._put(self.laid(arrays)), self.arguments(arrays, geometry)
-
-        def forward(*operands: Any) -> Any:
-            return self._called(dict(zip(tensors, operands, strict=True)), arguments)
-
-        slope = self.put(np.ascontiguousarray(self.layout.image(self.get(dy))))
-        found = self._base.pull_back(forward, tuple(tensors.values()), slope)
-        axes = arrays["x"].ndim
-        dx, dw, db = (*(self.get(g) for g in found), None)[:3]
+        tensors = self._put(self.laid({**arrays, "dy": self.get(dy)}))
+        arguments, axes = self.arguments(arrays, geometry, backward=True), arrays["x"].ndim
+        if self.backward is not None:
+            slopes = self._slopes(self._watched(self._backward, tensors, arguments), tensors)
+        else:
+            slopes = self._differentiated(tensors, arguments)
+        dx, dw, db = (*(self.get(slope) for slope in slopes), None)[:3]
         return Grads(
             self.put(self.layout.image_back(dx, axes)),
             self.put(self.layout.kernel_back(dw, axes)),
             None if db is None else self.put(db),
         )
 
-    def arguments(self, arrays: Mapping[str, Array], geometry: Geometry) -> dict[str, Any]:
-        """The keyword arguments for these arrays of ours, without the bias."""
+    def arguments(self, arrays: Mapping[str, Array], geometry: Geometry, *, backward: bool = False) -> dict[str, Any]:
+        """The keyword arguments for these arrays of ours, without the bias; those of the own backward pass, if any."""
+        takes = self.backward[1] if backward and self.backward is not None else self.takes
         rank = self.layout.rank
-        return self.takes.arguments(geometry, arrays["x"].shape[-rank:], arrays["w"].shape[-rank:])
+        return takes.arguments(geometry, arrays["x"].shape[-rank:], arrays["w"].shape[-rank:])
 
     def way(self, direction: Direction) -> Callable[[Array], Array]:
         """How an answer of ours in a direction comes into the callable's layout."""
@@ -105,18 +112,61 @@ class Handmade:
         return {n: np.ascontiguousarray(ways[n](array)) if n in ways else array for n, array in arrays.items()}
 
     def called(self, arrays: Mapping[str, Array], arguments: Mapping[str, Any]) -> Any:
-        """What the callable itself returns for arrays in its layout."""
-        return self._called(self._put(arrays), arguments)
+        """What the callable returns for arrays in its layout, or, where they have ``dy``, its own backward pass."""
+        call = self._backward if "dy" in arrays and self.backward is not None else self._forward
+        return call(self._put(arrays), arguments)
+
+    def written(self, arrays: Mapping[str, Array], arguments: Mapping[str, Any]) -> str:
+        """The same call as a person would write it."""
+        back = "dy" in arrays and self.backward is not None
+        takes = self.backward[1] if back and self.backward is not None else self.takes
+        named = [f"{name}=b" for name in self._bias(takes, arrays)]
+        named += [f"{name}={value!r}" for name, value in arguments.items()]
+        return f"{takes.callable}({', '.join([*(['dy'] if back else []), 'x', 'w', *named])})"
 
     def _put(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
         return {name: self.put(array) for name, array in arrays.items()}
 
-    def _called(self, tensors: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-        bias = {self.takes.parameters["bias"].name: tensors["b"]} if "b" in tensors else {}
-        try:
-            return self.function(tensors["x"], tensors["w"], **bias, **arguments)
-        except NotImplementedError as refusal:
-            raise Unsupported(str(refusal) or "NotImplementedError") from refusal
+    def _watched(self, call: Callable[..., Any], tensors: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+        """What a call returns, and which of its tensors it has written into."""
+        before = {name: digest(self.get(tensor)) for name, tensor in tensors.items()}
+        found = call(tensors, arguments)
+        self.changed |= {name for name, tensor in tensors.items() if digest(self.get(tensor)) != before[name]}
+        return found
+
+    def _forward(self, tensors: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+        with _refusing():
+            return self.function(tensors["x"], tensors["w"], **self._bias(self.takes, tensors), **arguments)
+
+    def _backward(self, tensors: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+        assert self.backward is not None  # noqa: S101  whoever asks has seen that there is one
+        function, takes = self.backward
+        with _refusing():
+            return function(tensors["dy"], tensors["x"], tensors["w"], **self._bias(takes, tensors), **arguments)
+
+    def _differentiated(self, tensors: dict[str, Any], arguments: Mapping[str, Any]) -> Sequence[Any]:
+        """The gradients of the callable by the framework's own differentiation."""
+        operands = {name: tensor for name, tensor in tensors.items() if name != "dy"}
+
+        def forward(*given: Any) -> Any:
+            return self._forward(dict(zip(operands, given, strict=True)), arguments)
+
+        found: Sequence[Any] = self._base.pull_back(forward, tuple(operands.values()), tensors["dy"])
+        return found
+
+    def _slopes(self, found: Any, tensors: Mapping[str, Any]) -> Sequence[Any]:
+        """The gradients that a backward pass returned, one of each operand. Raises TypeError for something else."""
+        wanted = 3 if "b" in tensors else 2
+        if not isinstance(found, (tuple, list)) or not wanted <= len(found) <= 3:
+            kind = f"{len(found)} values" if isinstance(found, (tuple, list)) else _kind(found)
+            raise TypeError(f"returned {kind}, where {'(dx, dw, db)' if wanted == 3 else '(dx, dw)'} is due")
+        return [self._accepted(slope, tensors["x"]) for slope in found[:wanted]]
+
+    @staticmethod
+    def _bias(takes: Takes, arrays: Mapping[str, T]) -> dict[str, T]:
+        """The bias as an argument, where there is one and it is taken."""
+        parameter = takes.parameters.get("bias")
+        return {} if parameter is None or "b" not in arrays else {parameter.name: arrays["b"]}
 
     def _accepted(self, y: Any, like: Any) -> Any:
         """An answer that is a tensor of the kind of the arguments, on their device."""
@@ -126,10 +176,23 @@ class Handmade:
                 raise ValueError(f"returned a tensor on {theirs}, where its arguments are on {ours}")
             return y
         kind = type(like)
-        what = "None" if y is None else f"an object of type {type(y).__module__}.{type(y).__qualname__}"
-        raise TypeError(
-            f"returned {what.replace('builtins.', '')}, where a {kind.__module__}.{kind.__qualname__} is due"
-        )
+        raise TypeError(f"returned {_kind(y)}, where a {kind.__module__}.{kind.__qualname__} is due")
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "None"
+    return f"an object of type {type(value).__module__}.{type(value).__qualname__}".replace("builtins.", "")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raise Unsupported where a callable says that it does not do this."""
+    try:
+        yield
+    except NotImplementedError as refusal:
+        raise Unsupported(str(refusal) or "NotImplementedError") from refusal
 
 
 class Here:

@@ -102,18 +102,22 @@ def checked(folder: Path, name: str, table: pa.Table, names: Sequence[str] | Non
             raise _damaged(folder, f"the table {name} has {'several columns' if there else 'no column'} {field.name}")
         try:
             found.append(_checked(known[field.name], table.column(there[0]), field))
-        except (ValueError, pa.ArrowException) as error:
-            raise _damaged(folder, f"the table {name}, column {field.name}: {error}") from None
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise _damaged(folder, f"the table {name}, column {field.name}: {inert(error)}") from None
     return pa.Table.from_arrays(found, schema=pa.schema(fields))
 
 
 def _checked(column: columns.Column, values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """The values of one column in its type. Raises ValueError or ArrowException, which say what is off."""
+    """The values of one column in its type. Raises ValueError, OverflowError or ArrowException: what is off."""
+    import pyarrow as pa  # noqa: PLC0415  as above
+
     if values.null_count and not field.nullable:
         raise ValueError(f"a value is missing, and each is {_KINDS[column.kind]}")
-    if len(values) and not _fits(values.type, field.type):
-        first = values.drop_null().slice(0, 1).to_pylist()
-        raise ValueError(f"{_told(first[0])} is not {_KINDS[column.kind]}")
+    said = values.drop_null()
+    if not len(said):
+        return pa.chunked_array([pa.nulls(len(values), field.type)])
+    if not _fits(values.type, field.type):
+        raise ValueError(f"{_told(said[0].as_py())} is not {_KINDS[column.kind]}")
     values = values.cast(field.type)
     values.validate(full=True)
     if column.words or column.json:

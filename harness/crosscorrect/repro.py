@@ -144,7 +144,7 @@ def _needed(run: Run, row: Row) -> set[str]:
     """The names of the arrays that went into the call of this row."""
     if row["operation"] == "matrix":
         return {"a", "b"}
-    names = set(json.loads(record_of(run, row["problem"])["arrays"]))
+    names = set(json.loads(record_of(run, row["problem"])["arrays"] or "{}"))
     return names - {"dy"} if row["direction"] == Direction.FORWARD else names
 
 

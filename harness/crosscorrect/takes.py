@@ -24,6 +24,8 @@ NAMES = {
     "groups": ("groups", "group", "feature_group_count"),
 }
 """What a parameter may be called that takes each of these."""
+OPERANDS = ("an image", "a kernel")
+"""What a forward pass is given by position."""
 _FEATURES = {name: feature for feature, names in NAMES.items() for name in names}
 
 FORMS = {
@@ -76,18 +78,19 @@ class Takes:
         function: Callable[..., Any],
         examples: Mapping[str, Any] | None = None,
         always: Mapping[str, Any] | None = None,
+        operands: Sequence[str] = OPERANDS,
     ) -> Takes:
         """Read a signature: a parameter is known by its name, its form by its default.
 
         ``examples`` gives values in place of defaults, by the names of parameters: they say the form, and what a
-        signature that cannot be read has. ``always`` gives the values of features that cannot be chosen. Raises
-        UsageError where image and kernel have no place, where something else has no default, and for a value that is
-        none of its kind.
+        signature that cannot be read has. ``always`` gives the values of features that cannot be chosen. ``operands``
+        come first, by position. Raises UsageError where these have no place, where something else has no default, and
+        for a value that is none of its kind.
         """
         name, given = name_of(function), dict(examples or {})
         found: dict[str, Parameter] = {}
         others = []
-        rest, is_open = _rest(function, name)
+        rest, is_open = _rest(function, name, operands)
         for parameter in rest:
             feature = _FEATURES.get(parameter.name.lower())
             needed = parameter.default is parameter.empty
@@ -192,10 +195,10 @@ def name_of(function: Any) -> str:
     return "lambda" if name == "<lambda>" else inert(name)[:60]
 
 
-def _rest(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], bool]:
-    """The parameters after image and kernel, and whether there may be others that the signature does not tell.
+def _rest(function: Callable[..., Any], name: str, operands: Sequence[str]) -> tuple[list[inspect.Parameter], bool]:
+    """The parameters after the operands, and whether there may be others that the signature does not tell.
 
-    Raises UsageError where image and kernel have no place.
+    Raises UsageError where the operands have no place.
     """
     try:
         parameters = list(inspect.signature(function).parameters.values())
@@ -203,18 +206,18 @@ def _rest(function: Callable[..., Any], name: str) -> tuple[list[inspect.Paramet
         return [], True
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(placed) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    if len(placed) < len(operands) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise UsageError(
-            f"{name} takes {len(placed)} by position, and a correlation takes two, an image and a kernel; {_wrap(name)}"
+            f"{name} takes {len(placed)} by position and is given {len(operands)}, {', '.join(operands)}; {_wrap(name)}"
         )
-    taken = placed[:2]
+    taken = placed[: len(operands)]
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return [p for p in parameters if p not in taken and p.kind not in variable], is_open
 
 
 def _wrap(name: str) -> str:
     called = "…" if name == "lambda" else f"{name}(…)"
-    return f"hand in a function of the two, as lambda x, w: {called}"
+    return f"hand in a function of these, as lambda x, w: {called}"
 
 
 def _form(name: str, parameter: str, feature: str, example: Any) -> str:

@@ -152,7 +152,7 @@ class Trial:
             check=check,
             geometry=geometry,
             inputs=handmade.laid(inputs),
-            arguments=handmade.arguments(inputs, geometry),
+            arguments=handmade.arguments(inputs, geometry, backward=check.direction is not Direction.FORWARD),
             output=None if output is None else handmade.own(output, right, way),
             reference=None if right is None else way(right),
             where=None if verdict.where is None or right is None else _moved(verdict.where, right.shape, way),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crosscorrect.model import Direction, Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.outcomes import STYLES
-from crosscorrect_reports.suites import SEVERITY
+from crosscorrect_reports.sheet import SEVERITY
 from crosscorrect_reports.text import slug
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Every check of a run by suite, case, problem and direction: what the tables of the page and the Markdown show.
 
-Everything is counted from one matrix of grades, a line per problem and direction and a column per place, so that a
-million checks are a few arrays; only the lines that are listed become objects.
+All is counted in one ``Sheet``; only the lines that are listed become objects.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
+from crosscorrect_reports.sheet import Sheet
 from crosscorrect_reports.text import one_line, slug
 
 if TYPE_CHECKING:
@@ -21,26 +20,11 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-SEVERITY = (
-    Outcome.CRASH,
-    Outcome.ERROR,
-    Outcome.TIMEOUT,
-    Outcome.FAIL,
-    Outcome.MISSING,
-    Outcome.UNBOUNDED,
-    Outcome.MISTRUSTED,
-    Outcome.UNSUPPORTED,
-    Outcome.PASS,
-)
-
 MOST_LINES = 20
 """How many lines of a case are listed in a run of more than ``frames.MANY`` checks."""
 
 LONGEST_HINT = 100
 """How many characters of a message a cell shows to a pointer; the card that it leads to has all of them."""
-
-NEXT, PLAIN, NOWHERE = len(SEVERITY), 2 * len(SEVERITY) - 1, 2 * len(SEVERITY)
-"""The first grade that is as expected, the grade of a pass that is, and that of what was not asked."""
 
 
 @dataclass(slots=True)
@@ -151,7 +135,7 @@ def suites(run: Run, judged: pd.DataFrame, anchors: dict[int, str], shown: dict[
         return []
     known, titles = frames.problems(run), {suite["name"]: suite["title"] for suite in run.info.get("suites", [])}
     drawn = {problem["suite"] for problem in known.values() if problem["show"]}
-    sheet = _Sheet(run, judged)
+    sheet = Sheet(run, judged)
     tables: dict[str, SuiteTable] = {}
     cases = _cases(sheet, known, shown)
     for (suite, _), case in cases.items():
@@ -174,40 +158,7 @@ def spots(tables: list[SuiteTable]) -> dict[str, str]:
     return {problem: case.anchor for case in cases for problem in case.unlisted} | listed
 
 
-class _Sheet:
-    """The matrix of a run and what each of its lines comes to.
-
-    ``cells`` are row numbers of ``judged``, (lines, places), -1 where nothing was asked; ``grades`` how grave each is:
-    surprises before all others, and then by ``SEVERITY``. ``lines`` has a row per problem and direction.
-    """
-
-    def __init__(self, run: Run, judged: pd.DataFrame) -> None:
-        table = frames.matrix(run)
-        self.judged, self.cells = judged, table.to_numpy()
-        severity = judged["outcome"].map({outcome.value: index for index, outcome in enumerate(SEVERITY)})
-        expected = (judged["surprise"] == "").to_numpy()
-        grade = np.append(severity.to_numpy(np.int64) + NEXT * expected, NOWHERE)
-        self.grades = grade[self.cells]
-        ratio = np.append(judged["ratio"].to_numpy(np.float64), np.nan)
-        self.lines = table.index.to_frame(index=False).assign(
-            checks=(self.cells >= 0).sum(axis=1),
-            surprises=(self.grades < NEXT).sum(axis=1),
-            plain=((self.grades == PLAIN) | (self.grades == NOWHERE)).all(axis=1),
-            ratio=np.fmax.reduce(ratio[self.cells], axis=1, initial=np.nan),
-        )
-
-    def listed(self) -> pd.Series[bool]:
-        """Whether each line is listed."""
-        lines = self.lines
-        if len(self.judged) <= frames.MANY:
-            return pd.Series(data=True, index=lines.index)
-        told = lines[~lines["plain"]]
-        first = told.assign(calm=told["surprises"] == 0).sort_values("calm", kind="stable")
-        some = first.groupby(["suite", "case"], sort=False).head(MOST_LINES).index
-        return pd.Series(lines.index.isin(some), index=lines.index)
-
-
-def _cases(sheet: _Sheet, known: dict[str, Row], shown: dict[str, str]) -> dict[tuple[str, str], CaseLine]:
+def _cases(sheet: Sheet, known: dict[str, Row], shown: dict[str, str]) -> dict[tuple[str, str], CaseLine]:
     """The cases in their order, without their cells and lines."""
     lines = sheet.lines
     first = lines[~lines.duplicated(["suite", "case"])]
@@ -236,28 +187,31 @@ def _cases(sheet: _Sheet, known: dict[str, Row], shown: dict[str, str]) -> dict[
     return made
 
 
-def _gather(sheet: _Sheet, groups: Any, heads: list[CaseLine] | list[SuiteTable], anchors: dict[int, str]) -> None:
+def _gather(sheet: Sheet, groups: Any, heads: list[CaseLine] | list[SuiteTable], anchors: dict[int, str]) -> None:
     """Give each case or suite a cell for each place: the gravest of its checks there, the first of those."""
-    group, places = groups.ngroup().to_numpy(), sheet.cells.shape[1]
-    asked, passed = sheet.cells >= 0, sheet.grades % NEXT == PLAIN % NEXT
-    lines = len(group)
-    graded = pd.DataFrame(sheet.grades * lines + np.arange(lines)[:, None]).groupby(group).min().to_numpy()
-    counts = pd.DataFrame(asked).groupby(group).sum().to_numpy()
-    right = pd.DataFrame(asked & passed).groupby(group).sum().to_numpy()
-    for index, head in enumerate(heads):
-        for place in range(places):
-            grade, line = divmod(int(graded[index, place]), lines)
-            if grade == NOWHERE:
+    for head, found in zip(heads, sheet.gathered(groups), strict=True):
+        for cell in found:
+            if cell is None:
                 head.cells.append(None)
-                continue
-            href = anchors.get(int(sheet.cells[line, place]), "") or head.anchor
-            outcome, total = SEVERITY[grade % NEXT].value, int(counts[index, place])
-            head.cells.append(Gathered(outcome, int(right[index, place]), total, href, grade < NEXT))
+            else:
+                href = anchors.get(cell.check, "") or head.anchor
+                head.cells.append(Gathered(cell.outcome, cell.passed, cell.total, href, cell.surprise))
 
 
-def _list(sheet: _Sheet, cases: dict[tuple[str, str], CaseLine], anchors: dict[int, str]) -> None:
+def _listed(sheet: Sheet) -> pd.Series[bool]:
+    """Whether each line is listed."""
+    lines = sheet.lines
+    if len(sheet.judged) <= frames.MANY:
+        return pd.Series(data=True, index=lines.index)
+    told = lines[~lines["plain"]]
+    first = told.assign(calm=told["surprises"] == 0).sort_values("calm", kind="stable")
+    some = first.groupby(["suite", "case"], sort=False).head(MOST_LINES).index
+    return pd.Series(lines.index.isin(some), index=lines.index)
+
+
+def _list(sheet: Sheet, cases: dict[tuple[str, str], CaseLine], anchors: dict[int, str]) -> None:
     """Give each case its lines, or say what is not listed."""
-    listed = sheet.listed()
+    listed = _listed(sheet)
     cells = sheet.cells[listed]
     columns = sheet.judged[["operation", "tier", "outcome", "reason", "message", "surprise"]]
     rows = frames.records(columns, cells[cells >= 0])

@@ -147,7 +147,7 @@ def run(
 @options.quiet
 @options.as_json
 def report(folder: Path, expectations: Path | None, quiet: bool, as_json: bool) -> None:
-    """Write report.html, report.md, junit.xml and CSV tables into a run folder (default: the latest).
+    """Write the report into a run folder (default: the latest): page, Markdown, JUnit XML, summary, badges, CSV tables.
 
     \b
     crosscorrect report                                 of the latest run
@@ -190,6 +190,7 @@ def gate(
     crosscorrect gate                                   the latest run
     crosscorrect gate RUN --require torch,jax -q        says nothing where all is as expected
     crosscorrect gate NEW --against OLD                 two timed runs: exit code 5 where anything is slower
+    crosscorrect gate --annotations github              also beside the lines of the cases, on GitHub
     """  # noqa: D301  as above
     from crosscorrect import sealed, store
     from crosscorrect.cli import github

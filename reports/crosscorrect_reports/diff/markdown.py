@@ -30,7 +30,7 @@ from crosscorrect_reports.text import code, markdown, measured, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crosscorrect.changes import Changes, Group
+    from crosscorrect.changes import Changes, Group, Row
     from crosscorrect.speed.against import Change
 
 LIMIT = 65_536 - 1_024
@@ -105,17 +105,14 @@ def _blocks(group: Group) -> Iterator[list[str]]:
     if group.kind in (Kind.ONLY_THEN, Kind.ONLY_NOW):  # nobody's doing: how many there are, and of what, is enough
         yield [f"{_head(group)}.", ""]
         return
-    rows = [
-        _row(code(row["problem"], LONGEST), markdown(row["direction"]), markdown(said(row), 2 * LONGEST))
-        for _, row in group.table[:MOST_ROWS].iterrows()
-    ]
+    rows = [_check(row) for row in group.table[:MOST_ROWS].to_dict("records")]
     rest = len(group) - len(rows)
     yield [
         f"<details><summary>{_head(group)}</summary>",
         "",
         *([f"Known, {code(group.entry.place)}: {markdown(group.entry.reason, LONGEST)}", ""] if group.entry else []),
-        _row("problem", "direction", "what came"),
-        _row("---", "---", "---"),
+        _row("problem", "direction", "mode", "what came"),
+        _row("---", "---", "---", "---"),
         *rows,
         "",
         *([f"and {plural(rest, 'check')} more", ""] if rest else []),
@@ -123,6 +120,13 @@ def _blocks(group: Group) -> Iterator[list[str]]:
         "",
     ]
     yield [f"{_head(group)}.", ""]
+
+
+def _check(row: Row) -> str:
+    where = row["mode"] if row["device"] == "cpu" else f"{row['mode']} {row['device']}"
+    return _row(
+        code(row["problem"], LONGEST), markdown(row["direction"]), markdown(where), markdown(said(row), 2 * LONGEST)
+    )
 
 
 def _head(group: Group) -> str:

@@ -1,7 +1,9 @@
-"""What two runs have changed as JSON values, for machines."""
+"""What two runs have changed as JSON values, which ``changes.schema.json`` beside this module describes."""
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.changes import VERDICTS, Kind
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Raised only when a key goes, or comes to mean something else."""
 KEY = ("problem", "direction", "framework", "mode", "device")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what is returned (Draft 2020-12)."""
+    text = files("crosscorrect_reports.diff").joinpath("changes.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def record(changes: Changes) -> dict[str, Any]:

@@ -133,9 +133,8 @@ def places(group: Group) -> str:
 
 def differs(one: Difference) -> tuple[str, str, str]:
     """Return what a difference is about, what was said then, and what is said now; of a digest its beginning."""
-    about = " ".join(filter(None, (one.framework, AROUND[one.what])))
-    if one.key and one.key not in (one.framework, AROUND[one.what]):
-        about += f" {one.key}"
+    own = one.what == "version" and one.key == one.framework  # torch version, not torch version torch
+    about = " ".join(filter(None, (one.framework, AROUND[one.what], "" if own else one.key)))
     if one.what in ("code", "suite"):
         return about, one.then[:DIGITS], one.now[:DIGITS]
     return about, one.then, one.now
