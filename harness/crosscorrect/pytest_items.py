@@ -61,12 +61,13 @@ class SuiteFile(pytest.File):
         marker = "" if suite.name in MEANT else suite.name
         if marker:
             self.config.addinivalue_line("markers", f"{marker}: a problem of this crosscorrect suite")
+        own = self.nodeid or self.path.as_posix()  # a file outside of the root that was named has no id
         for problem in problems:
             for framework, mode in session.places(problem):
                 name = f"{problem.id.partition('/')[2]}[{framework}-{mode}]"
                 about = {"problem": problem, "framework": framework, "mode": mode}
                 # pytest reads ids that it has kept for --lf as a name and what stands in brackets behind it
-                item = Item.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", **about)
+                item = Item.from_parent(self, name=name, nodeid=f"{own}::{name}", **about)
                 if marker:
                     item.add_marker(marker)
                 yield item
