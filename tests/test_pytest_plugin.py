@@ -332,7 +332,8 @@ def test_a_failure_is_short_and_says_index_values_error_over_bound_cause_and_wha
 
 def test_what_a_failure_says_to_type_is_true(pytester: pytest.Pytester) -> None:
     python = pytester.path / "a python"
-    python.symlink_to(sys.executable)
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
     result = run(pytester, "-k", "first", "--crosscorrect-python", f"mutant={python}", framework="mutant")
     (again,) = re.findall(r"^again: crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)
     (why,) = re.findall(r"^why: +crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)

@@ -26,7 +26,8 @@ def again(run: Run, problem: str = "") -> list[str]:
         words += ["-d", device] if device != "cpu" else []
     if info.get("arithmetic", "strict") != "strict":
         words += ["--arithmetic", info["arithmetic"]]
-    if info.get("level", "ci") != ("nightly" if timed else "ci"):
+    usual = "nightly" if timed else "ci"
+    if info.get("level", usual) != usual:
         words += ["--level", info["level"]]
     if info.get("seed", 0):
         words += ["--seed", str(info["seed"])]
