@@ -140,7 +140,11 @@ def test_an_example_is_understood_and_what_it_names_is_there(
         Selection([load_suite(path) for path in paths], [p for p in patterns if wild(p)] or patterns).check()
 
 
-LOCAL = ("report", "gate", "explain", "verify", "cases", "completion", "merge", "frameworks", "run my.yaml")
+LOCAL = (
+    *("report", "gate", "explain", "verify", "cases", "completion", "merge", "frameworks", "run my.yaml"),
+    *("hunt -f torch -k", "selftest smoke -k"),
+)
+"""What examples begin with that are about files and runs, or take no minutes."""
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_an_example_about_files_and_runs_can_be_carried_out(
     if "merge" in text:
         parts = [str(path.parent) for path in sorted(lab.glob("part/*/latest/run.json"))]
         text = re.sub(r"shards\S* shards\S*|part/\*", " ".join(parts), text)
-    if " run " in text:
+    if " run " in text or " hunt " in text:
         text += " --results elsewhere"
     done = invoke(*shlex.split(text)[1:])
     assert done.exit_code == 0, done.output

@@ -459,6 +459,10 @@ def test_a_user_s_own_strict_configuration_elsewhere_does_not_break_it(pytester:
     assert result.ret == 0
     assert store.load(pytester.path / "shard").info["finished"]
     result.stdout.fnmatch_lines(["*slowest 3 durations*"])
+    pytester.path.joinpath("second.yaml").write_text(SUITE.replace("suite: small", "suite: second"), encoding="utf-8")
+    listed = run(pytester, *given, "outside.yaml", "second.yaml", "--co", "-q").stdout.str()
+    for name in ("outside.yaml", "second.yaml"):
+        assert f"{pytester.path / name}::first[numpy-eager]\n" in listed, "each has an id of its own"
     run(pytester, *given, project, "outside.yaml", "-m", "slow or grad_weight").assert_outcomes(passed=2, deselected=3)
 
 

@@ -61,19 +61,16 @@ class SuiteFile(pytest.File):
         marker = "" if suite.name in MEANT else suite.name
         if marker:
             self.config.addinivalue_line("markers", f"{marker}: a problem of this crosscorrect suite")
+        own = self.nodeid or self.path.as_posix()  # a file outside of the root that was named has no id
         for problem in problems:
-            for framework in session.frameworks:
-                if problem.only and framework not in problem.only:
-                    continue
-                for mode in session.modes:
-                    if not problem.modes or mode in problem.modes:
-                        name = f"{problem.id.partition('/')[2]}[{framework}-{mode}]"
-                        about = {"problem": problem, "framework": framework, "mode": mode}
-                        # pytest reads ids that it has kept for --lf as a name and what stands in brackets behind it
-                        item = Item.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", **about)
-                        if marker:
-                            item.add_marker(marker)
-                        yield item
+            for framework, mode in session.places(problem):
+                name = f"{problem.id.partition('/')[2]}[{framework}-{mode}]"
+                about = {"problem": problem, "framework": framework, "mode": mode}
+                # pytest reads ids that it has kept for --lf as a name and what stands in brackets behind it
+                item = Item.from_parent(self, name=name, nodeid=f"{own}::{name}", **about)
+                if marker:
+                    item.add_marker(marker)
+                yield item
 
 
 class Item(pytest.Item):

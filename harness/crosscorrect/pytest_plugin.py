@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crosscorrect", "crosscorrect: collect YAML suites")
     repeat = {"action": "append", "default": []}
     group.addoption("--crosscorrect", metavar="NAME", help="run YAML suites through this framework; repeat", **repeat)
-    group.addoption("--crosscorrect-python", metavar="[NAME=]PATH", help="a framework's interpreter; repeat", **repeat)
+    group.addoption("--crosscorrect-python", metavar="NAME=PATH", help="a framework's interpreter; repeat", **repeat)
     group.addoption("--crosscorrect-mode", choices=[*MODES, "all"], default="eager", help="default: eager")
     group.addoption("--crosscorrect-level", choices=["smoke", "ci", "nightly"], default="ci", help="default: ci")
     group.addoption("--crosscorrect-device", default="cpu", metavar="DEVICE", help="default: cpu")

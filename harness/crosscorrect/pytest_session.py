@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shutil
 import tempfile
@@ -78,6 +79,12 @@ class Session:
     def selection(self, suites: list[Suite]) -> Selection:
         """What this session is about in these suites; each is dealt into parts by itself, as it is collected."""
         return Selection(suites, (), self._level, self._part)
+
+    def places(self, problem: Problem) -> Iterator[tuple[str, str]]:
+        """The frameworks that a problem is about, each with every mode it is asked in."""
+        frameworks = [name for name in self.frameworks if not problem.only or name in problem.only]
+        modes = [mode for mode in self.modes if not problem.modes or mode in problem.modes]
+        return itertools.product(frameworks, modes)
 
     def lane(self, name: str) -> Lane:
         """The lane of a framework in this process, started when the first item needs it."""

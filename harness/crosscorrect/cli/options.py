@@ -10,7 +10,7 @@ import click
 
 from crosscorrect.adapter import ARITHMETICS, MODES
 from crosscorrect.cli import complete
-from crosscorrect.nearest import meant
+from crosscorrect.nearest import nearest
 from crosscorrect.problem import LEVELS
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.3
     """One of several words; an error about another names the nearest."""
 
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Click's message, and the word that may have been meant."""
-        hint = meant(value, map(str, self.choices))
-        return " ".join(
-            filter(None, (super().get_invalid_choice_message(value, ctx), hint and f"{hint[0].upper()}{hint[1:]}"))
-        )
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word. Raises BadParameter with click's message and the word that may have been meant."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = nearest(value, map(str, self.choices))
+            if not near:
+                raise
+            raise click.BadParameter(f"{error.message} Did you mean {near}?", ctx=ctx, param=param) from None
 
 
 def pairs(_: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
