@@ -27,7 +27,6 @@ NOT_FOLLOWED = {
     "docs/outputs.md": "its job is for GitHub; tests/test_outputs_doc.py reads it",
     "docs/pytest.md": "tests/test_docs_pytest.py follows it, with pytest's own commands",
     "docs/runs.md": LISTS,
-    "docs/pytest.md": "tests/test_docs_pytest.py runs each in a session of its own",
     "docs/terminal.md": "it shows the options that all commands have; tests/test_terminal.py tries each",
     "docs/scale.md": "it needs a cluster; tests/test_cluster.py has one",
 }
