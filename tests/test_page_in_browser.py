@@ -16,6 +16,8 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+import crosscorrect
+import crosscorrect_reports
 from crosscorrect import dtypes, gate, store
 from crosscorrect.model import Direction, Outcome, Reason
 from crosscorrect.worker.wire import digest
@@ -46,7 +48,7 @@ def made(folder: Path) -> store.Run:
     rows = [
         check("s/right", "torch", ratio=0.25, error=1e-7, tier="A"),
         check("s/right", "jax", ratio=0.0, error=0.0, tier="C"),
-        check(FAILED, "torch", Outcome.FAIL, reason=Reason.VALUE, message=f"wrong {HOSTILE}", where="1,1",
+        check(FAILED, "torch", Outcome.FAIL, reason=Reason.VALUE, message=f"wrong {HOSTILE}", where="1,1", mode="compiled", arithmetic="tf32",
               expected=4.0, got=float(np.float32(0.1)), ratio=3e6, error=3.9, tier="A", diagnosis=f"a kernel {HOSTILE}",
               arrays={name: digest(array) for name, array in kept.items()}),
         check(FAILED, "jax", ratio=0.5, error=1e-7, tier="A"),
@@ -110,9 +112,10 @@ def test_an_address_opens_a_problem_with_both_values_in_decimal_and_hex(tab: Any
     )
     assert "0x40800000" in text  # 4 as float32
     assert "0x3dcccccd" in text  # 0.1 as float32
-    assert f"{0x40800000 - 0x3DCCCCCD} numbers of float32 apart" in text
+    assert f"{0x40800000 - 0x3DCCCCCD} steps of float32 apart" in text
     assert f"wrong {HOSTILE}".replace("\u202e", "\\u202e") in text
-    assert "crosscorrect run s -f torch -k s/wrong@dtype=float32" in text
+    assert "crosscorrect run s.yaml -f torch -k s/wrong@dtype=float32 -m compiled --arithmetic tf32" in text
+    assert "explain results/run s/wrong@dtype=float32 -f torch -m compiled --direction forward" in text
 
 
 def test_the_worst_element_is_framed_and_what_differs_is_tinted(tab: Any, address: str) -> None:
@@ -143,7 +146,20 @@ def test_a_problem_that_the_page_does_not_hold_is_said_so(tab: Any, address: str
 
 @pytest.mark.parametrize(
     ("words", "cases"),
-    [("", 4), ("torch:fail", 1), ("jax:unsupported", 1), ("s right", 1), ("hostile", 1), ("nothing like it", 0)],
+    [
+        ("", 4),
+        ("torch:fail", 1),
+        ("jax:fail", 0),
+        ("jax:unsupported", 1),
+        ("unsupported", 1),
+        ("error", 0),  # an outcome that nothing has, and a word of every table's head
+        ("grad_input", 1),
+        ("float32", 4),
+        ("float16", 0),
+        ("s right", 1),
+        ("hostile", 1),
+        ("nothing like it", 0),
+    ],
 )
 def test_search_narrows_cases_and_heat_map_as_one_types_and_is_an_address(tab: Any, words: str, cases: int) -> None:
     tab.keyboard.press("/")
@@ -192,18 +208,47 @@ def test_the_heat_map_sorts_by_what_there_is_to_look_at_and_back(tab: Any) -> No
     assert rows.all_inner_texts() == before
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a real run with everything that NumPy alone can show: examples, training, Problem 2, properties."""
+    folder = tmp_path_factory.mktemp("real")
+    run = crosscorrect.run(["chapter", "problems", "recovery", "special"], ["numpy"], level="smoke", results=folder)
+    return crosscorrect_reports.write(run)[0].as_uri()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("part", ["page", "problem"])
-def test_an_accessibility_checker_finds_nothing(chromium: Any, address: str, theme: str, part: str) -> None:
+@pytest.mark.parametrize("part", ["page", "problem", "real"])
+def test_an_accessibility_checker_finds_nothing(chromium: Any, address: str, real: str, theme: str, part: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed here")
     tab = chromium.new_page(color_scheme=theme, viewport={"width": 1200, "height": 900})
-    tab.goto(address + (f"#problem={quote(FAILED, safe='')}&framework=torch" if part == "problem" else ""))
+    opened = f"{address}#problem={quote(FAILED, safe='')}&framework=torch"
+    tab.goto({"page": address, "problem": opened, "real": real}[part])
     if part == "problem":
         tab.locator("#problem[open]").wait_for()
     else:
         tab.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     found = axe.Axe().run(tab).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found] == []
+    tab.close()
+
+
+def test_every_section_of_a_real_run_is_there_and_every_problem_opens(chromium: Any, real: str) -> None:
+    complaints: list[str] = []
+    tab = chromium.new_page()
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(real)
+    there = {"verdict", "frameworks", "heat", "cases", "errors", "support", "properties", "examples", "learning"}
+    assert there | {"problem-2", "failures", "again"} <= set(
+        tab.evaluate("() => [...document.querySelectorAll('[id]')].map((one) => one.id)")
+    )
+    shown = tab.evaluate("""async () => {
+      const known = await data();
+      for (const problem of known.problems) await showProblem(new URLSearchParams({ problem: problem.problem }));
+      return [known.problems.length, document.getElementById('problem-name').textContent === known.problems.at(-1).problem];
+    }""")
+    assert shown[0] > 50
+    assert shown[1]
+    assert complaints == []
     tab.close()
 
 
@@ -293,3 +338,36 @@ def test_the_bits_that_the_page_shows_are_those_of_the_format(tab: Any, dtype: s
         assert int(said, 16) == int(bits), (value, said)
         if math.isfinite(value):
             assert float.fromhex(hexadecimal) == value
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_the_steps_between_two_values_are_those_of_the_format(tab: Any, dtype: str) -> None:
+    tiny = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 5e-324}[dtype]
+    one_up = 1 + {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}[dtype]
+    below = 1 - (one_up - 1) / 2
+    pairs = [(1.0, 1.0), (0.0, -0.0), (tiny, 0.0), (tiny, -tiny), (one_up, 1.0), (1.0, below), (one_up, below)]
+    told = tab.evaluate("([pairs, dtype]) => pairs.map(([a, b]) => String(apart(a, b, dtype)))", [pairs, dtype])
+    assert told == ["0", "0", "1", "2", "1", "1", "2"]
+    assert tab.evaluate("(dtype) => [apart(NaN, 1, dtype), apart(1, Infinity, dtype)]", dtype) == [None, None]
+
+
+def test_what_a_format_cannot_tell_apart_is_not_tinted(tab: Any) -> None:
+    pairs = [(float(np.float32(0.1)), 0.1, "float32"), (0.5, 0.25, "float32"), (0.0, -0.0, "float32"), (3, 3, "int32")]
+    told = tab.evaluate("(pairs) => pairs.map(([came, right, dtype]) => alike(came, right, dtype))", pairs)
+    assert told == [True, False, True, True]
+
+
+def test_the_heat_map_stays_within_reach_of_the_keyboard_when_rows_are_hidden(tab: Any) -> None:
+    tab.locator("#find").fill("hostile")
+    tab.wait_for_timeout(200)
+    assert tab.locator(".heat td[tabindex='0']:visible").count() == 1
+
+
+def test_keys_with_a_modifier_are_left_to_the_browser(tab: Any, address: str) -> None:
+    tab.goto(f"{address}#problem=s%2Fright")
+    tab.locator("#problem[open]").wait_for()
+    tab.keyboard.press("Control+ArrowRight")
+    tab.keyboard.press("/")
+    tab.wait_for_timeout(100)
+    assert tab.url.endswith("#problem=s%2Fright")
+    assert tab.locator("#problem-name").inner_text() == "s/right"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from crosscorrect.drafts import SUITE as HUNT
+from crosscorrect.shipped import shipped_suites
 from crosscorrect.speed.conditions import BUDGETS
 from crosscorrect_reports.text import one_line
 
@@ -12,11 +14,25 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 
+def asked_by(run: Run, suite: str) -> str:
+    """Return the command that asks for a suite of this run again, with its name if it ships, else with its file.
+
+    What no file holds was drawn by a hunt, which draws it again from its id.
+    """
+    if suite == HUNT:
+        return "hunt"
+    files = [known["file"] for known in run.info.get("suites", []) if known["name"] == suite]
+    shipped = shipped_suites().get(suite)
+    ships = shipped is not None and (not files or shipped.name in files)
+    return f"run {shlex.quote(one_line(suite if ships else (files or ['SUITE'])[0]))}"
+
+
 def again(run: Run, problem: str = "") -> list[str]:
     """Command lines for a person to copy; names are quoted for the shell."""
     info = run.info
     timed = info.get("bench")
-    words = ["crosscorrect", "bench" if timed else "run", *(suite["name"] for suite in info.get("suites", []))]
+    suites = [asked_by(run, suite["name"]).partition(" ")[2] for suite in info.get("suites", [])]
+    words = ["crosscorrect", "bench" if timed else "hunt" if info.get("hunt") else "run", *filter(None, suites)]
     for name in info["frameworks"]:
         words += ["-f", name]
     modes = info.get("modes", [])
@@ -31,7 +47,7 @@ def again(run: Run, problem: str = "") -> list[str]:
         words += ["--level", info["level"]]
     if info.get("seed", 0):
         words += ["--seed", str(info["seed"])]
-    for pattern in info.get("filter", []):
+    for pattern in info.get("filter", []) if not info.get("hunt") else []:
         words += ["-k", pattern]
     if timed:
         words += ["--reference", timed["reference"], "--cpus", str(len(timed["cpus"]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 BANDS = ((0.0, "="), (0.01, "·"), (0.1, ":"), (1.0, "∴"))
 """Largest error over bound of a cell in which all pass, up to each of these, and the mark of the cell."""
-MEANINGS = ("exact, or the same bits", "up to 1 % of the bound", "up to 10 %", "up to the bound")
+MEANINGS = ("exact", "up to 1 % of the bound", "up to 10 %", "up to the bound")
 
 Column = tuple[str, str, str]
 
@@ -118,6 +119,7 @@ def _cell(outcome: Outcome, ratio: float, *, odd: bool) -> Cell:
     """Return the look of a cell: of passes how near the bound they came, else the gravest outcome."""
     if outcome is not Outcome.PASS:
         return Cell(outcome.value, STYLES[outcome].glyph, odd)
-    # a check without a ratio is one of which every bit had to be right
+    if math.isnan(ratio):  # a refusal that had to be, or a relation: there is no error to measure
+        return Cell("pass", STYLES[outcome].glyph, odd)
     band = next((i for i, (limit, _) in enumerate(BANDS) if not ratio > limit), len(BANDS) - 1)
     return Cell(f"h{band}", BANDS[band][1], odd)

@@ -24,6 +24,7 @@ from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.payload import payload
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
+from crosscorrect_reports.sheet import SEVERITY
 from crosscorrect_reports.speed_page import speed_section
 from crosscorrect_reports.suites import spots, suites
 from crosscorrect_reports.support import support
@@ -69,6 +70,8 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         total=total,
         outcomes=outcomes,
         heat=heat(run, judged),
+        severity=[outcome.value for outcome in SEVERITY],
+        labels=[(name, word) for name, words in headings(run) for word in words],
         heat_legend=[(mark, meaning) for (_, mark), meaning in zip(BANDS, MEANINGS, strict=True)],
         heat_outcomes=[name for name in outcomes if name != Outcome.PASS],
         scatter=_scatter(run),

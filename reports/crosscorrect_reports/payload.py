@@ -9,21 +9,23 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from crosscorrect import dtypes, repro
 from crosscorrect.errors import CrosscorrectError
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
+from crosscorrect_reports.commands import asked_by
 from crosscorrect_reports.text import clean, web_url
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from crosscorrect.store import Run
 
     Row = dict[str, Any]
 
 MOST_CHECKS = 30_000
-"""So many checks a page holds one by one; of a longer run those that are not plain passes come first."""
+"""So many checks a page holds one by one; of a longer run the problems come first in which one is no plain pass."""
 MOST_BYTES = 768 * 1024
 """So many bytes of arrays a page holds; those of what did not pass come first."""
 LARGEST_ARRAY = 16 * 1024
@@ -96,7 +98,9 @@ def payload(run: Run, judged: pd.DataFrame) -> Payload:
         ],
         "arrays": arrays.described,
         "scripts": _scripts(run, rows),
-        "suites": {suite["name"]: suite["file"] for suite in run.info.get("suites", [])},
+        "asked": {name: asked_by(run, name) for name in sorted({row["suite"] for row in rows})},
+        "told": len(rows),
+        "total": len(judged),
         "run": run.info["run"],
         "seed": run.info.get("seed", 0),
     }
@@ -111,11 +115,18 @@ def _packed(data: bytes) -> str:
 
 
 def _chosen(judged: pd.DataFrame) -> list[int]:
-    """Return the numbers of the rows to be told: all, or first those that are not plain passes."""
+    """Return the numbers of the rows to be told: all, or whole problems, first those in which one is no plain pass."""
     if len(judged) <= MOST_CHECKS:
         return list(range(len(judged)))
-    plain = ((judged["outcome"] == Outcome.PASS) & (judged["surprise"] == "")).to_numpy()
-    return sorted([*(~plain).nonzero()[0].tolist(), *plain.nonzero()[0].tolist()][:MOST_CHECKS])
+    surprise = (judged["surprise"] != "").to_numpy()
+    number, problems = pd.factorize(judged["problem"])
+    sizes = np.bincount(number)
+    weight = np.zeros(len(problems))
+    np.maximum.at(weight, number, 2 * surprise + (judged["outcome"] != Outcome.PASS).to_numpy())
+    order = np.argsort(-weight, kind="stable")
+    told = np.zeros(len(problems), bool)
+    told[order[np.cumsum(sizes[order]) <= MOST_CHECKS]] = True
+    return [int(row) for row in told[number].nonzero()[0]]
 
 
 def _is_plain(row: Row) -> bool:
@@ -139,6 +150,7 @@ def _check(row: Row, problem: int, place: int, arrays: dict[str, int]) -> Row:
         "surprise": clean(row["surprise"])[:LONGEST_MESSAGE],
         "bits": row["output_digest"][:12],
         "arrays": arrays,
+        "kept": row["arrays"].count(":"),
         "why": "" if entry is None else clean(entry.reason),
         "entry": "" if entry is None else clean(entry.place),
         "link": "" if entry is None else web_url(entry.url),
@@ -146,7 +158,7 @@ def _check(row: Row, problem: int, place: int, arrays: dict[str, int]) -> Row:
     # a value that came and is not a number is the finding itself; of the other numbers NaN says that there is none
     if row["where"]:
         said |= {name: _number(row[name]) for name in ("expected", "got") if row[name] is not None}
-    return {name: value for name, value in said.items() if value not in ("", {})}
+    return {name: value for name, value in said.items() if value not in ("", {}, 0) or name in ("p", "f", *NUMBERS)}
 
 
 def _number(value: float) -> float | str:
@@ -171,7 +183,15 @@ def _problem(row: Row) -> Row:
 
 def _parsed(text: str) -> Any:
     """Return a JSON column with every text in it clean."""
-    return json.loads(clean(text)) if text else None
+    return _cleaned(json.loads(text)) if text else None
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return clean(value) if isinstance(value, str) else value
 
 
 def _scripts(run: Run, rows: list[Row]) -> dict[str, str]:

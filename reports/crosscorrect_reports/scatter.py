@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from crosscorrect.model import Outcome
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
@@ -13,7 +14,6 @@ from crosscorrect_reports.text import number
 
 if TYPE_CHECKING:
     import pandas as pd
-    from markupsafe import Markup
 
     from crosscorrect.store import Run
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 4
 """So many dtypes have a panel, those with the most checks; the table has all."""
+REACH = (1e-300, 1e300)
+"""From where to where an axis can go: a logarithm beyond is not drawn."""
 STEPS = 24
 """Marks of one framework that are nearer than a 24th of a decade are one mark: no eye tells more apart."""
 COLUMNS = ("dtype", "framework", "checks", "exact", "median error / bound", "largest error / bound", "above the bound")
@@ -30,28 +32,34 @@ def errors(run: Run) -> Figure | None:
     """Return the figure, or None where no check has an error and a bound.
 
     The bound of a check is its largest error over its largest ratio of error to bound: that of the element which came
-    nearest to it, or of one with a larger error.
+    nearest to it, or of one with a larger error. What failed without a finite ratio (exact data, a shape, NaN) has no
+    mark, and is counted.
     """
-    names = ["framework", "dtype", "outcome", "error", "ratio"]
-    table = run.checks[names]
-    table = table[np.isfinite(table["ratio"].astype(float)) & np.isfinite(table["error"].astype(float))]
+    table = run.checks[["framework", "dtype", "outcome", "error", "ratio"]]
+    failed = int((table["outcome"] == Outcome.FAIL).sum())
+    table = table[table["ratio"].notna() & table["error"].notna()]
     if not len(table):
         return None
-    inexact = table[(table["ratio"] > 0) & (table["error"] > 0)]
+    finite = np.isfinite(table["ratio"].to_numpy(float)) & np.isfinite(table["error"].to_numpy(float))
+    inexact = table[finite & (table["ratio"] > 0).to_numpy() & (table["error"] > 0).to_numpy()]
+    marked = int((inexact["outcome"] == Outcome.FAIL).sum())
     dtypes = [str(name) for name in inexact["dtype"].value_counts().index]
     frameworks = [name for name in run.info["frameworks"] if name in set(table["framework"].unique())]
     rows = _rows(table, frameworks)
-    above = int((table["outcome"] == Outcome.FAIL).sum())
-    exact = len(table) - len(inexact)
+    exact = int((table["ratio"] == 0).sum())
     lead = (
         "Each mark is a check: its bound across, its largest error up. In the grey is what rounding can do; above is a "
         "proof of a wrong answer. Lower precision, Winograd or FFT is a cloud of its own, nearer to the line; "
-        "what lies far out is on the edge. "
-        f"Of {len(table)} checks {exact} are exact and have no mark; {above} failed."
+        "what lies far out is on the edge, on its own side of the line. "
     )
+    lead = (lead if len(inexact) else "") + (
+        f"Of {len(table)} checks with a bound {exact} are exact and have no mark. {failed} checks of the run failed"
+        + (f", {failed - marked} of them without a mark: their error over bound is not finite." if failed else ".")
+    )
+    drawing = _drawing(inexact, dtypes[:MOST_PANELS], frameworks, len(table)) if len(inexact) else Markup()
     return Figure(
-        "errors", "Error against bound", lead, _drawing(inexact, dtypes[:MOST_PANELS], frameworks, len(table)),
-        COLUMNS, rows, frozenset(COLUMNS[2:]), "every check is in checks.csv",
+        "errors", "Error against bound", lead, drawing, COLUMNS, rows, frozenset(COLUMNS[2:]),
+        "every check is in checks.csv",
     )  # fmt: skip
 
 
@@ -89,7 +97,10 @@ def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) ->
     from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415  as above
 
     style = looks(frameworks)
-    bounds, found = (table["error"] / table["ratio"]).to_numpy(float), table["error"].to_numpy(float)
+    ratios = table["ratio"].to_numpy(float)
+    found = np.clip(table["error"].to_numpy(float), *REACH)
+    with np.errstate(over="ignore", under="ignore"):
+        bounds = np.clip(table["error"].to_numpy(float) / ratios, *REACH)
     left, right = _reach(bounds)
     low = min(_reach(found)[0], left)
     axes.fill_between([left, right], [left, right], [low, low], color=BAND, linewidth=0, zorder=0)
@@ -97,7 +108,12 @@ def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) ->
     high = max(_reach(found)[1], right)
     for name in frameworks:
         own = (table["framework"] == name).to_numpy()
-        marks = np.column_stack([np.clip(bounds[own], left, right), np.clip(found[own], low, high)])
+        across = np.clip(bounds[own], left, right)
+        with np.errstate(over="ignore", under="ignore"):
+            up = across * ratios[own]
+        # a mark that is moved to an edge stays on its side of the line, which is what it tells
+        up = np.where(ratios[own] > 1, np.clip(up, across, high), np.clip(up, low, across))
+        marks = np.column_stack([across, up])
         marks = 10 ** (np.unique(np.round(np.log10(marks) * STEPS), axis=0) / STEPS)
         axes.plot(
             marks[:, 0], marks[:, 1], linestyle="none", marker=style[name][1], markersize=3.4, alpha=0.8,
@@ -114,4 +130,4 @@ def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) ->
 def _reach(values: Array) -> tuple[float, float]:
     """Return from where to where an axis goes: all values but the outermost hundredth, and room beside them."""
     low, high = np.quantile(values, [0.01, 0.99])
-    return float(max(low / 10, values.min()) / 2), float(min(high * 10, values.max()) * 2)
+    return float(max(low / 10, values.min(), 2 * REACH[0]) / 2), float(min(high * 10, values.max(), REACH[1] / 2) * 2)

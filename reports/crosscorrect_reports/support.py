@@ -72,8 +72,9 @@ def support(run: Run) -> list[Feature]:
     invalid = set(run.problems.loc[run.problems["invalid"].astype(bool), "problem"])
     keys = ["operation", "direction", "dtype", *frames.PLACE]
     table = run.checks[[*keys, "outcome"]]
+    table = table[table["outcome"] != Outcome.MISSING]
     if invalid:
-        table = table[~run.checks["problem"].isin(invalid)]
+        table = table[~run.checks.loc[table.index, "problem"].isin(invalid)]
     kinds = table["outcome"].map(KINDS)
     counts = table[keys].assign(kind=kinds, n=1).groupby([*keys, "kind"], sort=False)["n"].sum()
     gravest = _gravest(run, table, kinds, keys)

@@ -176,11 +176,11 @@ def _told(loaded: Run, problem: str, rows: list[Row]) -> Row:
 
 def _again(loaded: Run, known: Row, rows: list[Row]) -> str:
     """The command that asks a problem again, as this run did."""
+    from crosscorrect_reports.commands import asked_by
+
     problem = known["problem"]
     asked = " ".join(_asked_again(loaded, name) for name in dict.fromkeys(row["framework"] for row in rows))
-    # what no file holds was drawn by a hunt, which draws it again from its id
-    how = "hunt" if problem.startswith("hunt/") else f"run {_spelling(known['suite'], loaded)}"
-    return f"crosscorrect {how} -k '{problem}' {asked}"
+    return f"crosscorrect {asked_by(loaded, known['suite'])} -k '{problem}' {asked}"
 
 
 def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> None:
@@ -208,15 +208,6 @@ def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> 
 def _stem(row: Row) -> str:
     name = f"repro-{row['framework']}-{row['problem']}-{row['direction']}"
     return re.sub(r"[^A-Za-z0-9]+", "-", name)[:100].strip("-")
-
-
-def _spelling(suite: str, loaded: Run) -> str:
-    """How a person asks for a suite of this run again: by name if it ships, else by its file."""
-    from crosscorrect.shipped import shipped_suites
-
-    files = [s["file"] for s in loaded.info.get("suites", []) if s["name"] == suite]
-    shipped = shipped_suites().get(suite)
-    return suite if shipped is not None and shipped.name in files else (files or ["SUITE"])[0]
 
 
 def _asked_again(loaded: Run, framework: str) -> str:

@@ -11,6 +11,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 async function inflated(id) {
+  if (typeof DecompressionStream === "undefined") throw new Error("this browser cannot unpack what the page holds of the problems; the tables beside it and crosscorrect explain can tell");
   const bytes = Uint8Array.from(atob($(id).textContent.trim()), (letter) => letter.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).arrayBuffer();
 }
@@ -30,6 +31,20 @@ function data() {
 }
 
 const marks = JSON.parse(document.body.dataset.glyphs);
+const severity = JSON.parse(document.body.dataset.severity);
+
+// Whether one check is more to be looked at than another: surprises, then graver outcomes, then larger ratios.
+function graver(one, other) {
+  const key = (check) => [check.surprise ? 1 : 0, -severity.indexOf(check.outcome), typeof check.ratio === "number" ? check.ratio : real(check.ratio) ?? -1];
+  const [a, b] = [key(one), key(other)];
+  const place = a.findIndex((value, index) => value !== b[index]);
+  return place >= 0 && a[place] > b[place];
+}
+
+// With a modifier a key is the browser's.
+function modified(event) {
+  return event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+}
 
 // Addresses: #problem=… opens a problem, #find=… searches, and any other is the id of an element of the page.
 function address(parts) {

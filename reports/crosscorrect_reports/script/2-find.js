@@ -1,16 +1,27 @@
-// Search as one types: each word must be in the case; "torch:fail" is an outcome of a framework.
+// Search as one types: each word must be in the case; "torch:fail" is an outcome of a framework in it.
 const cases = [];
+let dtypes = null;
+
+// The dtypes and directions in which a case is asked, as the heat-map has them.
+function asked(name) {
+  if (!dtypes) {
+    const heads = [...document.querySelectorAll(".heat thead th[data-f]")];
+    dtypes = new Map([...document.querySelectorAll(".heat tbody tr")].map((row) => [`${row.dataset.s}/${row.dataset.c}`, heads.filter((_, index) => row.cells[index + 1].className).flatMap((head) => [head.dataset.t, head.dataset.d])]));
+  }
+  return dtypes.get(name) || [];
+}
 
 function haystack(one) {
   if (one.text === undefined) {
-    const places = [...document.querySelectorAll(".suites > .head .o")].map((head) => head.firstChild.textContent.trim().toLowerCase());
+    const places = [...document.querySelectorAll(".suites > .head .o")].map((head) => head.firstChild.textContent.trim());
     const outcomes = new Set();
-    one.element.querySelectorAll(":scope > summary > .o").forEach((cell, place) => {
-      const [, outcome] = cell.className.split(" ");
-      if (outcome && outcome !== "faint") outcomes.add(outcome).add(`${places[place]}:${outcome}`);
+    const note = (cell, place) => { const [, outcome] = cell.className.split(" "); if (outcome && outcome !== "faint") outcomes.add(outcome).add(`${places[place]}:${outcome}`); };
+    one.element.querySelectorAll(":scope > summary > .o").forEach(note);
+    one.element.querySelectorAll("tbody tr").forEach((row) => {
+      [...row.cells].slice(-places.length - 1, -1).forEach((cell, place) => { if (cell.className.startsWith("o ")) note(cell, place); });
     });
-    const ids = [...one.element.querySelectorAll("th[title]")].map((head) => head.title);
-    one.text = [one.suite, one.element.textContent, ...ids, ...outcomes].join(" ").toLowerCase();
+    const said = [...one.element.querySelectorAll(":scope > summary .what, :scope > p, tbody th")].flatMap((part) => [part.textContent, part.title]);
+    one.text = [one.name, ...said, ...asked(one.name), ...outcomes].join(" ").toLowerCase();
   }
   return one.text;
 }
@@ -41,8 +52,10 @@ function narrow() {
   }
   document.querySelectorAll(".heat tbody tr").forEach((row) => { row.hidden = !all && !shown.has(`${row.dataset.s}/${row.dataset.c}`); });
   document.querySelectorAll("#failures ~ .card, #failures ~ details.group .card").forEach((card) => {
-    card.hidden = !words.every((word) => card.textContent.toLowerCase().includes(word.split(":").pop()));
+    const text = card.textContent.toLowerCase();
+    card.hidden = (show === "odd" && !card.classList.contains("surprise")) || !words.every((word) => word.split(":").every((part) => text.includes(part)));
   });
+  keepHeat();
   $("found").textContent = all ? `${cases.length} cases` : `${count} of ${cases.length} cases`;
 }
 
@@ -70,7 +83,7 @@ function finder() {
     if (event.key === "Enter") { typed(); document.querySelector("details.case:not([hidden]) > summary")?.focus(); }
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+    if (event.key === "/" && !modified(event) && !$("problem").open && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
       event.preventDefault();
       $("find").focus();
     }

@@ -1,6 +1,7 @@
 // Numbers as people compare them: decimal, hexadecimal, bits, and how many representable numbers apart.
 function rounded(value) {
   if (typeof value !== "number") return { inf: "∞", "-inf": "−∞", nan: "NaN" }[value] ?? String(value ?? "");
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value).replace("-", "−");
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
@@ -54,7 +55,7 @@ function bitsText(value, dtype) {
   return bits === null ? "" : `0x${bits.toString(16).padStart((1 + LAYOUTS[dtype][0] + LAYOUTS[dtype][1]) / 4, "0")}`;
 }
 
-// How many numbers of the format lie between two values; null where one is not finite.
+// How many steps from number to number of the format lie between two values; null where one is not finite.
 function apart(a, b, dtype) {
   if (!LAYOUTS[dtype] || !Number.isFinite(a) || !Number.isFinite(b)) return null;
   const line = (value) => {

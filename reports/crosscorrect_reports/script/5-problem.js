@@ -9,7 +9,14 @@ function addressOf(known, check) {
 let now = null;
 
 async function showProblem(parts) {
-  const known = await data();
+  let known = null;
+  try {
+    known = await data();
+  } catch (error) {
+    $("problem-told").replaceChildren(el("p", {}, error.message));
+    if (!$("problem").open) $("problem").showModal();
+    return;
+  }
   const place = known.byProblem.get(parts.get("problem"));
   const dialog = $("problem");
   if (place === undefined) {
@@ -18,7 +25,7 @@ async function showProblem(parts) {
   } else {
     const wanted = (check) => ["framework", "mode", "device"].every((name, i) => !parts.get(name) || known.places[check.f][i] === parts.get(name)) && (!parts.get("direction") || check.direction === parts.get("direction"));
     const own = known.of[place].map((index) => ({ ...known.checks[index], index })).sort((a, b) => a.f - b.f);
-    const chosen = own.find((check) => parts.size > 1 && wanted(check)) || own.find((check) => check.surprise) || own.find((check) => check.outcome !== "pass") || own[0];
+    const chosen = own.find((check) => [...parts].length > 1 && wanted(check)) || own.find((check) => check.surprise) || own.find((check) => check.outcome !== "pass") || own[0];
     told(known, known.problems[place], own, chosen);
   }
   now = place ?? null;
@@ -40,6 +47,7 @@ function told(known, problem, own, chosen) {
     problem.note ? el("p", { class: "small" }, problem.note) : "",
     described(problem),
     el("h3", {}, "Verdicts"),
+    known.told < known.total ? el("p", { class: "small" }, `This page holds ${known.told} of the run's ${known.total} checks, whole problems of them.`) : "",
     verdicts(known, own, chosen),
     el("h3", {}, `${known.places[chosen.f].slice(0, 2).join(" ")}, ${chosen.direction}`),
     ...verdict(known, problem, chosen),
@@ -76,13 +84,22 @@ function verdict(known, problem, check) {
   if (check.property) lines.push(el("p", { class: "small" }, `Which of the right answers it is: ${check.property}`));
   if (check.surprise) lines.push(el("p", { class: "small" }, el("b", {}, "Not as expected: "), check.surprise));
   if (check.why) lines.push(el("p", { class: "small" }, "Expected by ", el("span", { class: "mono" }, check.entry || ""), `: ${check.why} `, check.link ? el("a", { href: check.link, rel: "noreferrer noopener" }, check.link.replace("https://", "")) : ""));
-  if (check.where !== undefined && check.expected !== undefined) {
+  // of integers that a float cannot hold the message alone is exact
+  const exact = !/int/.test(check.dtype) || [check.expected, check.got].every((value) => Number.isSafeInteger(value));
+  if (check.where !== undefined && check.expected !== undefined && exact) {
     const [right, came] = [real(check.expected), real(check.got)];
     const distance = apart(right, came, check.dtype);
+    const part = check.dtype.startsWith("complex") ? ", its real part" : "";
     const row = (name, value) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "n mono" }, String(value)), el("td", { class: "mono" }, hexfloat(value)), el("td", { class: "mono" }, bitsText(value, check.dtype)));
-    lines.push(el("table", { class: "small" }, el("caption", {}, `The worst element, at [${check.where}]${distance === null ? "" : `: ${distance} numbers of ${check.dtype} apart`}`), el("thead", {}, el("tr", {}, ["", "decimal", "hex", `bits as ${check.dtype}`].map((head) => head ? el("th", { scope: "col" }, head) : el("td")))), el("tbody", {}, row("right", right), row("came", came))));
+    lines.push(el("table", { class: "small" }, el("caption", {}, `The worst element, at [${check.where}]${part}${distance === null ? "" : `: ${distance} steps of ${check.dtype} apart`}`), el("thead", {}, el("tr", {}, ["", "decimal", "hex", `bits as ${check.dtype}`].map((head) => head ? el("th", { scope: "col" }, head) : el("td")))), el("tbody", {}, row("right", right), row("came", came))));
   }
   return lines;
+}
+
+// Whether two numbers are one in a format: a reference has more digits than it can hold.
+function alike(one, other, dtype) {
+  if (LAYOUTS[dtype] && typeof other === "number") return Object.is(one, other) || bitsOf(one, dtype) === bitsOf(other, dtype) || (one === 0 && other === 0);
+  return Number.isNaN(one) ? Number.isNaN(other) : String(one) === String(other);
 }
 
 // The plane of an array that holds an element (or the first one), cut to what fits around it, as a table of numbers.
@@ -91,7 +108,8 @@ function plane(known, place, name, where, other) {
   const values = numbers(known, place);
   if (!values?.length) return el("figure", {}, el("figcaption", {}, `${name} ${dtype} [${shape}]`));
   const [rows, columns] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
-  const inside = where && where.length === shape.length ? where : shape.map(() => 0);
+  const fits = where && where.length === shape.length && where.every((index, axis) => index < shape[axis]);
+  const inside = fits ? where : shape.map(() => 0);
   const start = inside.slice(0, -2).reduce((sum, index, axis) => sum + index * shape.slice(axis + 1).reduce((a, b) => a * b, 1), 0);
   const from = [inside.at(-2) ?? 0, inside.at(-1) ?? 0].map((index, axis) => Math.max(0, Math.min(index - MOST_CELLS / 2, [rows, columns][axis] - MOST_CELLS)));
   const body = [];
@@ -99,8 +117,8 @@ function plane(known, place, name, where, other) {
     const cells = [];
     for (let j = from[1]; j < Math.min(columns, from[1] + MOST_CELLS); j += 1) {
       const at = start + i * columns + j;
-      const differs = other && String(other[at]) !== String(values[at]);
-      const worst = where && i === (inside.at(-2) ?? 0) && j === (inside.at(-1) ?? 0);
+      const differs = other && !alike(values[at], other[at], dtype);
+      const worst = fits && i === (inside.at(-2) ?? 0) && j === (inside.at(-1) ?? 0);
       cells.push(el("td", { class: [worst && "wrong", differs && "differs"].filter(Boolean).join(" ") || undefined, title: typeof values[at] === "number" ? `${values[at]} = ${hexfloat(values[at])}` : undefined }, typeof values[at] === "number" ? rounded(values[at]) : String(values[at])));
     }
     body.push(el("tr", {}, cells));
@@ -119,11 +137,15 @@ function pictures(known, problem, check) {
   const lines = [];
   if (inputs.length) lines.push(el("h3", {}, "Inputs"), figures(inputs.map(([name, place]) => plane(known, place, name, null, null))));
   if (answers.length) {
-    const same = answers.length === 2 ? numbers(known, check.arrays.reference) : null;
-    lines.push(el("h3", {}, answers.length === 2 ? "Answer and reference: what differs is tinted, the worst element framed" : "Answer"));
+    const [came, right] = ["output", "reference"].map((name) => known.arrays[check.arrays[name]]);
+    const comparable = answers.length === 2 && String(came.shape) === String(right.shape);
+    const same = comparable ? numbers(known, check.arrays.reference) : null;
+    lines.push(el("h3", {}, comparable ? "Answer and reference: what differs is tinted, the worst element framed" : answers.length === 2 ? "Answer and reference" : "Answer"));
     lines.push(figures(answers.map((name) => plane(known, check.arrays[name], name === "output" ? "came" : "right", where, name === "output" ? same : null))));
   }
-  if (!held.length) lines.push(el("p", { class: "small faint" }, "Its arrays are too large or too many for a page; they are made from the problem's id, and the command below shows them."));
+  const left = (check.kept || 0) - held.length;
+  if (left > 0) lines.push(el("p", { class: "small faint" }, `${held.length ? `${left} more of its arrays are` : "Its arrays are"} too large, or too many, for a page: the run has them, and crosscorrect explain shows them.`));
+  if (!check.kept) lines.push(el("p", { class: "small faint" }, "The run kept none of its arrays; inputs are made from the problem's id, the same everywhere."));
   return lines;
 }
 
@@ -132,13 +154,12 @@ function quoted(text) {
 }
 
 function again(known, problem, check) {
-  const [framework] = known.places[check.f];
-  const file = known.suites[problem.suite] || problem.suite;
-  const suite = file === `${problem.suite}.yaml` ? problem.suite : file;
+  const [framework, mode, device] = known.places[check.f];
   const seed = known.seed ? ` --seed ${known.seed}` : "";
   const id = quoted(problem.problem);
-  const hunted = problem.suite === "hunt";
-  const commands = [`crosscorrect ${hunted ? "hunt" : `run ${quoted(suite)}`} -f ${quoted(framework)} -k ${id}${seed}`, `crosscorrect explain results/${known.run} ${id} -f ${quoted(framework)}`];
+  const where = (mode === "eager" ? "" : ` -m ${mode}`) + (device === "cpu" ? "" : ` -d ${quoted(device)}`) + ((check.arithmetic || "strict") === "strict" ? "" : ` --arithmetic ${check.arithmetic}`);
+  const explain = `crosscorrect explain results/${known.run} ${id} -f ${quoted(framework)} -m ${mode} --direction ${check.direction}`;
+  const commands = [`crosscorrect ${known.asked[problem.suite] ?? `run ${quoted(problem.suite)}`} -f ${quoted(framework)} -k ${id}${where}${seed}`, explain];
   const script = known.scripts[check.index];
   const lines = [el("h3", {}, "Run it again"), el("pre", {}, commands.join("\n"))];
   if (script) {
@@ -146,7 +167,7 @@ function again(known, problem, check) {
     const name = `repro-${framework}-${problem.case}.py`.replace(/[^\w.-]+/g, "-");
     lines.push(el("h3", {}, "A stand-alone script for a bug report"), el("p", { class: "noprint" }, el("a", { href: link, download: name }, `save as ${name}`)), el("pre", { class: "script", tabindex: "0" }, script));
   } else if (check.outcome !== "pass") {
-    lines.push(el("p", { class: "small" }, "A script for a bug report: ", el("span", { class: "mono" }, `crosscorrect explain results/${known.run} ${id} -f ${quoted(framework)} --script bug.py`)));
+    lines.push(el("p", { class: "small" }, "A script for a bug report: ", el("span", { class: "mono" }, `${explain} --script bug.py`)));
   }
   return lines;
 }
@@ -166,7 +187,7 @@ function problemView() {
   // closing leaves the address without the problem, and the page where it was
   dialog.addEventListener("close", () => { if (location.hash.startsWith("#problem=")) history.pushState(null, "", location.pathname + location.search); });
   dialog.addEventListener("keydown", (event) => {
-    if (event.target.closest("[tabindex='0']")) return; // there the arrows scroll
+    if (modified(event) || event.target.closest("[tabindex='0']")) return; // there the arrows scroll
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
