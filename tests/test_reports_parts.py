@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -79,11 +78,6 @@ def test_a_case_with_more_to_look_at_weighs_more(tmp_path: Path) -> None:
     assert [line.case for line in lines] == ["wrong", "near", "far", "exact"]
 
 
-def marks(text: str) -> list[tuple[float, float]]:
-    """Where the marks of a figure are, in points from its upper left corner."""
-    return [(float(x), float(y)) for x, y in re.findall(r'<use xlink:href="[^"]*" x="([\d.]+)" y="([\d.]+)"', text)]
-
-
 @given(st.lists(st.tuples(st.floats(5e-324, 1.7e308), st.floats(5e-324, 1.7e308)), min_size=1, max_size=12))
 def test_any_errors_and_bounds_can_be_drawn(pairs: list[tuple[float, float]]) -> None:
     import pandas as pd
@@ -104,7 +98,7 @@ def test_any_errors_and_bounds_can_be_drawn(pairs: list[tuple[float, float]]) ->
         assert (at[:, 1] <= at[:, 0] * step).all()
 
 
-def test_a_failure_far_out_stays_above_the_line(tmp_path: Path) -> None:
+def test_a_failure_far_out_stays_above_the_line() -> None:
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -186,19 +180,14 @@ def test_a_json_column_of_a_stranger_does_not_end_the_report(tmp_path: Path, raw
     assert unpacked(run)["problems"][0]["arrays"]["x"]
 
 
+def suite(name: str, file: str) -> dict[str, str]:
+    return {"name": name, "title": "", "file": file, "digest": ""}
+
+
 def test_a_suite_is_asked_again_by_its_name_if_it_ships_and_else_by_its_file(tmp_path: Path) -> None:
-    known = [
-        {"name": n, "title": "", "file": f, "digest": ""}
-        for n, f in (("chapter", "chapter.yaml"), ("mine", "mine.yaml"))
-    ]
-    run = made(tmp_path, check("mine/a"), suites=known)
-    assert [commands.asked_by(run, name) for name in ("chapter", "mine", "hunt")] == [
-        "run chapter",
-        "run mine.yaml",
-        "hunt",
-    ]
+    run = made(tmp_path, check("mine/a"), suites=[suite("chapter", "chapter.yaml"), suite("mine", "mine.yaml")])
+    asked = [commands.asked_by(run, name) for name in ("chapter", "mine", "hunt")]
+    assert asked == ["run chapter", "run mine.yaml", "hunt"]
     assert commands.again(run)[0].startswith("crosscorrect run chapter mine.yaml -f fw")
-    own = [{"name": "chapter", "title": "", "file": "my chapter.yaml", "digest": ""}]
-    assert (
-        commands.asked_by(made(tmp_path / "own", check("chapter/a"), suites=own), "chapter") == "run 'my chapter.yaml'"
-    )
+    own = made(tmp_path / "own", check("chapter/a"), suites=[suite("chapter", "my chapter.yaml")])
+    assert commands.asked_by(own, "chapter") == "run 'my chapter.yaml'"

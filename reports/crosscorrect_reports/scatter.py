@@ -97,6 +97,7 @@ def _panel(axes: Any, table: pd.DataFrame, dtype: str, frameworks: list[str]) ->
     from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415  as above
 
     style = looks(frameworks)
+    axes.autoscale(enable=False)  # the limits are set below; margins beside 300 decades are beyond any number
     ratios = table["ratio"].to_numpy(float)
     found = np.clip(table["error"].to_numpy(float), *REACH)
     with np.errstate(over="ignore", under="ignore"):

@@ -21,7 +21,9 @@ function haystack(one) {
       [...row.cells].slice(-places.length - 1, -1).forEach((cell, place) => { if (cell.className.startsWith("o ")) note(cell, place); });
     });
     const said = [...one.element.querySelectorAll(":scope > summary .what, :scope > p, tbody th")].flatMap((part) => [part.textContent, part.title]);
-    one.text = [one.name, ...said, ...asked(one.name), ...outcomes].join(" ").toLowerCase();
+    // what a reader knows of a failure is its cause, which its card tells
+    const causes = [...one.element.querySelectorAll('a[href^="#card-"]')].map((link) => $(link.hash.slice(1))?.querySelector(".diagnosis")?.textContent);
+    one.text = [one.name, ...said, ...new Set(causes), ...asked(one.name), ...outcomes].join(" ").toLowerCase();
   }
   return one.text;
 }
