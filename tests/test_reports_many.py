@@ -265,4 +265,4 @@ def test_the_command_that_repeats_a_run_has_its_level_and_seed(tmp_path: Path) -
     plain, other = made(tmp_path / "a", check()), made(tmp_path / "b", check(), level="nightly", seed=7)
     assert "--level" not in commands.again(plain)[0]
     assert "--seed" not in commands.again(plain)[0]
-    assert commands.again(other)[0] == "crosscorrect run s -f fw --level nightly --seed 7"
+    assert commands.again(other)[0] == "crosscorrect run s.yaml -f fw --level nightly --seed 7"
