@@ -125,12 +125,7 @@ def check(
         fitting = Fitting(taken, chosen, dtypes, tuple(map(Direction, directions)))
         problems = list(fitting.of(selection))
         if not problems:
-            names = [suite.name for suite in loaded]
-            said = [f"no problem of {', '.join(names)} can be asked: {fitting.why()}"]
-            said += [SWAPPED] if taken[0].swapped else []
-            said += [assumed(chosen)] if refused else []
-            said += [] if {*dtypes} & {*FLOATS} else _elsewhere(fitting, level)
-            raise UsageError("; ".join(said))
+            raise UsageError(_unmet([suite.name for suite in loaded], fitting, level, is_assumed=bool(refused)))
         result = Checked(handmade, arrays, unasked=dict(fitting.unasked), refused=refused, budget=budget)
         trial = Trial(result, Here(handmade, device, arithmetic), Preparation(seed), device, arithmetic)
         if results is None:
@@ -166,11 +161,16 @@ def _wanted(functions: Iterable[object], dtypes: Sequence[str], directions: Sequ
             raise UsageError(f"{key} {inert(repr(word))[:60]} is none of {', '.join(offered[key])}")
 
 
-def _elsewhere(fitting: Fitting, level: str) -> list[str]:
-    """Which suites have what none of those that were named have, as a sentence, if there are such."""
-    paths = {name: path for name, path in shipped_suites().items() if name in DTYPED}
-    having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
-    return [f"{' and '.join(having)} have such problems: say suites={having}"] if having else []
+def _unmet(names: Sequence[str], fitting: Fitting, level: str, *, is_assumed: bool) -> str:
+    """Why no problem of the suites of these names can be asked, and what to say instead."""
+    said = [f"no problem of {', '.join(names)} can be asked: {fitting.why()}"]
+    said += [SWAPPED] if fitting.takes[0].swapped else []
+    said += [assumed(fitting.layout)] if is_assumed else []
+    if not {*fitting.dtypes} & {*FLOATS}:
+        paths = {name: path for name, path in shipped_suites().items() if name in DTYPED}
+        having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
+        said += [f"{' and '.join(having)} have such problems: say suites={having}"] if having else []
+    return "; ".join(said)
 
 
 def _each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
