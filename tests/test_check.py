@@ -513,10 +513,19 @@ def test_a_function_of_kernel_and_image_is_told_the_order() -> None:
 
 def test_a_dtype_that_no_problem_has_leads_to_suites_that_do() -> None:
     with pytest.raises(
-        UsageError, match=re.escape("dtypes and smoke have such problems: say suites=['dtypes', 'smoke']")
+        UsageError, match=re.escape("such problems are in dtypes and smoke: say suites=['dtypes', 'smoke']")
     ):
         check(conv, dtypes="int32")
     assert check(conv, "dtypes", dtypes="int32", budget=5).rows
+
+
+@pytest.mark.parametrize("function", [corr2d, lambda x, w: conv(x, w)])  # noqa: PLW0108  of its own signature
+def test_half_precision_is_asked_of_the_suite_of_dtypes(function: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match=r"such problems are in dtypes.*: say suites=\['dtypes'"):
+        check(function, dtypes="float16")
+    result = check(function, "dtypes", dtypes="float16", only=["dtypes/loop", "dtypes/no-bias"])
+    assert result, str(result)
+    assert {row.dtype for row in result.rows} == {"float16"}
 
 
 def test_a_partial_goes_by_the_name_of_its_function_and_its_own_parameters_stay() -> None:

@@ -169,7 +169,7 @@ def _unmet(names: Sequence[str], fitting: Fitting, level: str, *, is_assumed: bo
     if not {*fitting.dtypes} & {*FLOATS}:
         paths = {name: path for name, path in shipped_suites().items() if name in DTYPED}
         having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
-        said += [f"{' and '.join(having)} have such problems: say suites={having}"] if having else []
+        said += [f"such problems are in {' and '.join(having)}: say suites={having}"] if having else []
     return "; ".join(said)
 
 
