@@ -283,6 +283,43 @@ def test_a_refusal_is_no_pass_and_told_apart_from_an_error() -> None:
     assert outcomes(result) == {Outcome.PASS, Outcome.UNSUPPORTED}
 
 
+def three_by_three(x: Array, w: Array) -> Array:
+    if w.shape[2:] != (3, 3):
+        raise NotImplementedError("only 3x3 kernels")
+    return conv(x, w)
+
+
+def test_refusals_are_counted_apart_and_told_last() -> None:
+    refusing = check(three_by_three, layout="NCHW", only=["handmade/batch"])
+    assert str(refusing).startswith("three_by_three: FAIL, 2 refused of 2 checks: only 3x3 kernels")
+    wrong = check(
+        lambda x, w: three_by_three(x, w)[..., ::-1], layout="NCHW", only=["handmade/batch", "handmade/three*"]
+    )
+    counts = wrong.totals
+    assert counts[Outcome.UNSUPPORTED] == 2
+    assert f"FAIL, {counts[Outcome.FAIL]} of {len(wrong.rows)} checks, 2 refused: the output is flipped" in str(wrong)
+    assert [group.refusal for group in wrong.groups] == [False, True]
+    assert "  2 refused: only 3x3 kernels" in str(wrong)
+    assert "<b>2 refused:</b>" in wrong._repr_html_()
+
+
+def test_a_kernel_of_three_by_three_and_eight_channels_is_among_the_first_that_are_asked() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def narrow(x: Array, w: Array, bias: Array | None = None, padding: tuple[int, int] = (0, 0)) -> Array:
+        seen.append(w.shape)
+        if w.shape[2:] != (3, 3) or w.shape[0] % 8 or w.shape[1] % 8:
+            raise NotImplementedError
+        return conv(x, w, bias, padding=tuple((p, p) for p in padding))
+
+    result = check(narrow, layout="NCHW")
+    passed = [row for row in result.rows if row.outcome is Outcome.PASS]
+    assert outcomes(result) == {Outcome.PASS, Outcome.UNSUPPORTED}
+    assert {row.case for row in passed} == {"three-by-three", "three-by-three-bias", "three-by-three-real"}
+    assert len(passed) == 12
+    assert seen.index((8, 8, 3, 3)) < len(seen) / 2
+
+
 def test_what_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     def loud(x: Array, w: Array) -> Array:
         sys.stdout.write("here\n")
@@ -346,6 +383,29 @@ def test_gradients_can_be_asked_alone() -> None:
     assert {row.direction for row in result.rows} == {"grad_weight"}
 
 
+def test_a_gradient_that_is_none_fails_alone_and_is_named() -> None:
+    result = check(
+        corr2d, backward=lambda dy, x, w: (corr2d_backward(dy, x, w)[0], None), only="handmade/image-gradients"
+    )
+    failed = {row.direction for row in result.rows if row.outcome is not Outcome.PASS}
+    assert failed == {"grad_weight"}
+    assert "grad_input" in {row.direction for row in result.rows}
+    assert "(grad_weight): grad_weight: no gradient reaches w" in str(result).splitlines()[0]
+    assert "crosscorrect_adapters" not in str(result)
+
+
+def test_the_text_says_which_direction_failed() -> None:
+    def backward(dy: Array, x: Array, w: Array) -> Any:
+        dx, dw = corr2d_backward(dy, x, w)
+        return dx, dw[::-1, ::-1]
+
+    said = str(check(corr2d, backward=backward, only="handmade/image-gradients"))
+    assert re.match(r"corr2d: FAIL, 2 of 6 checks \(grad_weight\): ", said)
+    assert "    grad_weight of handmade/image-gradients@" in said
+    assert "    right grad_weight = [[" in said
+    assert "    returned grad_weight = [[" in said
+
+
 # ---------------------------------------------------------------- what is asked
 
 
@@ -396,6 +456,76 @@ def test_examples_say_what_a_signature_does_not() -> None:
 
     assert "stride" in check(narrow).unasked
     assert "stride" not in check(narrow, takes={"stride": (1, 1)}).unasked
+
+
+def test_of_a_signature_that_cannot_be_read_nothing_is_claimed() -> None:
+    def star(*args: Any, **more: Any) -> Array:
+        return conv(*args, **more)
+
+    unsigned = functools.partial(conv)
+    unsigned.__signature__ = "as of what is written in C"  # type: ignore[attr-defined]
+    for function in (star, unsigned):
+        result = check(function, only=["handmade/batch*"])
+        assert result, str(result)
+        assert "not asked, because its signature cannot be read; say takes={…}: " in str(result)
+        assert "does not take it" not in str(result)
+    said = str(check(star, takes={"stride": (1, 1)}, only=["handmade/batch*"]))
+    assert "not asked, because it does not take it: " in said
+    assert "cannot be read" not in said
+    with pytest.raises(UsageError, match="need bias, and the signature of star cannot be read; say takes="):
+        check(star, only=["handmade/batch-bias"])
+
+
+def test_where_no_order_of_axes_is_accepted_the_result_says_so_and_why() -> None:
+    def even(x: Array, w: Array) -> Array:
+        _, _, height, _ = x.shape
+        if height % 2:
+            raise ValueError("odd height")
+        return conv(x, w)
+
+    result = check(even)
+    said = str(result)
+    assert 'no order of axes was accepted by it; (H, W) was assumed: say layout="NCHW" or "NHWC"' in said
+    assert (
+        "tried: HW: ValueError: not enough values to unpack (expected 4, got 2); NCHW: ValueError: odd height" in said
+    )
+    assert "no order of axes was accepted" in result._repr_html_()
+    assert "NotImplementedError: only 3x3 kernels" in str(check(three_by_three, **FEW))
+    for accepted in (check(even, layout="NCHW"), check(flipped)):
+        assert "no order of axes" not in str(accepted)
+
+
+def test_a_function_of_kernel_and_image_is_told_the_order() -> None:
+    told = "it is called as function(image, kernel); yours names them the other way round"
+
+    def rev(kernel: Array, image: Array) -> Array:
+        return corr2d(image, kernel)
+
+    result = check(rev, **FEW)
+    assert not result
+    assert str(result).splitlines()[1].strip() == told
+    assert told in result._repr_html_()
+    with pytest.raises(UsageError, match=re.escape(told)):
+        check(rev, only=["handmade/batch"])
+    assert told not in str(check(flipped, **FEW))
+    assert Takes.of(lambda dy, w, x: None, operands=("dy", "an image", "a kernel")).swapped
+
+
+def test_a_dtype_that_no_problem_has_leads_to_suites_that_do() -> None:
+    with pytest.raises(
+        UsageError, match=re.escape("such problems are in dtypes and smoke: say suites=['dtypes', 'smoke']")
+    ):
+        check(conv, dtypes="int32")
+    assert check(conv, "dtypes", dtypes="int32", budget=5).rows
+
+
+@pytest.mark.parametrize("function", [corr2d, lambda x, w: conv(x, w)])  # noqa: PLW0108  of its own signature
+def test_half_precision_is_asked_of_the_suite_of_dtypes(function: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match=r"such problems are in dtypes.*: say suites=\['dtypes'"):
+        check(function, dtypes="float16")
+    result = check(function, "dtypes", dtypes="float16", only=["dtypes/loop", "dtypes/no-bias"])
+    assert result, str(result)
+    assert {row.dtype for row in result.rows} == {"float16"}
 
 
 def test_a_partial_goes_by_the_name_of_its_function_and_its_own_parameters_stay() -> None:
@@ -479,6 +609,10 @@ def test_one_word_needs_no_brackets(one: dict[str, str]) -> None:
         ({"directions": ["grad_input"]}, "have no automatic differentiation"),
         ({"arithmetic": "fast"}, "arithmetic 'fast' is none of strict"),
         ({"arithmetic": "tf32"}, "NumPy has no TF32 arithmetic"),
+        ({"dtypes": ["float32", "bfloat16"]}, "dtype 'bfloat16' is none of NumPy's"),
+        ({"seed": "a"}, "seed is a whole number, not 'a'"),
+        ({"seed": True}, "seed is a whole number, not True"),
+        ({"seed": 1.5}, "seed is a whole number, not 1.5"),
         ({"budget": 0}, "budget is a number of seconds above 0"),
         ({"budget": float("nan")}, "budget is a number of seconds above 0"),
         ({"device": "cuda:0"}, "sees no device 'cuda:0'"),
@@ -580,6 +714,19 @@ def test_a_failure_has_what_it_takes_to_repeat_it() -> None:
     assert failure.where == (0, 0)
     assert failure.told == "flipped(x, w)"
     assert failure.call().tolist() == [[5, 11], [23, 29]]
+
+
+def test_a_failure_of_a_wrong_shape_has_no_worst_element() -> None:
+    failure = check(too_small, **FEW).failures[0]
+    assert failure.check.reason is Reason.SHAPE
+    assert failure.where is None
+    assert failure.output is not None
+
+
+def test_numbers_can_be_pasted_and_searched() -> None:
+    said = str(check(lambda x, w: corr2d(x, -w), only=["handmade/loop", "handmade/loop-real"]))
+    assert re.search(r"at \(\d, \d\) (-\S+ is right|\S+ is right and -)", said)
+    assert "\N{MINUS SIGN}" not in said
 
 
 def test_a_failure_is_in_the_layout_of_its_function() -> None:

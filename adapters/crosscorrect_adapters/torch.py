@@ -155,9 +155,12 @@ class TorchAdapter:
             return Grads(*torch.autograd.grad(y, [t for t in leaves if t is not None], dy))
 
     def pull_back(self, function: Callable[..., Any], operands: Sequence[Any], dy: Any) -> Sequence[Any]:
-        """Differentiate a person's function by autograd."""
+        """Differentiate a person's function by autograd; None for an operand that its answer does not depend on."""
         leaves = [modules.leaf(t) for t in operands]
-        return torch.autograd.grad(function(*leaves), leaves, dy)
+        y = function(*leaves)
+        if isinstance(y, torch.Tensor) and not y.requires_grad:
+            return [None] * len(leaves)
+        return torch.autograd.grad(y, leaves, dy, allow_unused=True)
 
     def train(
         self,

@@ -45,7 +45,8 @@ class Failure:
     ``check`` is its row. ``inputs`` are NumPy arrays by their names, as the callable got them: ``x``, ``w``, ``b`` and,
     of a gradient, ``dy``; ``arguments`` the others. ``output`` is what it returned and ``reference`` what is right
     (float64), both laid out like ``x`` or the operand of the gradient; None where there is none. ``where`` is the index
-    of the worst element. ``causes`` explain it, the likeliest first; one failure of each case is explained.
+    of the worst element, None where no elements were compared, as those of a wrong shape. ``causes`` explain it, the
+    likeliest first; one failure of each case is explained.
     """
 
     check: Check
@@ -97,6 +98,11 @@ class Group:
     shown: Failure
     failures: tuple[Failure, ...]
 
+    @property
+    def refusal(self) -> bool:
+        """Whether it was refused to answer, and nothing is wrong."""
+        return self.shown.check.outcome is Outcome.UNSUPPORTED
+
 
 @dataclass
 class Checked:
@@ -104,7 +110,8 @@ class Checked:
 
     ``rows`` are the checks in the order in which they were asked. ``unasked`` counts the problems that cannot be told
     to the callable, by what they need; ``left_out`` are the ids of those that would have gone beyond the ``budget``
-    in seconds. ``seconds`` is how long it took. ``run`` is the run, if a folder was asked for.
+    in seconds. ``refused`` says of each layout that was tried why it was not taken, where none was and one was assumed.
+    ``seconds`` is how long it took. ``run`` is the run, if a folder was asked for.
     """
 
     handmade: Handmade
@@ -113,6 +120,7 @@ class Checked:
     failures: list[Failure] = field(default_factory=list)
     unasked: dict[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     budget: float = 0.0
     seconds: float = 0.0
     run: Run | None = None
@@ -168,7 +176,7 @@ class Checked:
 
 
 def grouped(failures: Sequence[Failure]) -> list[Group]:
-    """Failures by their causes, the one that explains most first, then those without one by what they are.
+    """Failures by their causes, the one that explains most first, then others by what they are, refusals last.
 
     One problem may leave several entries of the catalogue open, that give the same numbers there: each failure votes
     for all of them. A failure that nothing was looked for in goes with one of its case.
@@ -190,7 +198,8 @@ def grouped(failures: Sequence[Failure]) -> list[Group]:
                 owner, kind = owners.get(_case(failure), next(iter(named)) if relation else None), UNEXPLAINED
             (kinds.setdefault(kind, []) if owner is None else named[owner]).append(failure)
     explained = [_explained(name, found) for name, found in named.items()]
-    return explained + [_unexplained(kind, found) for kind, found in kinds.items()]
+    unexplained = [_unexplained(kind, found) for kind, found in kinds.items()]
+    return explained + sorted(unexplained, key=lambda group: group.refusal)
 
 
 def _explained(name: str, failures: list[Failure]) -> Group:

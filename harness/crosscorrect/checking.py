@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import traceback
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from crosscorrect.errors import IncompleteError, UsageError, inert
 from crosscorrect.fitting import Fitting
 from crosscorrect.geometry import Geometry
 from crosscorrect.handmade import Handmade, Here
-from crosscorrect.layout import KNOWN, Layout
+from crosscorrect.layout import KNOWN, Layout, assumed
 from crosscorrect.model import Direction
 from crosscorrect.plan import Preparation
 from crosscorrect.problem import LEVELS
@@ -26,7 +27,7 @@ from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
 from crosscorrect.shipped import shipped_suites
 from crosscorrect.suite import find_suites, load_suite
-from crosscorrect.takes import OPERANDS, Takes
+from crosscorrect.takes import OPERANDS, SWAPPED, Takes
 from crosscorrect.trial import Trial
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ BUDGET = 10.0
 """Seconds that are spent where a person gives no other number."""
 TRIED = ("HW", "NCHW", "CHW", "W", "NCW", "NCDHW")
 """The layouts that are tried where a person names none; the first that is taken is the one."""
+FLOATS = ("float32", "float64")
+"""The dtypes that are asked where a person names none."""
+DTYPED = ("dtypes", "smoke")
+"""The suites that have problems of other dtypes."""
 DIRECTIONS = tuple(direction.value for direction in Direction if direction is not Direction.TRAIN)
 PATIENT = ("numpy", "torch", "jax")
 """Those whose operators answer arrays of wrong axes with an exception; TensorFlow 2.21 ends the process instead."""
@@ -55,7 +60,7 @@ def check(
     backward: Callable[..., Any] | None = None,
     arrays: str = "numpy",
     device: str = "cpu",
-    dtypes: Iterable[str] | str = ("float32", "float64"),
+    dtypes: Iterable[str] | str = FLOATS,
     directions: Iterable[str] | str | None = None,
     arithmetic: str = "strict",
     only: Iterable[str] | str = (),
@@ -99,6 +104,12 @@ def check(
     )
     if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
         raise UsageError(f"budget is a number of seconds above 0, not {inert(repr(budget))[:60]}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise UsageError(f"seed is a whole number, not {inert(repr(seed))[:60]}")
+    if arrays == "numpy" and "bfloat16" in dtypes:
+        raise UsageError(
+            "dtype 'bfloat16' is none of NumPy's: ask for it with the tensors of a framework, arrays='torch'"
+        )
     shipped = shipped_suites().values()
     paths = find_suites([str(suite) for suite in _each(suites)])
     loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
@@ -109,13 +120,13 @@ def check(
     base = _base(arrays, device, differentiates=backward is None and set(directions) != {"forward"})
     try:
         base.arithmetic(SWITCHES[arithmetic])
-        chosen = Layout.of(layout) if layout is not None else _tried(function, taken[0], base, arrays)
+        chosen, refused = (Layout.of(layout), {}) if layout is not None else _tried(function, taken[0], base, arrays)
         handmade = Handmade(function, taken[0], chosen, base, None if backward is None else (backward, taken[1]))
         fitting = Fitting(taken, chosen, dtypes, tuple(map(Direction, directions)))
         problems = list(fitting.of(selection))
         if not problems:
-            raise UsageError(f"no problem of {', '.join(s.name for s in loaded)} can be asked: {fitting.why()}")
-        result = Checked(handmade, arrays, unasked=dict(fitting.unasked), budget=budget)
+            raise UsageError(_unmet([suite.name for suite in loaded], fitting, level, is_assumed=bool(refused)))
+        result = Checked(handmade, arrays, unasked=dict(fitting.unasked), refused=refused, budget=budget)
         trial = Trial(result, Here(handmade, device, arithmetic), Preparation(seed), device, arithmetic)
         if results is None:
             trial.ask(problems)
@@ -150,6 +161,18 @@ def _wanted(functions: Iterable[object], dtypes: Sequence[str], directions: Sequ
             raise UsageError(f"{key} {inert(repr(word))[:60]} is none of {', '.join(offered[key])}")
 
 
+def _unmet(names: Sequence[str], fitting: Fitting, level: str, *, is_assumed: bool) -> str:
+    """Why no problem of the suites of these names can be asked, and what to say instead."""
+    said = [f"no problem of {', '.join(names)} can be asked: {fitting.why()}"]
+    said += [SWAPPED] if fitting.takes[0].swapped else []
+    said += [assumed(fitting.layout)] if is_assumed else []
+    if not {*fitting.dtypes} & {*FLOATS}:
+        paths = {name: path for name, path in shipped_suites().items() if name in DTYPED}
+        having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
+        said += [f"such problems are in {' and '.join(having)}: say suites={having}"] if having else []
+    return "; ".join(said)
+
+
 def _each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
     """Several values, or one that a person wrote without brackets."""
     return (value,) if isinstance(value, (str, Path)) else tuple(value)
@@ -175,11 +198,11 @@ def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
     return kind(device, "eager")
 
 
-def _tried(function: Callable[..., Any], takes: Takes, base: Any, arrays: str) -> Layout:
+def _tried(function: Callable[..., Any], takes: Takes, base: Any, arrays: str) -> tuple[Layout, dict[str, str]]:
     """The first layout whose small arrays are taken: without an exception, and with as many axes in the answer.
 
-    Where none is, that of the chapter, or for a function with groups that of a batch. Raises UsageError where trying is
-    not safe.
+    Where none is, that of the chapter, or for a function with groups that of a batch, and what became of each, by its
+    letters. Raises UsageError where trying is not safe.
     """
     if arrays not in PATIENT:
         raise UsageError(
@@ -187,6 +210,7 @@ def _tried(function: Callable[..., Any], takes: Takes, base: Any, arrays: str) -
             f"end this process, because {arrays} need not answer other arrays with an exception"
         )
     bias = takes.parameters.get("bias")
+    refused = {}
     for letters in TRIED:
         layout = Layout.of(letters)
         rank = layout.rank
@@ -197,12 +221,15 @@ def _tried(function: Callable[..., Any], takes: Takes, base: Any, arrays: str) -
         one = (1,) * rank
         try:
             y = handmade.called(handmade.laid(given), handmade.arguments(given, Geometry(one, "valid", one)))
-        except Exception:  # noqa: BLE001, S112  whatever it raises, it does not take these
+        except Exception as error:  # noqa: BLE001  whatever it raises, it does not take these
+            cause = error.__cause__ if isinstance(error, Unsupported) and error.__cause__ else error
+            refused[letters] = traceback.format_exception_only(type(cause), cause)[-1].strip()
             continue
         axes = getattr(y, "ndim", None)
         if axes is None or axes == len(letters):
-            return layout
-    return Layout.of("NCHW" if "groups" in takes.parameters else "HW")
+            return layout, {}
+        refused[letters] = f"{axes} axes returned"
+    return Layout.of("NCHW" if "groups" in takes.parameters else "HW"), refused
 
 
 @contextmanager

@@ -53,8 +53,11 @@ class Fitting:
     def why(self) -> str:
         """Why none was picked, in words."""
         said = [f"{count} are {what}" for what, count in self.others.most_common()]
-        name = self.takes[0].callable
-        said += [f"{count} need {what}, which {name} does not take" for what, count in self.unasked.items()]
+        name, unread = self.takes[0].callable, self.takes[0].unread
+        why = (
+            f"and the signature of {name} cannot be read; say takes={{…}}" if unread else f"which {name} does not take"
+        )
+        said += [f"{count} need {what}, {why}" for what, count in self.unasked.items()]
         return "; ".join(said) or "they have none"
 
     def _lacks(self, problem: Problem) -> Iterator[str]:

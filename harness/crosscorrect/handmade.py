@@ -72,7 +72,10 @@ class Handmade:
         return self.put(self.layout.image_back(self.get(self._accepted(y, tensors["x"])), arrays["x"].ndim))
 
     def grads(self, x: Any, w: Any, b: Any | None, dy: Any, geometry: Geometry) -> Grads:
-        """The person's own backward pass, else what the framework's own differentiation makes of the callable."""
+        """The person's own backward pass, else what the framework's own differentiation makes of the callable.
+
+        A gradient that is None, because nothing of the operand is in the answer, stays so.
+        """
         arrays = {"x": self.get(x), "w": self.get(w)} | ({} if b is None else {"b": self.get(b)})
         tensors = self._put(self.laid({**arrays, "dy": self.get(dy)}))
         arguments, axes = self.arguments(arrays, geometry, backward=True), arrays["x"].ndim
@@ -80,10 +83,10 @@ class Handmade:
             slopes = self._slopes(self._watched(self._backward, tensors, arguments), tensors)
         else:
             slopes = self._differentiated(tensors, arguments)
-        dx, dw, db = (*(self.get(slope) for slope in slopes), None)[:3]
+        dx, dw, db = (*(None if slope is None else self.get(slope) for slope in slopes), None)[:3]
         return Grads(
-            self.put(self.layout.image_back(dx, axes)),
-            self.put(self.layout.kernel_back(dw, axes)),
+            None if dx is None else self.put(self.layout.image_back(dx, axes)),
+            None if dw is None else self.put(self.layout.kernel_back(dw, axes)),
             None if db is None else self.put(db),
         )
 
@@ -160,7 +163,7 @@ class Handmade:
         if not isinstance(found, (tuple, list)) or not wanted <= len(found) <= 3:
             kind = f"{len(found)} values" if isinstance(found, (tuple, list)) else _kind(found)
             raise TypeError(f"returned {kind}, where {'(dx, dw, db)' if wanted == 3 else '(dx, dw)'} is due")
-        return [self._accepted(slope, tensors["x"]) for slope in found[:wanted]]
+        return [None if slope is None else self._accepted(slope, tensors["x"]) for slope in found[:wanted]]
 
     @staticmethod
     def _bias(takes: Takes, arrays: Mapping[str, T]) -> dict[str, T]:

@@ -92,6 +92,12 @@ class Layout:
         return self.letters.endswith("C")
 
 
+def assumed(layout: Layout) -> str:
+    """What to tell a person whose function took no layout, so that this one was assumed."""
+    axes = ", ".join(layout.letters)
+    return f'no order of axes was accepted by it; ({axes}) was assumed: say layout="NCHW" or "NHWC"'
+
+
 def _lifted(array: Array) -> Array:
     """A two-dimensional image or kernel with one example and one channel."""
     return array[None, None] if array.ndim == 2 else array

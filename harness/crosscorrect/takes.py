@@ -26,6 +26,10 @@ NAMES = {
 """What a parameter may be called that takes each of these."""
 OPERANDS = ("an image", "a kernel")
 """What a forward pass is given by position."""
+_IMAGES = ("x", "image", "images", "img", "input", "inputs")
+_KERNELS = ("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "k")
+"""What a parameter may be called that takes these."""
+SWAPPED = "it is called as function(image, kernel); yours names them the other way round"
 _FEATURES = {name: feature for feature, names in NAMES.items() for name in names}
 
 FORMS = {
@@ -64,13 +68,16 @@ class Takes:
     """What a callable takes beside image and kernel: a parameter for each feature, names of ``NAMES``, that it has.
 
     ``always`` are the features that are as their examples whatever is asked, ``others`` the parameters that nothing is
-    known of: they keep their defaults.
+    known of: they keep their defaults. ``unread`` says that it may take more, which its signature does not tell and
+    nobody said; ``swapped`` that its first parameters are called kernel and image, in this order.
     """
 
     callable: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     always: Mapping[str, Parameter] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    unread: bool = False
+    swapped: bool = False
 
     @classmethod
     def of(
@@ -90,7 +97,7 @@ class Takes:
         name, given = name_of(function), dict(examples or {})
         found: dict[str, Parameter] = {}
         others = []
-        rest, is_open = _rest(function, name, operands)
+        taken, rest, is_open = _read(function, name, operands)
         for parameter in rest:
             feature = _FEATURES.get(parameter.name.lower())
             needed = parameter.default is parameter.empty
@@ -111,7 +118,8 @@ class Takes:
                 what = f"is none of {', '.join(_FEATURES)}" if feature is None else f"is no parameter of {name}"
                 raise UsageError(f"takes: {inert(str(key))[:60]!r} {what}")
             found[feature] = Parameter(key, _form(name, key, feature, example), example)
-        return cls(name, found, _always(name, always or {}, found), tuple(others))
+        unread, fixed = is_open and not examples, _always(name, always or {}, found)
+        return cls(name, found, fixed, tuple(others), unread, _swapped(taken))
 
     def lacks(self, problem: Problem, layout: Layout) -> str:
         """Why a problem cannot be asked, or nothing: the feature that it needs and the callable does not take so."""
@@ -195,15 +203,17 @@ def name_of(function: Any) -> str:
     return "lambda" if name == "<lambda>" else inert(name)[:60]
 
 
-def _rest(function: Callable[..., Any], name: str, operands: Sequence[str]) -> tuple[list[inspect.Parameter], bool]:
-    """The parameters after the operands, and whether there may be others that the signature does not tell.
+def _read(
+    function: Callable[..., Any], name: str, operands: Sequence[str]
+) -> tuple[list[inspect.Parameter], list[inspect.Parameter], bool]:
+    """The parameters of the operands, those after them, and whether there may be more that the signature does not tell.
 
     Raises UsageError where the operands have no place.
     """
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # written in C, and does not say
-        return [], True
+        return [], [], True
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(placed) < len(operands) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
@@ -212,7 +222,13 @@ def _rest(function: Callable[..., Any], name: str, operands: Sequence[str]) -> t
         )
     taken = placed[: len(operands)]
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return [p for p in parameters if p not in taken and p.kind not in variable], is_open
+    return taken, [p for p in parameters if p not in taken and p.kind not in variable], is_open
+
+
+def _swapped(taken: Sequence[inspect.Parameter]) -> bool:
+    """Whether the parameters of image and kernel, the last of the operands, are called the other way round."""
+    names = [parameter.name.lower() for parameter in taken[-2:]]
+    return len(names) == 2 and names[0] in _KERNELS and names[1] in _IMAGES
 
 
 def _wrap(name: str) -> str:

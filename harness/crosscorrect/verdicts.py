@@ -52,6 +52,9 @@ def of(
             found[direction] = _one(prepared, direction, results[name], arithmetic)
         elif first.verb == "differentiate":
             found[direction] = judge.no_gradient()
+        elif direction in OPERANDS:
+            message = f"{direction}: no gradient reaches {OPERANDS[direction]}"
+            found[direction] = Verdict(Outcome.ERROR, message=message)
         else:
             found[direction] = Verdict(Outcome.ERROR, message=f"the adapter returned no {name}")
     return found, None

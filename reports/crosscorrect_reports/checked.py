@@ -14,20 +14,23 @@ import numpy as np
 from markupsafe import Markup
 
 import crosscorrect
+from crosscorrect.layout import assumed
 from crosscorrect.model import Direction, Outcome
-from crosscorrect.takes import FORMS, NAMES
+from crosscorrect.takes import FORMS, NAMES, SWAPPED
 from crosscorrect_reports.grids import MOST_SLICES, Grid, draw
 from crosscorrect_reports.outcomes import STYLES
 from crosscorrect_reports.text import clean, encodable, measured, number, one_line, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crosscorrect.checked import Checked, Failure, Group
     from crosscorrect.takes import Takes
 
     Array = np.ndarray[Any, Any]
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
-_OURS = str(Path(crosscorrect.__file__).parent)
+_OURS = (str(Path(crosscorrect.__file__).parent), "crosscorrect_adapters", "site-packages")
 """Where the frames of a traceback are ours, and tell a person nothing about theirs."""
 
 MOST_GROUPS = 4
@@ -36,6 +39,8 @@ SMALL = 100
 """Arrays of up to so many numbers are written out in a terminal."""
 LONGEST = 300
 """How many characters of a sentence are shown."""
+SHORT = 80
+"""How many of an exception that is told beside others."""
 
 
 def text(checked: Checked) -> str:
@@ -43,7 +48,7 @@ def text(checked: Checked) -> str:
 
     Nothing in it is obeyed by a terminal, whatever the callable's exceptions say.
     """
-    lines = [headline(checked)]
+    lines = [headline(checked), *(f"  {line}" for line in advice(checked))]
     for place, group in enumerate(checked.groups[:MOST_GROUPS]):
         lines += _group(group, first=place == 0, alone=len(checked.groups) == 1)
     if len(checked.groups) > MOST_GROUPS:
@@ -60,8 +65,28 @@ def headline(checked: Checked) -> str:
         ratio = max((row.ratio or 0.0 for row in checked.rows), default=0.0)
         how = "all exactly right" if exact else f"rounding errors at most {number(ratio, 2)} of their bound"
         return f"{checked.name}: PASS, {plural(total, 'check')}, {how}"
-    said = f"{checked.name}: FAIL, {len(checked.failures)} of {plural(total, 'check')}"
-    return f"{said}: {one_line(checked.diagnosis, LONGEST // 2)}"
+    refused = checked.totals[Outcome.UNSUPPORTED]
+    wrong, of = len(checked.failures) - refused, plural(total, "check")
+    said = f"{wrong} of {of}" + (f", {refused} refused" if refused else "") if wrong else f"{refused} refused of {of}"
+    where = _directions(checked.failures) if any(row.direction is not Direction.FORWARD for row in checked.rows) else ""
+    return f"{checked.name}: FAIL, {said}{where}: {one_line(checked.diagnosis, LONGEST // 2)}"
+
+
+def _directions(failures: Iterable[Failure]) -> str:
+    """Return the directions that failed, in brackets."""
+    return f" ({', '.join(dict.fromkeys(failure.check.direction for failure in failures))})"
+
+
+def advice(checked: Checked) -> list[str]:
+    """Return what may have been asked otherwise than was meant, a line each: it comes before what failed."""
+    said = [SWAPPED] if checked.handmade.takes.swapped else []
+    if checked.refused and checked.failures:
+        said.append(assumed(checked.handmade.layout))
+        tried: dict[str, list[str]] = {}
+        for letters, why in checked.refused.items():
+            tried.setdefault(one_line(why, SHORT), []).append(letters)
+        said.append("tried: " + "; ".join(f"{', '.join(letters)}: {why}" for why, letters in tried.items()))
+    return said
 
 
 def notes(checked: Checked) -> list[str]:
@@ -77,7 +102,8 @@ def notes(checked: Checked) -> list[str]:
         said.append("always: " + "; ".join(f"{p.name} {p.example!r}" for p in takes.always.values()))
     if checked.unasked:
         counts = ", ".join(f"{_lack(takes, lack)} ({count})" for lack, count in checked.unasked.items())
-        said.append(f"not asked, because it does not take it: {counts}")
+        unread = "its signature cannot be read; say takes={…}"
+        said.append(f"not asked, because {unread if takes.unread else 'it does not take it'}: {counts}")
     if takes.others:
         said.append(f"left at their defaults: {', '.join(takes.others)}")
     if checked.left_out:
@@ -115,10 +141,11 @@ def _group(group: Group, *, first: bool, alone: bool) -> list[str]:
     """Return the lines of one cause, with its clearest failure; the arrays of the first one only."""
     failure = group.shown
     told = alone and len(group.sentence) <= LONGEST // 2  # in the headline
-    lines = [] if told else [f"  {plural(len(group.failures), 'failure')}: {one_line(group.sentence, LONGEST)}"]
+    lines = [] if told else [f"  {counted(group)}: {one_line(group.sentence, LONGEST)}"]
     if group.evidence:
         lines.append(f"    ({one_line(group.evidence, LONGEST)})")
-    lines.append(f"    {failure.check.problem}: {one_line(failure.told, LONGEST)}")
+    gradient = "" if failure.check.direction is Direction.FORWARD else f"{failure.check.direction} of "
+    lines.append(f"    {gradient}{failure.check.problem}: {one_line(failure.told, LONGEST)}")
     lines += [f"    {line}" for line in found(group)]
     if first:
         lines += [line for name, array in _arrays(failure) for line in _written(name, array)]
@@ -126,24 +153,33 @@ def _group(group: Group, *, first: bool, alone: bool) -> list[str]:
     return lines
 
 
+def counted(group: Group) -> str:
+    """Return how many failures a group has, and of which directions where they are gradients."""
+    said = f"{len(group.failures)} refused" if group.refusal else plural(len(group.failures), "failure")
+    gradient = any(failure.check.direction is not Direction.FORWARD for failure in group.failures)
+    return said + (_directions(group.failures) if gradient else "")
+
+
 def found(group: Group) -> list[str]:
     """Return what was right and what came of the failure that is shown, a line each, beside what the group says."""
     failure, check = group.shown, group.shown.check
     if failure.where is not None:
-        said = f"at {failure.where} {measured(check.expected, 9)} is right and {measured(check.got, 9)} was returned"
+        right, got = (measured(value, 9).replace("−", "-") for value in (check.expected, check.got))  # to be pasted
+        said = f"at {failure.where} {right} is right and {got} was returned"
         far = check.ratio is not None and np.isfinite(check.ratio)
         return [f"{said}, {number(check.ratio, 3)} times the bound away" if far else said]
     right, output = failure.reference, failure.output
     if right is not None and output is not None and right.shape != output.shape:
         return [f"shape {right.shape} is right and {output.shape} was returned"]
     lines = [] if check.message in group.sentence else [one_line(check.message, LONGEST)]
-    frames = [f for f in _FRAME.findall(check.stderr) if not f[0].startswith(_OURS) and "site-packages" not in f[0]]
+    frames = [f for f in _FRAME.findall(check.stderr) if not any(part in f[0] for part in _OURS)]
     return lines + [f"in {name}, {one_line(file, LONGEST)} line {line}" for file, line, name in frames[-1:]]
 
 
 def _arrays(failure: Failure) -> list[tuple[str, Array]]:
     """Return the arrays of a failure with their names; of outputs of many planes the one with the worst element."""
-    answers = [("returned", failure.output), ("right", failure.reference)]
+    of = "" if failure.check.direction is Direction.FORWARD else f" {failure.check.direction}"
+    answers = [(f"returned{of}", failure.output), (f"right{of}", failure.reference)]
     named = [(name, array) for name, array in (*failure.inputs.items(), *answers) if array is not None]
     return [_plane(failure, name, array) for name, array in named]
 
@@ -188,7 +224,7 @@ def html(checked: Checked) -> str:
     """
     from crosscorrect_reports.page import environment  # noqa: PLC0415  templates are for notebooks only
 
-    shown = [(group, found(group), panel(group.shown)) for group in checked.groups[:MOST_GROUPS]]
+    shown = [(group, counted(group), found(group), panel(group.shown)) for group in checked.groups[:MOST_GROUPS]]
     return (
         environment()
         .get_template("checked.html")
@@ -198,6 +234,7 @@ def html(checked: Checked) -> str:
             outcome=Outcome.PASS if checked else Outcome.FAIL,
             groups=shown,
             others=max(0, len(checked.groups) - MOST_GROUPS),
+            advice=advice(checked),
             notes=notes(checked),
             rules=Markup(_rules()),  # noqa: S704  our own file
             longest=LONGEST,

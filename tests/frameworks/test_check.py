@@ -86,6 +86,19 @@ def test_an_array_where_a_tensor_is_due_is_an_error_in_a_sentence(adapter: Any) 
     assert "returned an object of type numpy.ndarray" in str(result)
 
 
+@pytest.mark.skipif(ADAPTER not in ("torch", "tensorflow"), reason="JAX has a gradient of zeros there")
+@pytest.mark.parametrize("names", [("w",), ("x", "w")])
+def test_a_gradient_that_reaches_no_operand_is_told_of_that_operand_alone(adapter: Any, names: tuple[str, ...]) -> None:
+    stop = import_module("tensorflow").stop_gradient if ADAPTER == "tensorflow" else lambda tensor: tensor.detach()
+    conv = convolution(adapter, lambda x, w: (stop(x) if "x" in names else x, stop(w)))
+    result = crosscorrect.check(
+        conv, layout="NCHW", arrays=ADAPTER, directions=GRADIENTS[:2], only=["handmade/gradients@geometry=plain*"]
+    )
+    failed = {row.direction for row in result.rows if row.outcome is not Outcome.PASS}
+    assert failed == {f"grad_{'input' if name == 'x' else 'weight'}" for name in names}
+    assert "grad_weight: no gradient reaches w" in str(result)
+
+
 @pytest.mark.skipif(ADAPTER == "numpy", reason="about the tensors of a framework")
 def test_the_axes_are_found_by_trying_where_that_is_safe(adapter: Any) -> None:
     ask: dict[str, Any] = {"arrays": ADAPTER, "only": ["handmade/example"], "budget": 120}
@@ -94,6 +107,14 @@ def test_the_axes_are_found_by_trying_where_that_is_safe(adapter: Any) -> None:
     else:
         with pytest.raises(UsageError, match="say with layout="):
             crosscorrect.check(convolution(adapter), **ask)
+
+
+@pytest.mark.skipif(ADAPTER != "torch", reason="about PyTorch")
+def test_pytorch_s_own_function_whose_signature_cannot_be_read_is_told_to_be_so() -> None:
+    result = crosscorrect.check(import_module("torch").nn.functional.conv2d, arrays="torch", only=["handmade/batch*"])
+    assert result, str(result)
+    assert "its signature cannot be read; say takes={…}: " in str(result)
+    assert "does not take it" not in str(result)
 
 
 @pytest.mark.skipif(ADAPTER != "torch", reason="about PyTorch")
