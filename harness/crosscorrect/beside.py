@@ -120,7 +120,7 @@ def _absence(names: tuple[str, ...], run: Run, base: Run) -> tuple[Kind, str]:
     if not without.info["finished"]:
         why = UNFINISHED if before else "the base is not finished"
     elif suites(run).get(suite) != suites(base).get(suite):
-        why = f"suite {suite} is another"
+        why = f"the suite {suite} was changed"
     return (Kind.VANISHED if before else Kind.APPEARED), why
 
 
@@ -153,7 +153,7 @@ def _joined(verdicts: pd.DataFrame, apart: pd.DataFrame, run: Run, base: Run, fo
     table = table.assign(order=order).sort_values(["order", *KEY], kind="stable", ignore_index=True)
     rows = table.to_dict("records")
     known = _Known(run, folder)
-    entries = [known.of(row) if row["kind"] in VERDICTS else None for row in rows]
+    entries = [known.of(row) if row["kind"] in (*VERDICTS, Kind.APPEARED) else None for row in rows]
     table["entry"] = pd.Series(entries, index=table.index, dtype=object)
     table["place"] = ["" if entry is None else entry.place for entry in entries]
     table["cause"] = [_both(row, cause) for row in rows]
