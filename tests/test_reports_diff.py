@@ -168,7 +168,7 @@ def test_a_new_check_that_does_not_pass_is_in_the_headline_and_takes_the_tick_fr
     assert f"\n## ! crosscorrect: {said}\n" in markdown.render(changes)
     shown = page.render(changes)
     assert f"<b>{said}</b>" in shown
-    assert '<title>! crosscorrect' in shown
+    assert "<title>! crosscorrect" in shown
     assert 'class="verdict missing"' in shown
     assert record(changes)["headline"] == said
 
