@@ -13,6 +13,8 @@ from crosscorrect import gate, store
 from crosscorrect.model import Exit, Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.annotate import Sources, command, commands
+from crosscorrect_reports.causes import telling
+from crosscorrect_reports.refusals import by_cause, cards as refusals
 from crosscorrect_reports.text import clean
 from made_runs import check, finished
 from test_reports import HOSTILE
@@ -133,6 +135,52 @@ def test_a_thousand_failures_with_one_cause_are_one_annotation(tmp_path: Path) -
     error, notice = told(finished(tmp_path / "run", rows), tmp_path)
     assert "1000 checks: s/0, s/1, s/2 and 997 more" in error["says"]
     assert "1000 surprises" in notice["says"]
+
+
+GRAVE = [
+    *(check(f"s/refused{n}", outcome=Outcome.UNSUPPORTED, message=f"no operator for {n} channels") for n in range(9)),
+    *(check(f"s/float{n}", outcome=Outcome.UNSUPPORTED, message="not in this dtype") for n in range(3)),
+    *(check(f"s/raised{n}", outcome=Outcome.ERROR, message="ValueError") for n in range(7)),
+    check("s/killed", outcome=Outcome.CRASH, message="killed"),
+    *(check(f"s/late{n}", outcome=Outcome.TIMEOUT, message="no answer") for n in range(2)),
+    check("s/shifted", outcome=FAIL, message="7 is wrong", diagnosis="shifted (4)"),
+    *(check(f"s/flipped{n}", outcome=FAIL, message=f"{n} is wrong", diagnosis=f"flipped ({n})") for n in range(4)),
+]
+"""Surprises from the lightest to the gravest, and what is as grave from many to few and the other way round."""
+
+IN_ORDER = ["s/flipped0", "s/shifted", "s/late0", "s/killed", "s/raised0", "s/refused0", "s/float0"]
+"""The first of each kind of these, the gravest first, then the most."""
+
+
+def test_the_gravest_annotations_come_first_and_refusals_for_another_reason_are_another(tmp_path: Path) -> None:
+    *errors, _ = told(finished(tmp_path / "run", GRAVE), tmp_path)
+    problems = [re.search(r"s/[a-z]+[0-9]?", error["says"]) for error in errors]
+    assert [found and found[0] for found in problems] == IN_ORDER
+    assert "9 checks" in errors[5]["says"], "a number in a message is no other reason"
+    assert "3 checks" in errors[6]["says"]
+
+
+def test_terminal_and_page_tell_surprises_in_the_same_order(tmp_path: Path) -> None:
+    run = store.load(finished(tmp_path / "run", [row for row in GRAVE if "refused" not in row.problem]))
+    printed = "\n".join(cause.line for cause in telling(gate.rule(run), run=run))
+    cards = [group[0] for _, group in by_cause(refusals(run, frames.judged(run))[0])]
+    names = [name for name in IN_ORDER if "refused" not in name]
+    assert sorted(names, key=printed.index) == names
+    assert [card.checks[0]["problem"] for card in cards] == names
+
+
+def test_what_is_as_grave_and_as_many_stays_in_the_order_of_the_run(tmp_path: Path) -> None:
+    rows = [check(f"s/{name}", outcome=Outcome.ERROR, message=name) for name in "dacb"]
+    *errors, _ = told(finished(tmp_path / "run", rows), tmp_path)
+    assert [error["says"].rpartition(": ")[2] for error in errors] == list("dacb")
+
+
+def test_each_entry_that_no_longer_holds_has_an_annotation_at_its_own_line(tmp_path: Path) -> None:
+    folder = tmp_path / "known"
+    folder.mkdir()
+    (folder / "fw.yaml").write_text(f"{EXPECT}- {{problems: s/two, outcome: fail, reason: seen}}\n", encoding="utf-8")
+    *errors, _ = told(finished(tmp_path / "run", [check(), check("s/two")]), tmp_path, folder)
+    assert [error["line"] for error in errors] == ["5", "6"]
 
 
 def test_of_each_kind_there_are_as_many_as_github_shows_and_the_rest_is_counted(tmp_path: Path) -> None:

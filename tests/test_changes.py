@@ -135,6 +135,16 @@ def test_what_was_asked_for_and_is_gone_vanished_and_is_incomplete(tmp_path: Pat
 def test_what_came_is_told_and_is_no_alarm_even_if_it_fails(tmp_path: Path) -> None:
     changes = compared(tmp_path, [check("s/one")], [check("s/one"), check("s/two", outcome=FAIL)])
     assert (kinds(changes), changes.exit) == ({"appeared": 1, "unchanged": 1}, Exit.OK)
+    assert changes.newcomers == 1
+
+
+def test_what_came_and_passes_or_is_as_the_expectations_say_needs_no_mention(tmp_path: Path) -> None:
+    now = [check("s/one"), check("s/two"), check("s/three", outcome=FAIL), check("s/four", outcome=UNSUPPORTED)]
+    expect = "[{problems: s/three, outcome: fail, reason: a known defect}]"
+    changes = compared(tmp_path, [check("s/one")], now, expect)
+    assert (kinds(changes), changes.newcomers) == ({"appeared": 3, "unchanged": 1}, 1)
+    known = [group for group in changes.groups(Kind.APPEARED) if group.entry is not None]
+    assert [group.problems for group in known] == [["s/three"]]
 
 
 OTHER_SUITE = [{**SUITES[0], "digest": "other"}]
@@ -174,7 +184,7 @@ OTHER_SUITE = [{**SUITES[0], "digest": "other"}]
         ({"level": "smoke"}, check("s/x"), Kind.ONLY_THEN, "another level", Exit.NOTHING_RAN),
         ({"filter": ["s/x"]}, check("s/x"), Kind.ONLY_THEN, "another filter", Exit.NOTHING_RAN),
         ({"shard": "1/2"}, check("s/x"), Kind.ONLY_THEN, "another shard", Exit.NOTHING_RAN),
-        ({"suites": OTHER_SUITE}, check("s/x"), Kind.VANISHED, "suite s is another", Exit.NOTHING_RAN),
+        ({"suites": OTHER_SUITE}, check("s/x"), Kind.VANISHED, "the suite s was changed", Exit.NOTHING_RAN),
         ({"modes": []}, check("s/x"), Kind.VANISHED, "", Exit.INCOMPLETE),
         ({"sealed": False}, check("s/x"), Kind.VANISHED, "the run is not finished", Exit.INCOMPLETE),
     ],

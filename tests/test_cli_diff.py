@@ -76,11 +76,20 @@ def test_a_page_is_written_whole_beside_a_run_without_breaking_its_seal(runs: tu
     assert invoke("verify", runs[1]).exit_code == Exit.OK
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    said = invoke("diff", *runs, "--html", tmp_path / "nowhere" / "diff.html")
-    assert said.exit_code == Exit.USAGE
-    assert said.stderr.count("\n") == 1
-    assert "nowhere" in said.stderr
+@pytest.mark.parametrize("option", ["--html", "--markdown"])
+def test_a_folder_that_is_not_there_is_one_sentence_with_the_names_that_the_user_gave(
+    runs: tuple[Path, Path], tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "nowhere" / "diff.x"
+    said = invoke("diff", *runs, option, file)
+    told = f"crosscorrect: {file} cannot be written: there is no folder {file.parent}; make it first\n"
+    assert (said.exit_code, said.stderr, said.stdout) == (Exit.USAGE, told, "")
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_folder_is_no_file_to_write_to(runs: tuple[Path, Path], name: str) -> None:
+    said = invoke("diff", *runs, "--markdown", name)
+    assert (said.exit_code, said.stderr) == (Exit.USAGE, "crosscorrect: . is a folder; name a file in it\n")
 
 
 def test_two_outputs_cannot_both_be_printed(runs: tuple[Path, Path]) -> None:

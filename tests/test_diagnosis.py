@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from crosscorrect import catalogue, diagnosis, mutants, oracle
+from commandline import invoke
+from crosscorrect import catalogue, diagnosis, mutants, oracle, store
 from crosscorrect.diagnosis import Cause, Diagnostician, phrase, summary
 from crosscorrect.geometry import Geometry
 from crosscorrect.model import Direction
 from crosscorrect_adapters.numpy import NumpyAdapter
 from test_catalogue import STRONG, problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array = np.ndarray[Any, Any]
 RIGHT = NumpyAdapter("cpu", "eager")
@@ -222,3 +227,31 @@ def test_nothing_is_said_where_there_is_nothing_to_compare() -> None:
         None, "train", Direction.TRAIN, {}, np.zeros(1), oracle.corr2d(np.ones((2, 2)), np.ones((1, 1))), "float32"
     )
     assert nothing == []
+
+
+SWEPT = """crosscorrect: 1
+suite: swept
+cases:
+  - id: bias
+    sweep: {operation: [layer, conv2d], dtype: [float32, float64], x.seed: [1, 2, 3]}
+    x: {fill: integers, shape: [4, 5]}
+    w: [[0, 1], [2, 3]]
+    b: [7]
+"""
+
+
+def test_a_run_names_the_cause_once_for_each_operation_and_dtype_of_a_sweep(tmp_path: Path) -> None:
+    suite = tmp_path / "swept.yaml"
+    suite.write_text(SWEPT, encoding="utf-8")
+    asked = ("run", suite, "-f", "numpy", "--adapter", "numpy=mutants:DroppedBias", "--no-report", "-q")
+    invoke(*asked, "--results", tmp_path / "results")
+    checks = store.load(tmp_path / "results" / "latest").checks
+    assert set(checks["outcome"]) == {"fail"}
+    named = checks[checks["diagnosis"].str.contains("bias")]["problem"]
+    assert len(checks) == 12
+    pairs = [re.findall("(?:operation|dtype)=[a-z0-9]+", problem) for problem in named]
+    assert sorted(map(tuple, pairs)) == [
+        (f"operation={operation}", f"dtype={dtype}")
+        for operation in ("conv2d", "layer")
+        for dtype in ("float32", "float64")
+    ]

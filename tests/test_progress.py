@@ -109,6 +109,35 @@ def test_surprises_get_a_line_each_up_to_a_number_and_then_one_that_says_so(
     assert sum("more than 3 checks are not as expected; the report has them all" in line for line in lines) == 1
 
 
+def test_of_those_with_one_outcome_and_message_three_are_told_and_once_that_there_are_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan(selection(tmp_path, CASES), [locate("numpy")])
+    refused = [check(f"s/c{n}", "numpy", Outcome.UNSUPPORTED, message="no such dtype") for n in range(125)]
+    others = [check(f"s/d{n}", "numpy", Outcome.ERROR, message="no such dtype") for n in range(3)]
+    wrong = [check(f"s/e{n}", "numpy", Outcome.FAIL, message=f"wrong {n}") for n in range(5)]
+    lines = said(capsys, plan, Greeting("numpy", HELLO), [*refused[:60], *others, *wrong, *refused[60:]])
+    assert lines[2:14] == [
+        *(f"numpy eager s/c{n} forward: unsupported, no such dtype" for n in range(3)),
+        "numpy: … and more like it: unsupported, no such dtype",
+        *(f"numpy eager s/d{n} forward: error, no such dtype" for n in range(3)),
+        *(f"numpy eager s/e{n} forward: fail, wrong {n}" for n in range(5)),
+    ]
+    assert lines[14:] == [lines[-1]], "the last line counts them all"
+    assert "125 unsupported" in lines[-1]
+
+
+def test_what_is_told_once_more_does_not_use_up_the_lines_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 6)
+    plan = Plan(selection(tmp_path, CASES), [locate("numpy")])
+    rows = [check(f"s/c{n}", "numpy", Outcome.UNSUPPORTED, message="no such dtype") for n in range(50)]
+    rows.append(check("s/late", "numpy", Outcome.FAIL, message="25 is right"))
+    lines = said(capsys, plan, Greeting("numpy", HELLO), rows)
+    assert "numpy eager s/late forward: fail, 25 is right" in lines
+
+
 def test_a_run_that_is_resumed_says_what_was_judged_before_and_its_bar_begins_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -326,24 +326,66 @@ def test_a_failure_is_short_and_says_index_values_error_over_bound_cause_and_wha
     assert told[1].startswith("  at (1,1): expected 43.0, got 0.0, error over bound ")
     assert told[2].startswith("  cause: ")
     assert told[3] == f"again: crosscorrect run {pytester.path / 'small.yaml'} -f mutant -k small/first"
-    assert told[4] == "why:   crosscorrect explain results/latest small/first -f mutant"
-    assert len(told) == 5
+    assert len(told) == 4, "there is no run folder yet that anything could be explained from"
 
 
-def test_what_a_failure_says_to_type_is_true(pytester: pytest.Pytester) -> None:
+def test_what_a_failure_says_to_type_is_true(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     python = pytester.path / "a python"
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    result = run(pytester, "-k", "first", "--crosscorrect-python", f"mutant={python}", framework="mutant")
-    (again,) = re.findall(r"^again: crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)
-    (why,) = re.findall(r"^why: +crosscorrect (.*)$", result.stdout.str(), flags=re.MULTILINE)
+    monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"].partition(os.pathsep)[2])
+    pytester.path.joinpath("site", "mutant.py").rename(pytester.path / "lossy.py")
+    given = ("--crosscorrect-adapter", "lossy=lossy:Mutant", "--crosscorrect-python", f"lossy={python}")
+    said = run(pytester, "-k", "first", *given, framework="lossy").stdout.str()
+    (again,) = re.findall(r"^again: crosscorrect (.*)$", said, flags=re.MULTILINE)
+    assert "why:" not in said
     asked = pytester.run(sys.executable, "-m", "crosscorrect", *shlex.split(again), "--no-report")
     assert asked.ret == 1
+    asked.stderr.fnmatch_lines(["lossy eager small/first forward: *43 is right and 0 was returned"])
+
+
+def test_where_the_rows_are_kept_a_failure_says_what_explains_it_from_them(pytester: pytest.Pytester) -> None:
+    said = run(pytester, "-k", "first", "--crosscorrect-shard", "my shard", framework="mutant").stdout.str()
+    assert f"why:   crosscorrect explain '{pytester.path / 'my shard'}' small/first -f mutant" in said
+    assert "again:" not in said
+    (why,) = re.findall(r"^why: +crosscorrect (.*)$", said, flags=re.MULTILINE)
     told = pytester.run(sys.executable, "-m", "crosscorrect", *shlex.split(why)).stdout.str()
     assert "worst at (1,1): right 43.0" in told
-    kept = run(pytester, "-k", "first", "--crosscorrect-shard", "my shard", framework="mutant").stdout.str()
-    assert f"why:   crosscorrect explain '{pytester.path / 'my shard'}' small/first -f mutant" in kept
-    assert "again:" not in kept
+
+
+def test_a_problem_that_only_nightly_runs_have_and_own_expectations_are_asked_again_as_they_were(
+    pytester: pytest.Pytester,
+) -> None:
+    suite = pytester.path / "small.yaml"
+    suite.write_text(SUITE.replace("id: first,", "id: first, level: nightly,"), encoding="utf-8")
+    folder = pytester.path / "expectations"
+    folder.mkdir()
+    text = "crosscorrect: 1\nframework: numpy\nversions: ''\nexpect:\n"
+    text += "  - {problems: small/first, outcome: fail, reason: a known loss}\n"
+    folder.joinpath("own.yaml").write_text(text, encoding="utf-8")
+    given = ("--crosscorrect-level", "nightly", "--crosscorrect-expectations", folder)
+    said = run(pytester, "-k", "first", *given).stdout.str()
+    assert "passes, but" in said
+    (again,) = re.findall(r"^again: crosscorrect (.*)$", said, flags=re.MULTILINE)
+    asked = pytester.run(sys.executable, "-m", "crosscorrect", *shlex.split(again), "--no-report", "--json")
+    assert asked.ret == 1
+    assert "passes, but own.yaml" in asked.stdout.str()
+
+
+@pytest.mark.parametrize("given", ["torch=lossy:Mutant", "lossy=", "lossy:Mutant"])
+def test_an_adapter_of_another_framework_is_a_usage_error(pytester: pytest.Pytester, given: str) -> None:
+    result = run(pytester, "--crosscorrect-adapter", given, framework="lossy")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = f"--crosscorrect-adapter '{given}' is no adapter of lossy; write --crosscorrect-adapter lossy=MODULE:CLASS"
+    assert f"ERROR: {told}" in result.stderr.str().splitlines()
+
+
+def test_a_framework_without_an_entry_point_says_how_its_adapter_is_given(pytester: pytest.Pytester) -> None:
+    result = run(pytester, framework="lossy")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "an adapter that is no entry point is given with --crosscorrect-adapter lossy=MODULE:CLASS"
+    assert told in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
 
 
 def test_no_terminal_obeys_what_a_framework_says(pytester: pytest.Pytester) -> None:

@@ -160,6 +160,25 @@ def test_every_kind_is_in_every_output_with_its_glyph_and_word(tmp_path: Path) -
         assert "nowplain" in text
 
 
+def test_a_new_check_that_does_not_pass_is_in_the_headline_and_takes_the_tick_from_it(tmp_path: Path) -> None:
+    new = [check("s/two", outcome=FAIL), check("s/three", outcome=Outcome.UNSUPPORTED), check("s/four")]
+    changes = changed(tmp_path, [check("s/one")], [check("s/one"), *new])
+    said = "Nothing got worse; 2 new checks do not pass."
+    assert f"\n! {said}\n" in rendered(changes)
+    assert f"\n## ! crosscorrect: {said}\n" in markdown.render(changes)
+    shown = page.render(changes)
+    assert f"<b>{said}</b>" in shown
+    assert "<title>! crosscorrect" in shown
+    assert 'class="verdict missing"' in shown
+    assert record(changes)["headline"] == said
+
+
+def test_a_new_failure_beside_a_regression_is_told_after_it(tmp_path: Path) -> None:
+    now = [check("s/one", outcome=FAIL), check("s/two", outcome=FAIL)]
+    changes = changed(tmp_path, [check("s/one")], now)
+    assert "\n## ✘ crosscorrect: 1 check regressed; 1 new check does not pass.\n" in markdown.render(changes)
+
+
 def test_what_differs_beside_the_checks_comes_before_them(tmp_path: Path) -> None:
     changes = changed(tmp_path, [check("s/one")], [check("s/one", outcome=FAIL)], ("2.12.0", "2.13.0"))
     for text in (page.render(changes), markdown.render(changes), rendered(changes)):

@@ -184,7 +184,7 @@ def test_surprises_beyond_the_most_cards_share_one_and_every_cell_still_leads_so
     monkeypatch.setattr(refusals, "MOST_CARDS", 4)
     run = made(tmp_path, *(failed(f"s/c{n}", f"{n} is wrong", got=float(n), where="0") for n in range(20)))
     surprises, _, anchors = refusals.cards(run, frames.judged(run))
-    assert [len(card.checks) for card in surprises] == [1, 1, 1, 1, 16]
+    assert [len(card.checks) for card in surprises] == [16, 1, 1, 1, 1]
     assert len(anchors) == 20
     text = html(run)
     assert set(re.findall(r'href="#(?!problem=)([^"]*)"', text)) <= set(re.findall(r' id="([^"]*)"', text))

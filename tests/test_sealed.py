@@ -108,3 +108,12 @@ def test_the_gate_refuses_a_run_that_was_changed_after_it_was_sealed(run: Path, 
     shutil.copytree(run, copy)
     (copy / "env.parquet").write_bytes((copy / "env.parquet").read_bytes() + b"\0")
     assert invoke("gate", copy).exit_code == 65
+
+
+def test_what_cannot_be_written_is_told_with_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    for path, error in ((tmp_path / "nowhere" / "x.md", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error) as raised:
+            sealed.replace(path, b"x")
+        assert raised.value.filename == str(path)
+        assert ".part" not in str(raised.value)
+    assert list(tmp_path.parent.glob(".*.part")) == []

@@ -6,13 +6,12 @@ what was asked for in both and is in one.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect import expectations, gate
 from crosscorrect.changes import UNFINISHED, VERDICTS, Bits, Changes, Kind
 from crosscorrect.errors import UsageError
-from crosscorrect.model import Outcome, cause_of
+from crosscorrect.model import Outcome, explanation, unnumbered
 from crosscorrect.speed.model import WRONG, Role, Speed
 from crosscorrect.surroundings import around, suites
 
@@ -35,8 +34,6 @@ PLACE = ["framework", "mode", "device"]
 
 _RANK = {Outcome.PASS: 0, Outcome.UNSUPPORTED: 1, Outcome.MISTRUSTED: 1, Outcome.UNBOUNDED: 1}
 _WORST = 2
-_NUMBER = re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-fA-F]+|[0-9]+(?:[.,:e+-]*[0-9]+)*)(?![A-Za-z0-9])")
-_LONGEST = 300
 
 
 def compare(run: Run, base: Run, folder: Path | None = None, margin: float | None = None) -> Changes:
@@ -85,18 +82,12 @@ def _kind(row: Row) -> Kind:
 
 def cause(row: Mapping[str, Any], when: str) -> str:
     """``explained`` with an ellipsis for each number, so that what differs in them alone is the same."""
-    return _NUMBER.sub("…", explained(row, when))
+    return unnumbered(explained(row, when))
 
 
 def explained(row: Mapping[str, Any], when: str) -> str:
-    """What explains a check ``then`` or ``now``: its diagnosis without the evidence, else its message.
-
-    The message of a wrong answer without a diagnosis explains nothing: it says where, and by how much.
-    """
-    told = cause_of(row[f"diagnosis_{when}"])
-    if not told and row[f"outcome_{when}"] not in (Outcome.PASS, Outcome.FAIL):
-        told = str(row[f"message_{when}"])[:_LONGEST]
-    return told
+    """What explains a check ``then`` or ``now``."""
+    return explanation(*(row[f"{name}_{when}"] for name in ("outcome", "message", "diagnosis")))
 
 
 def _apart(rows: pd.DataFrame, run: Run, base: Run) -> pd.DataFrame:
@@ -120,7 +111,7 @@ def _absence(names: tuple[str, ...], run: Run, base: Run) -> tuple[Kind, str]:
     if not without.info["finished"]:
         why = UNFINISHED if before else "the base is not finished"
     elif suites(run).get(suite) != suites(base).get(suite):
-        why = f"suite {suite} is another"
+        why = f"the suite {suite} was changed"
     return (Kind.VANISHED if before else Kind.APPEARED), why
 
 
@@ -153,7 +144,7 @@ def _joined(verdicts: pd.DataFrame, apart: pd.DataFrame, run: Run, base: Run, fo
     table = table.assign(order=order).sort_values(["order", *KEY], kind="stable", ignore_index=True)
     rows = table.to_dict("records")
     known = _Known(run, folder)
-    entries = [known.of(row) if row["kind"] in VERDICTS else None for row in rows]
+    entries = [known.of(row) if row["kind"] in (*VERDICTS, Kind.APPEARED) else None for row in rows]
     table["entry"] = pd.Series(entries, index=table.index, dtype=object)
     table["place"] = ["" if entry is None else entry.place for entry in entries]
     table["cause"] = [_both(row, cause) for row in rows]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crosscorrect.model import Exit
+from crosscorrect.model import Exit, Outcome
 from crosscorrect.speed.model import Speed
 
 if TYPE_CHECKING:
@@ -130,6 +130,12 @@ class Changes:
         """How many of the regressed checks are as an expectation says."""
         regressed = self.table[self.table["kind"] == Kind.REGRESSED]
         return int(regressed["entry"].notna().sum())
+
+    @cached_property
+    def newcomers(self) -> int:
+        """How many checks appeared that do not pass, and that no expectation speaks of: no alarm, and nothing fine."""
+        table = self.table[self.table["kind"] == Kind.APPEARED]
+        return int(((table["outcome_now"] != Outcome.PASS) & table["entry"].isna()).sum())
 
     @cached_property
     def lost(self) -> int:

@@ -31,14 +31,19 @@ READ = ("framework", "suite", "problem", "direction", "mode", "device", "outcome
 class Cause:
     """Checks of one framework of which the same is told: ``says`` is what, ``sentences`` tell it of each in full.
 
-    ``missing`` is whether they were not run; else they came out otherwise than expected. ``problems`` are theirs.
+    ``outcome`` is what became of them, ``problems`` are theirs.
     """
 
     framework: str
     says: str
-    missing: bool
+    outcome: Outcome
     problems: list[str] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> bool:
+        """Whether they were not run; else they came out otherwise than expected."""
+        return self.outcome is Outcome.MISSING
 
 
 @dataclass(slots=True)
@@ -156,7 +161,7 @@ def _rule_row(
         sentence = f"{place}: {says}"
         (ruling.missing if missing else ruling.findings).append(sentence)
         key = (row["framework"], missing, says)
-        cause = causes.setdefault(key, Cause(row["framework"], says, missing))
+        cause = causes.setdefault(key, Cause(row["framework"], says, Outcome(row["outcome"])))
         cause.problems.append(row["problem"])
         cause.sentences.append(sentence)
     elif entry is None or row["outcome"] == Outcome.PASS:

@@ -373,9 +373,12 @@ class Lane:
     def _diagnosed(
         self, prepared: Prepared, direction: Direction, output: Array | None, verdict: Verdict, mode: str
     ) -> Verdict:
-        """The verdict with the cause of a failure; asked once per case, since its problems fail alike."""
+        """The verdict with the cause of a failure; asked once per case, operation, dtype and spelling.
+
+        The other problems of a sweep fail alike; an operation or a dtype may fail by itself, and has other bounds.
+        """
         problem = prepared.problem
-        key = (f"{problem.suite}/{problem.case}", direction, mode)
+        key = (problem.suite, problem.case, problem.operation, problem.dtype, problem.spelling, direction, mode)
         failed = verdict.outcome is Outcome.FAIL and verdict.reason not in (Reason.DTYPE, Reason.NONFINITE)
         if not failed or output is None or problem.invalid or key in self.diagnosed:
             return verdict

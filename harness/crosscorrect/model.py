@@ -6,6 +6,7 @@ its type, its closed set of words if it has one, and what it means. ``columns`` 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Annotated
@@ -31,6 +32,25 @@ class Outcome(StrEnum):
     def executed(self) -> bool:
         """Whether the framework gave an answer, right or wrong, that was judged."""
         return self in (Outcome.PASS, Outcome.FAIL, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+
+    @property
+    def rank(self) -> int:
+        """Where it is told among the others: 0 is what is not there, then the gravest.
+
+        A wrong answer, a death, an error, a refusal, what proves nothing, and at last a pass, which may surprise, too.
+        """
+        return next(rank for rank, some in enumerate(_RANKS) if self in some)
+
+
+_RANKS = (
+    (Outcome.MISSING,),
+    (Outcome.FAIL,),
+    (Outcome.CRASH, Outcome.TIMEOUT),
+    (Outcome.ERROR,),
+    (Outcome.UNSUPPORTED,),
+    (Outcome.MISTRUSTED, Outcome.UNBOUNDED),
+    (Outcome.PASS,),
+)
 
 
 class Reason(StrEnum):
@@ -247,3 +267,25 @@ def cause_of(diagnosis: str) -> str:
     'consistent with TF32 inputs'
     """
     return diagnosis.partition(" (")[0]
+
+
+_NUMBER = re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-fA-F]+|[0-9]+(?:[.,:e+-]*[0-9]+)*)(?![A-Za-z0-9])")
+_LONGEST = 300
+
+
+def explanation(outcome: str, message: str, diagnosis: str) -> str:
+    """What explains a check: its diagnosis without the evidence, else its message.
+
+    The message of a wrong answer without a diagnosis explains nothing: it says where, and by how much.
+    """
+    said = cause_of(diagnosis)
+    return said if said or outcome in (Outcome.PASS, Outcome.FAIL) else message[:_LONGEST]
+
+
+def unnumbered(text: str) -> str:
+    """A text with an ellipsis for each number, so that what differs in them alone is the same.
+
+    >>> unnumbered("no operator for 25 channels at 0x7f12")
+    'no operator for … channels at …'
+    """
+    return _NUMBER.sub("…", text)

@@ -128,17 +128,17 @@ class Item(pytest.Item):
                 self.user_properties.append((f"error over bound {row.direction}", f"{row.ratio:.3g}"))
 
     def _commands(self, session: Session) -> list[str]:
-        """What to type next: where the rows are not kept, the problem is run again first."""
-        problem, folder, commands = shlex.quote(self.problem.id), session.shard, []
-        if folder is None:
-            mode = "" if self.mode == "eager" else f" -m {self.mode}"
-            device = "" if session.device == "cpu" else f" -d {session.device}"
-            python = session.pythons.get(self.framework)
-            given = "" if python is None else f" --python {shlex.quote(f'{self.framework}={python}')}"
-            asked = f"-f {self.framework}{given}{mode}{device} -k {problem}"
-            commands.append(f"again: crosscorrect run {shlex.quote(str(self.path))} {asked}")
-        where = "results/latest" if folder is None else shlex.quote(str(folder))
-        return [*commands, f"why:   crosscorrect explain {where} {problem} -f {self.framework}"]
+        """What to type next: where the rows are kept, what explains them, else what asks the problem again."""
+        name, problem = self.framework, self.problem.id
+        if session.shard is not None:
+            return [f"why:   {shlex.join(['crosscorrect', 'explain', str(session.shard), problem, '-f', name])}"]
+        own = {"--adapter": session.targets.get(name), "--python": session.pythons.get(name)}
+        asked = ["crosscorrect", "run", str(self.path), "-f", name]
+        asked += [word for option, value in own.items() if value is not None for word in (option, f"{name}={value}")]
+        asked += [] if self.mode == "eager" else ["-m", self.mode]
+        asked += [] if session.device == "cpu" else ["-d", session.device]
+        asked += [] if session.expectations is None else ["--expectations", str(session.expectations)]
+        return [f"again: {shlex.join([*asked, '-k', problem])}"]
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The findings alone: the Python stack of this plugin explains nothing."""

@@ -30,6 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     repeat = {"action": "append", "default": []}
     group.addoption("--crosscorrect", metavar="NAME", help="run YAML suites through this framework; repeat", **repeat)
     group.addoption("--crosscorrect-python", metavar="NAME=PATH", help="a framework's interpreter; repeat", **repeat)
+    target = "NAME=MODULE:CLASS"
+    group.addoption(
+        "--crosscorrect-adapter", metavar=target, help="an adapter that is no entry point; repeat", **repeat
+    )
     group.addoption("--crosscorrect-mode", choices=[*MODES, "all"], default="eager", help="default: eager")
     group.addoption("--crosscorrect-level", choices=["smoke", "ci", "nightly"], default="ci", help="default: ci")
     group.addoption("--crosscorrect-device", default="cpu", metavar="DEVICE", help="default: cpu")

@@ -42,10 +42,11 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         names = list(dict.fromkeys(config.getoption("--crosscorrect")))
+        self.targets = _targets(config.getoption("--crosscorrect-adapter"), names)
         for name in names:
-            known(name)
+            _check_known(name, self.targets)
         pythons = _interpreters(config.getoption("--crosscorrect-python"), names)
-        self.frameworks = {name: locate(name, pythons) for name in names}
+        self.frameworks = {name: locate(name, pythons, self.targets) for name in names}
         self.pythons = pythons
         mode = config.getoption("--crosscorrect-mode")
         self.modes: tuple[str, ...] = MODES if mode == "all" else (mode,)
@@ -55,7 +56,7 @@ class Session:
         part = config.getoption("--crosscorrect-part")
         self._part = Shard.read(part) if part is not None else None
         folder = config.getoption("--crosscorrect-expectations")
-        self._expectations_folder = Path(folder) if folder else None
+        self.expectations = Path(folder) if folder else None
         self._preparation = Preparation(lanes=len(names))
         self._lanes: dict[str, Lane] = {}
         self._expected: dict[str, Expectations] = {}
@@ -116,7 +117,7 @@ class Session:
         from crosscorrect import expectations  # noqa: PLC0415  as above
 
         if name not in self._expected:
-            self._expected[name] = expectations.load(name, self.version(name), self._expectations_folder)
+            self._expected[name] = expectations.load(name, self.version(name), self.expectations)
         return self._expected[name]
 
     def finish(self, session: pytest.Session) -> None:
@@ -172,6 +173,29 @@ def _check_folder(given: str) -> None:
     if re.fullmatch(r"[0-9]+/[0-9]+", given):
         problem = "is where the rows go, a folder"
         raise UsageError(f"--crosscorrect-shard {problem}; part {given} of the problems is --crosscorrect-part {given}")
+
+
+def _targets(given: list[str], names: list[str]) -> dict[str, str]:
+    """The adapter of each framework that has no entry point. Raises UsageError where NAME is not asked."""
+    found = {}
+    for said in given:
+        name, _, target = said.partition("=")
+        if name not in names or not target:
+            write = f"write --crosscorrect-adapter {names[0]}=MODULE:CLASS"
+            raise UsageError(f"--crosscorrect-adapter {said!r} is no adapter of {' or '.join(names)}; {write}")
+        found[name] = target
+    return found
+
+
+def _check_known(name: str, targets: dict[str, str]) -> None:
+    """Raise UsageError for a framework that neither an entry point nor an option says the adapter of."""
+    if name in targets:
+        return
+    try:
+        known(name)
+    except UsageError as error:
+        remedy = f"an adapter that is no entry point is given with --crosscorrect-adapter {name}=MODULE:CLASS"
+        raise UsageError(f"{error}; {remedy}") from None
 
 
 def _interpreters(given: list[str], names: list[str]) -> dict[str, Path]:

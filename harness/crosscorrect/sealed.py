@@ -30,7 +30,10 @@ def write(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and have it on the disk before the old one goes."""
+    """Write a file whole or not at all, and have it on the disk before the old one goes.
+
+    Raises OSError with the name of this file, not of the one that is written before: nobody has heard of that.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as stream:
@@ -39,6 +42,8 @@ def replace(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         part.replace(path)
         log.sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -36,7 +36,10 @@ class _Group:
 
 
 def lines(ruling: Ruling, limit: int = 0) -> list[str]:
-    """Return a line for each cause, missing ones first, each told in at most ``limit`` characters (0: any)."""
+    """Return a line for each cause, each told in at most ``limit`` characters (0: any).
+
+    What was not run is first, then the gravest, and of what is as grave that of which there are most checks.
+    """
     return [told.line for told in telling(ruling, limit)]
 
 
@@ -44,7 +47,7 @@ def telling(ruling: Ruling, limit: int = 0, run: Run | None = None) -> list[Told
     """Return ``lines``, each with its diagnosis if ``run`` is given; what one diagnosis explains is one line there."""
     known = {} if run is None else _diagnoses(run)
     groups: dict[tuple[str, ...], _Group] = {}
-    for cause in sorted(ruling.causes, key=lambda cause: not cause.missing):
+    for cause in ruling.causes:
         end = len(f": {cause.says}")
         found = list(dict.fromkeys(known.get(sentence[:-end], "") for sentence in cause.sentences))
         named = {cause_of(diagnosis) for diagnosis in found}
@@ -52,8 +55,13 @@ def telling(ruling: Ruling, limit: int = 0, run: Run | None = None) -> list[Told
         group = groups.setdefault((cause.framework, name) if name else (cause.framework, "", str(id(cause))), _Group())
         group.causes.append(cause)
         group.diagnoses += found if name else []
-    told = [_told(group, limit) for group in groups.values()]
+    told = [_told(group, limit) for group in sorted(groups.values(), key=_order)]
     return [*told, *(Told(one_line(other, limit)) for other in others(ruling))]
+
+
+def _order(group: _Group) -> tuple[int, int]:
+    gravest = min(cause.outcome.rank for cause in group.causes)
+    return gravest, -sum(len(cause.sentences) for cause in group.causes)
 
 
 def others(ruling: Ruling) -> list[str]:

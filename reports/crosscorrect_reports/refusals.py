@@ -97,7 +97,7 @@ class Speech:
 
 
 def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[int, str]]:
-    """Surprises, expected refusals, and the anchor of the card of each row (by its number) that is on one."""
+    """Surprises, the gravest first; expected refusals; and the anchor of the card of each row, by number, on one."""
     upstream = dict(zip(run.problems["problem"], run.problems["url"], strict=True))
     found: dict[tuple[str, ...], Card] = {}
     anchors: dict[int, str] = {}
@@ -118,7 +118,7 @@ def cards(run: Run, judged: pd.DataFrame) -> tuple[list[Card], list[Card], dict[
         anchors[number] = card.anchor
     for card in found.values():
         card.messages = [message for message in dict.fromkeys(row["message"] for row in card.checks) if message]
-    surprises = [card for card in found.values() if card.surprise]
+    surprises = sorted((card for card in found.values() if card.surprise), key=lambda card: _order([card]))
     return surprises, [card for card in found.values() if not card.surprise], anchors
 
 
@@ -153,13 +153,18 @@ def _card(row: Row, key: tuple[str, ...]) -> Card:
 def by_cause(surprises: list[Card]) -> list[tuple[str, list[Card]]]:
     """Return the cards in groups: those of one framework with one diagnosed cause together, each other one alone.
 
-    A group comes with its cause, a card that is alone with an empty text.
+    A group comes with its cause, a card that is alone with an empty text; the gravest first, then the most checks.
     """
     groups: dict[tuple[str, str], list[Card]] = {}
     for card in surprises:
         cause = cause_of(card.diagnosis)
         groups.setdefault((card.framework, cause) if cause else (card.anchor, ""), []).append(card)
-    return [(cause if len(group) > 1 else "", group) for (_, cause), group in groups.items()]
+    found = [(cause if len(group) > 1 else "", group) for (_, cause), group in groups.items()]
+    return sorted(found, key=lambda one: _order(one[1]))
+
+
+def _order(group: list[Card]) -> tuple[int, int]:
+    return min(Outcome(card.outcome).rank for card in group), -sum(len(card.checks) for card in group)
 
 
 def speeches(run: Run, judged: pd.DataFrame, anchors: dict[int, str]) -> list[Speech]:

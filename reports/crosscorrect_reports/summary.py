@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from crosscorrect.gate import UNFINISHED
-from crosscorrect.model import Outcome, cause_of
+from crosscorrect.model import Outcome, cause_of, explanation, unnumbered
 from crosscorrect.speed.model import REFERENCE, Role, Speed
 from crosscorrect_reports import frames
 from crosscorrect_reports.causes import others
@@ -105,15 +105,25 @@ def _listed(texts: list[str], most: int) -> dict[str, Any]:
 
 
 def alike(judged: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the checks that are not as expected or were not run, those together that came out alike; most first."""
+    """Return the checks that are not as expected or were not run, those together that came out alike.
+
+    What is alike has one outcome and reason, one cause, of a refusal or an error one message but for its numbers, and
+    contradicts one expectation. The gravest come first, and of those that are as grave the most.
+    """
     table = judged[(judged["surprise"] != "") | (judged["outcome"] == Outcome.MISSING)]
-    table = table.assign(cause=table["diagnosis"].map(cause_of))
-    by = [*frames.PLACE, "outcome", "reason", "cause"]
-    return sorted((rows for _, rows in table.groupby(by, sort=False, observed=True)), key=len, reverse=True)
+    said = table[["outcome", "message", "diagnosis"]].itertuples(index=False, name=None)
+    table = table.assign(
+        cause=table["diagnosis"].map(cause_of),
+        says=[unnumbered(explanation(*row)) for row in said],
+        against=["" if entry is None else entry.place for entry in table["entry"]],
+    )
+    by = [*frames.PLACE, "outcome", "reason", "cause", "says", "against"]
+    found = [rows for _, rows in table.groupby(by, sort=False, observed=True)]
+    return sorted(found, key=lambda rows: (Outcome(rows.iloc[0]["outcome"]).rank, -len(rows)))
 
 
 def _surprises(judged: pd.DataFrame) -> dict[str, Any]:
-    groups = alike(judged)
+    groups = sorted(alike(judged), key=len, reverse=True)  # the order that the schema promises
     listed = [_surprise(rows) for rows in groups[:MOST_SURPRISES]]
     return {"checks": sum(map(len, groups)), "listed": listed, "more": sum(map(len, groups[MOST_SURPRISES:]))}
 
@@ -123,7 +133,7 @@ def _surprise(rows: pd.DataFrame) -> dict[str, Any]:
     names = (*frames.PLACE, "outcome", "reason", "cause", "direction", "message", "diagnosis", "ratio")
     return {
         **{name: first[name] if name == "ratio" else str(first[name])[:LONGEST] for name in names},
-        "against": "" if first["entry"] is None else first["entry"].place,
+        "against": first["against"],
         "checks": len(rows),
         "problems": [str(problem) for problem in rows["problem"].unique()[:MOST_PROBLEMS]],
     }

@@ -11,6 +11,7 @@ import click
 from crosscorrect.cli import complete, options
 from crosscorrect.cli.options import LATEST, RUN_FOLDER
 from crosscorrect.cli.terminal import console, hushed, say_json
+from crosscorrect.errors import UsageError
 from crosscorrect.model import Exit
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def diff(
 
     if markdown == STDOUT and as_json:
         raise click.UsageError("--markdown - and --json both print: name a file for the Markdown")
+    for file in (markdown if markdown != STDOUT else None, html):  # before anything is compared
+        if file is not None:
+            _writable(Path(file))
     with Steps("diff", STEPS, silent=hushed(quiet=quiet, as_json=as_json)) as steps:
         steps.begin("checking the seals")
         then, now = _load(base), _load(folder)
@@ -88,6 +92,14 @@ def diff(
         if html is not None:
             click.echo(f"page: {html}")
     sys.exit(code)
+
+
+def _writable(file: Path) -> None:
+    """Raise UsageError for a file that is a folder, or in a folder that is not there."""
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; name a file in it")
+    if not file.parent.is_dir():
+        raise UsageError(f"{file} cannot be written: there is no folder {file.parent}; make it first")
 
 
 def _load(folder: Path) -> Run:

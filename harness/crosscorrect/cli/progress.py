@@ -24,6 +24,9 @@ LONGEST = 120
 MOST = 500
 """How many checks of a framework that are not as expected get a line of their own, which takes a terminal 0.7 ms."""
 
+MOST_ALIKE = 3
+"""How many of those that have one outcome and one message do; the summary counts them all."""
+
 
 Kinds = Counter[tuple[tuple[str, ...], tuple[str, ...], str]]
 
@@ -44,6 +47,7 @@ class Progress:
         self._expected: dict[str, expectations.Expectations] = {}
         self._told: set[tuple[str, str]] = set()
         self._surprises: Counter[str] = Counter()
+        self._alike: Counter[tuple[str, str]] = Counter()
         self._kinds: Kinds = Counter()
         self._estimated: set[str] = set()
         self._before: Counter[str] = Counter()
@@ -105,8 +109,16 @@ class Progress:
             if (check.framework, check.message) in self._told:
                 return
             self._told.add((check.framework, check.message))
-        if not self._surprising(check):
-            return  # hundreds of refusals are listed; what is new must not drown in them
+        if self._surprising(check):  # hundreds of refusals are listed; what is new must not drown in them
+            self._surprised(check)
+
+    def _surprised(self, check: Check) -> None:
+        """Say what came of a check, unless that has been said often enough."""
+        said = f"{check.outcome} ({check.reason})" if check.reason else str(check.outcome)
+        whole = f"{said}, {check.message}"
+        alike = self._alike[check.framework, whole]
+        if alike > MOST_ALIKE:
+            return
         self._surprises[check.framework] += 1
         if self._surprises[check.framework] > MOST:
             if self._surprises[check.framework] == MOST + 1:
@@ -114,9 +126,12 @@ class Progress:
                     f"{check.framework}: more than {MOST} checks are not as expected; the report has them all"
                 )
             return
-        said = f"{check.outcome} ({check.reason})" if check.reason else str(check.outcome)
+        self._alike[check.framework, whole] += 1
         said += f", {line(check.message)}" if check.message else ""
-        self._bars.say(f"{check.framework} {check.mode} {check.problem} {check.direction}: {said}")
+        if alike == MOST_ALIKE:
+            self._bars.say(f"{check.framework}: … and more like it: {said}")
+        else:
+            self._bars.say(f"{check.framework} {check.mode} {check.problem} {check.direction}: {said}")
 
     def _total(self, plan: Plan, name: str, modes: tuple[str, ...], spellings: tuple[str, ...]) -> int | None:
         """How many checks a framework is asked for, as far as that can be told beforehand."""

@@ -9,21 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crosscorrect.changes import VERDICTS, Kind
-from crosscorrect.model import Outcome
 from crosscorrect.speed.model import Speed, Who
 from crosscorrect_reports.diff.words import (
     MARKS,
     differs,
     headline,
+    look,
     moved,
-    ok,
     other_bits,
     places,
     steps,
     tally,
     told as said,
 )
-from crosscorrect_reports.outcomes import STYLES
 from crosscorrect_reports.speeds import STYLES as SPEEDS, interval
 from crosscorrect_reports.text import code, markdown, measured, plural
 
@@ -49,10 +47,9 @@ RESERVE = 300
 
 def render(changes: Changes, limit: int = LIMIT) -> str:
     """Return the comment, of at most ``limit`` characters where that is 2,000 or more."""
-    mark = STYLES[Outcome.PASS if ok(changes) else Outcome.FAIL].glyph
     runs = " → ".join(code(one.info["run"], 80) for one in (changes.base, changes.run))
     comment = _Comment(limit - RESERVE)
-    comment.add([MARKER, f"## {mark} crosscorrect: {headline(changes)}", "", tally(changes), ""])
+    comment.add([MARKER, f"## {look(changes).glyph} crosscorrect: {headline(changes)}", "", tally(changes), ""])
     comment.add([f"Compared: {runs}", ""])
     comment.add(_around(changes), _around_counted(changes))
     groups = changes.groups(*Kind)

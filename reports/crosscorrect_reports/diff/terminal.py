@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crosscorrect.changes import Kind
-from crosscorrect.model import Outcome
 from crosscorrect_reports.causes import some
-from crosscorrect_reports.diff.words import MARKS, differs, headline, moved, ok, other_bits, places, steps, tally
-from crosscorrect_reports.outcomes import STYLES
+from crosscorrect_reports.diff.words import MARKS, differs, headline, look, moved, other_bits, places, steps, tally
 from crosscorrect_reports.speeds import changes_table
 from crosscorrect_reports.text import encodable, measured, one_line, plural
 
@@ -65,8 +63,8 @@ def _head(changes: Changes, encoding: str) -> Lines:
         yield f"  {about}: {then or '–'} → {now or '–'}", "default"
     if len(changes.around) > MOST_AROUND:
         yield f"  and {plural(len(changes.around) - MOST_AROUND, 'other difference')}", "default"
-    outcome = STYLES[Outcome.PASS if ok(changes) else Outcome.FAIL]
-    yield f"{_seen(outcome.glyph, outcome.ascii, encoding)} {headline(changes)}", outcome.rich
+    mark = look(changes)
+    yield f"{_seen(mark.glyph, mark.ascii, encoding)} {headline(changes)}", mark.rich
     yield tally(changes), "default"
 
 

@@ -63,20 +63,38 @@ DIGITS = 8
 """How much of a digest is told."""
 
 
+NEWCOMERS = Mark("!", "bold yellow", "missing", "!")
+"""How a comparison looks in which nothing got worse, and new checks do not pass."""
+
+
+def look(changes: Changes) -> Mark:
+    """Return how a comparison looks: regressed where something got worse, and fixed only where new checks pass, too."""
+    if changes.exit is not Exit.OK:
+        return MARKS[Kind.REGRESSED]
+    return NEWCOMERS if changes.newcomers else MARKS[Kind.FIXED]
+
+
 def headline(changes: Changes) -> str:
-    """Return what came of a comparison in one sentence."""
+    """Return what came of a comparison in one sentence, which is silent about no new check that does not pass."""
+    said, count = _verdict(changes), changes.newcomers
+    if not count:
+        return f"{said}."
+    return f"{said}; {plural(count, 'new check')} {'does' if count == 1 else 'do'} not pass."
+
+
+def _verdict(changes: Changes) -> str:
     regressed = changes.counts[Kind.REGRESSED] - changes.known
     told = {
-        Exit.NOT_CONFORMANT: f"{plural(regressed, 'check')} regressed."
+        Exit.NOT_CONFORMANT: f"{plural(regressed, 'check')} regressed"
         if regressed
-        else f"{plural(len(changes.wrong), 'answer')} became wrong while timed.",
-        Exit.INCOMPLETE: f"{plural(changes.lost, 'check')} vanished.",
-        Exit.SLOWER: f"{plural(changes.slower, 'speed')} became slower.",
-        Exit.NOTHING_RAN: "The two runs have no check in common.",
+        else f"{plural(len(changes.wrong), 'answer')} became wrong while timed",
+        Exit.INCOMPLETE: f"{plural(changes.lost, 'check')} vanished",
+        Exit.SLOWER: f"{plural(changes.slower, 'speed')} became slower",
+        Exit.NOTHING_RAN: "The two runs have no check in common",
     }
     if changes.exit in told:
         return told[changes.exit]
-    return "Nothing got worse." if changes.any else "No change."
+    return "Nothing got worse" if changes.any else "No change"
 
 
 def messages(row: Row) -> str:
@@ -88,11 +106,6 @@ def told(row: Row) -> str:
     """Return its messages with the diagnosis of each."""
     said = ["; ".join(filter(None, (row[f"message_{when}"], row[f"diagnosis_{when}"]))) for when in ("then", "now")]
     return " → ".join(dict.fromkeys(filter(None, said)))
-
-
-def ok(changes: Changes) -> bool:
-    """Whether nothing got worse."""
-    return changes.exit is Exit.OK
 
 
 def tally(changes: Changes) -> str:
