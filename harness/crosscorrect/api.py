@@ -158,6 +158,8 @@ def to_be_resumed(folder: Path, said: Mapping[str, Any]) -> bool:
     if info["crosscorrect"] != __version__:
         raise UsageError(f"{folder} was begun by crosscorrect {info['crosscorrect']}, this is {__version__}; run anew")
     for key, value in said.items():
+        if key == "adapters" and key not in info:
+            continue  # a run that was begun before this was kept
         before, now = (_named(v) if key == "suites" else v for v in (info.get(key), value))
         if before != now:
             raise UsageError(

@@ -108,6 +108,12 @@ def known(name: str, more: Iterable[str] = ()) -> EntryPoint:
     return offered[name]
 
 
+def uninstalled(frameworks: Iterable[Framework]) -> dict[str, str]:
+    """The targets of those frameworks that no entry point leads to: who asks for them again must name them, too."""
+    offered = adapters()
+    return {f.name: f.target for f in frameworks if f.name not in offered or offered[f.name].value != f.target}
+
+
 def _packages(target: str, more: Sequence[str] = ()) -> dict[str, str]:
     """The top-level packages a worker needs from here: the harness's own and the adapter's.
 

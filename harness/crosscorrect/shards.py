@@ -203,8 +203,11 @@ def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.R
     import pandas as pd  # noqa: PLC0415  only the end of a merge needs it
 
     info = {key: runs[0].info[key] for key in AGREED if key in runs[0].info}
-    sources = {name: digest for run in runs for name, digest in run.info.get("sources", {}).items()}
-    said = {"frameworks": names, **info, "shard": "", "sources": sources}
+    own = {
+        key: {name: said for run in runs for name, said in run.info.get(key, {}).items()}
+        for key in ("adapters", "sources")
+    }
+    said = {"frameworks": names, **info, "shard": "", **own}
     folder = store.create(results, store.new_run_id(), said)
     tables = {}
     for table in TABLES:
