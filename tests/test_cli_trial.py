@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from commandline import invoke
 from crosscorrect import api
+from crosscorrect.errors import UsageError
 from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = r"""crosscorrect: 1
 suite: hostile
@@ -92,3 +90,28 @@ def test_explain_says_how_to_ask_the_same_framework_again(tmp_path: Path) -> Non
     done = invoke("explain", finished.folder, problem)
     assert done.exit_code == 0, done.stderr
     assert f"again: crosscorrect run chapter -k '{problem}' -f numpy --python numpy=PATH" in done.stdout
+
+
+def test_one_suite_one_framework_and_one_of_whatever_may_be_several_need_no_brackets(tmp_path: Path) -> None:
+    from crosscorrect.speed import session
+
+    plan = api.planned("chapter", "numpy", only="worked-example", modes="compiled", devices="cpu")
+    assert {problem.case for problem in plan.problems} == {"worked-example"}
+    assert [framework.name for framework in plan.frameworks] == ["numpy"]
+    assert (plan.modes, plan.devices) == (("compiled",), ("cpu",))
+    with pytest.raises(UsageError, match="there is no suite chapt; did you mean chapter"):
+        session.bench("chapt", "numpy", results=tmp_path)
+    with pytest.raises(UsageError, match="unknown framework 'nunpy'; did you mean 'numpy'"):
+        api.run(Path("chapter"), "nunpy", results=tmp_path)
+
+
+def test_a_framework_that_is_not_installed_here_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "absent.py").write_text("import no_such_framework\nclass Adapter: ...\n", encoding="utf-8")
+    asked = ("-f", "absent", "--adapter", "absent=absent:Adapter", "-k", "worked-example")
+    done = invoke("run", "chapter", *asked, "--no-report", "--results", "out")
+    assert done.exit_code == 3
+    told = " ".join(done.output.split())
+    assert "or name the interpreter that it lives in with --python absent=PATH" in told

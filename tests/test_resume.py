@@ -200,7 +200,7 @@ def test_another_adapter_under_the_same_name_is_not_mixed_into_a_run(
     cut_short: tuple[Path, Table, Callable[[Path], store.Run]], small_suite: Path
 ) -> None:
     kept, _, _ = cut_short
-    with pytest.raises(UsageError, match="its adapters was {}, and here it is {'numpy': 'mutants:Unwritten'}"):
+    with pytest.raises(UsageError, match=r"its adapters was \{\}, and here it is \{'numpy': 'mutants:Unwritten'\}"):
         api.run([small_suite], ["numpy"], adapters={"numpy": "mutants:Unwritten"}, resume=kept)
 
 

@@ -20,6 +20,7 @@ from crosscorrect.geometry import Geometry
 from crosscorrect.handmade import Handmade, Here
 from crosscorrect.layout import KNOWN, Layout
 from crosscorrect.model import Direction
+from crosscorrect.nearest import each
 from crosscorrect.plan import Preparation
 from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
@@ -93,16 +94,16 @@ def check(
     """
     if directions is None:
         directions = ("forward",) if backward is None else DIRECTIONS
-    dtypes, directions = _each(dtypes), _each(directions)
+    dtypes, directions = each(dtypes), each(directions)
     _wanted(
         [function, *([] if backward is None else [backward])], dtypes, directions, arithmetic=arithmetic, level=level
     )
     if not (isinstance(budget, (int, float)) and 0 < budget < math.inf):
         raise UsageError(f"budget is a number of seconds above 0, not {inert(repr(budget))[:60]}")
     shipped = shipped_suites().values()
-    paths = find_suites([str(suite) for suite in _each(suites)])
+    paths = find_suites([str(suite) for suite in each(suites)])
     loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
-    selection = Selection(loaded, _each(only), level)
+    selection = Selection(loaded, each(only), level)
     selection.check()
     taken = [Takes.of(function, takes, always)]
     taken += [] if backward is None else [Takes.of(backward, takes, always, ("dy", *OPERANDS))]
@@ -148,11 +149,6 @@ def _wanted(functions: Iterable[object], dtypes: Sequence[str], directions: Sequ
     for key, word in given:
         if word not in offered[key]:
             raise UsageError(f"{key} {inert(repr(word))[:60]} is none of {', '.join(offered[key])}")
-
-
-def _each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
-    """Several values, or one that a person wrote without brackets."""
-    return (value,) if isinstance(value, (str, Path)) else tuple(value)
 
 
 def _base(arrays: str, device: str, *, differentiates: bool) -> Any:
