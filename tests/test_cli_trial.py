@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -115,3 +116,34 @@ def test_a_framework_that_is_not_installed_here_is_told_with_what_to_do(
     assert done.exit_code == 3
     told = " ".join(done.output.split())
     assert "or name the interpreter that it lives in with --python absent=PATH" in told
+
+
+def test_a_case_that_is_swept_is_shown_by_its_name_with_its_problems() -> None:
+    done = invoke("cases", "show", "chapter/edge-detection")
+    assert done.exit_code == 0, done.stderr
+    name, about, *_, first = done.stdout.splitlines()
+    assert name == "chapter/edge-detection"
+    assert about.startswith("In [")
+    assert invoke("cases", "show", first.strip()).exit_code == 0
+    (suite,) = [load_suite(path) for path in find_suites(["chapter"])]
+    problems = [problem.id for problem in suite.problems() if problem.case == "edge-detection"]
+    assert f"swept into {len(problems)} problems:" in done.stdout
+    told = json.loads(invoke("cases", "show", "chapter/edge-detection", "--json").stdout)
+    assert (told["problems"], told["first"]) == (len(problems), problems[:12])
+
+
+def test_of_a_large_sweep_the_first_problems_are_listed_and_a_case_of_one_is_that_one(tmp_path: Path) -> None:
+    seeds = ", ".join(map(str, range(1000)))
+    (tmp_path / "s.yaml").write_text(
+        "crosscorrect: 1\nsuite: s\ncases:\n"
+        "- {id: many, operation: corr2d, x: {fill: integers, shape: [3, 3]}, w: [[1]], sweep: {x.seed: ["
+        + seeds
+        + "]}}\n"
+        "- {id: one, operation: corr2d, x: [[1, 2]], w: [[1]], sweep: {dtype: [float64]}}\n",
+        encoding="utf-8",
+    )
+    many, one = (invoke("cases", "show", f"s/{case}", "--suite", tmp_path / "s.yaml") for case in ("many", "one"))
+    assert many.stdout.splitlines()[:3] == ["s/many", "swept into 1000 problems, the first 12:", "  s/many@x.seed=0"]
+    assert len(many.stdout.splitlines()) == 14
+    assert one.stdout.startswith("s/one@dtype=float64\n")
+    assert "x: float64" in one.stdout

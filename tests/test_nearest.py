@@ -66,6 +66,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("runn", "Did you mean 'run'?"),
         ("cases lits", "Did you mean"),
+        ("check", "No such command 'check'. crosscorrect.check is a function of the library: docs/check.md"),
+        ("load results/latest", "crosscorrect.load is a function of the library: docs/frames.md"),
+        ("run numpy", "there is no suite numpy; it is a framework: -f numpy"),
+        ("run zzzzzz", "networks, regressions, relations, smoke, special, speed, or the path of a YAML file"),
+        ("run tiny.yaml -f numpy,torch", "unknown framework 'numpy,torch'; give each by itself: -f numpy -f torch"),
         ("run --levl ci", "Did you mean"),
         ("run --mode egaer", "Did you mean eager?"),
         ("run --arithmetic strickt", "Did you mean strict?"),

@@ -107,8 +107,11 @@ def known(name: str, more: Iterable[str] = ()) -> EntryPoint:
     """The adapter of this name; UsageError, with the nearest of these names and of ``more``, where there is none."""
     offered = adapters()
     if name not in offered:
-        near = nearest(name, [*offered, *more])
-        hint = f"did you mean {near!r}?" if near else f"known: {', '.join([*offered, *more])}"
+        names, several = [*offered, *more], name.split(",")
+        near = nearest(name, names)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(names)}"
+        if len(several) > 1 and set(several) <= set(names):
+            hint = f"give each by itself: {' '.join(f'-f {own}' for own in several)}"
         raise UsageError(f"unknown framework {name!r}; {hint} (adapters are listed by 'crosscorrect frameworks')")
     return offered[name]
 
