@@ -207,7 +207,7 @@ def test_a_suite_is_asked_again_by_its_name_if_it_ships_and_else_by_its_file(tmp
 def test_an_adapter_that_no_entry_point_leads_to_is_named_in_every_command_that_repeats_it(tmp_path: Path) -> None:
     run = made(tmp_path, check("s/a", "mine"), check("s/a", "numpy"), adapters={"mine": "my own:Adapter"})
     assert commands.again(run)[0].endswith("-f mine --adapter 'mine=my own:Adapter' -f numpy")
-    assert unpacked(run)["of"] == {"mine": "-f mine --adapter 'mine=my own:Adapter'", "numpy": "-f numpy"}
+    assert unpacked(run)["named"] == {"mine": "-f mine --adapter 'mine=my own:Adapter'", "numpy": "-f numpy"}
 
 
 def test_the_page_is_told_of_which_frameworks_a_script_can_be_written(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def payload(run: Run, judged: pd.DataFrame) -> Payload:
         "arrays": arrays.described,
         "scripts": _scripts(run, rows),
         "asked": {name: asked_by(run, name) for name in sorted({row["suite"] for row in rows})},
-        "of": {name: shell(*asked_of(run, name)) for name in run.info["frameworks"]},
+        "named": {name: shell(*asked_of(run, name)) for name in run.info["frameworks"]},
         "templates": [name for name in run.info["frameworks"] if _has_template(name)],
         "told": len(rows),
         "total": len(judged),

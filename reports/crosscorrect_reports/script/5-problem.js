@@ -159,7 +159,7 @@ function again(known, problem, check) {
   const id = quoted(problem.problem);
   const where = (mode === "eager" ? "" : ` -m ${mode}`) + (device === "cpu" ? "" : ` -d ${quoted(device)}`) + ((check.arithmetic || "strict") === "strict" ? "" : ` --arithmetic ${check.arithmetic}`);
   const explain = `crosscorrect explain results/${known.run} ${id} -f ${quoted(framework)} -m ${mode} --direction ${check.direction}`;
-  const commands = [`crosscorrect ${known.asked[problem.suite] ?? `run ${quoted(problem.suite)}`} ${known.of[framework] ?? `-f ${quoted(framework)}`} -k ${id}${where}${seed}`, explain];
+  const commands = [`crosscorrect ${known.asked[problem.suite] ?? `run ${quoted(problem.suite)}`} ${known.named[framework] ?? `-f ${quoted(framework)}`} -k ${id}${where}${seed}`, explain];
   const script = known.scripts[check.index];
   const lines = [el("h3", {}, "Run it again"), el("pre", {}, commands.join("\n"))];
   if (script) {
