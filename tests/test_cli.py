@@ -210,7 +210,15 @@ def test_explain_shows_inputs_both_values_in_decimal_and_hex_and_how_to_run_it_a
     assert f"worst at (1,1): right 43.0 = {(43.0).hex()}, returned 0.0 = 0x0.0p+0" in shown
     assert "[37., 43.]" in shown
     assert "[37.,  0.]" in shown
-    assert "again: crosscorrect run tiny.yaml -k 'tiny/one'" in shown
+    assert f"again: crosscorrect run tiny.yaml -k 'tiny/one' -f Unwritten --adapter {UNWRITTEN}\n" in shown
+
+
+def test_explain_says_first_that_there_is_no_script_for_an_adapter_without_a_template(results: Path) -> None:
+    asked = ("explain", results / "latest", "tiny/one", "-f", "Unwritten", "--adapter", UNWRITTEN)
+    result = invoke(*asked, "--script", results / "bug.py")
+    assert (result.exit_code, result.stdout) == (Exit.USAGE, "")
+    assert "the adapter of Unwritten (mutants:Unwritten) ships no template for scripts" in result.stderr
+    assert not (results / "bug.py").exists()
 
 
 def test_explain_shows_every_framework_unless_asked_for_one(results: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from commandline import invoke
 from crosscorrect import api
+from crosscorrect.errors import UsageError
 from crosscorrect.selection import Selection
 from crosscorrect.suite import find_suites, load_suite
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = r"""crosscorrect: 1
 suite: hostile
@@ -92,3 +91,59 @@ def test_explain_says_how_to_ask_the_same_framework_again(tmp_path: Path) -> Non
     done = invoke("explain", finished.folder, problem)
     assert done.exit_code == 0, done.stderr
     assert f"again: crosscorrect run chapter -k '{problem}' -f numpy --python numpy=PATH" in done.stdout
+
+
+def test_one_suite_one_framework_and_one_of_whatever_may_be_several_need_no_brackets(tmp_path: Path) -> None:
+    from crosscorrect.speed import session
+
+    plan = api.planned("chapter", "numpy", only="worked-example", modes="compiled", devices="cpu")
+    assert {problem.case for problem in plan.problems} == {"worked-example"}
+    assert [framework.name for framework in plan.frameworks] == ["numpy"]
+    assert (plan.modes, plan.devices) == (("compiled",), ("cpu",))
+    with pytest.raises(UsageError, match="there is no suite chapt; did you mean chapter"):
+        session.bench("chapt", "numpy", results=tmp_path)
+    with pytest.raises(UsageError, match="unknown framework 'nunpy'; did you mean 'numpy'"):
+        api.run(Path("chapter"), "nunpy", results=tmp_path)
+
+
+def test_a_framework_that_is_not_installed_here_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "absent.py").write_text("import no_such_framework\nclass Adapter: ...\n", encoding="utf-8")
+    asked = ("-f", "absent", "--adapter", "absent=absent:Adapter", "-k", "worked-example")
+    done = invoke("run", "chapter", *asked, "--no-report", "--results", "out")
+    assert done.exit_code == 3
+    told = " ".join(done.output.split())
+    assert "or name the interpreter that it lives in with --python absent=PATH" in told
+
+
+def test_a_case_that_is_swept_is_shown_by_its_name_with_its_problems() -> None:
+    done = invoke("cases", "show", "chapter/edge-detection")
+    assert done.exit_code == 0, done.stderr
+    name, about, *_, first = done.stdout.splitlines()
+    assert name == "chapter/edge-detection"
+    assert about.startswith("In [")
+    assert invoke("cases", "show", first.strip()).exit_code == 0
+    (suite,) = [load_suite(path) for path in find_suites(["chapter"])]
+    problems = [problem.id for problem in suite.problems() if problem.case == "edge-detection"]
+    assert f"swept into {len(problems)} problems:" in done.stdout
+    told = json.loads(invoke("cases", "show", "chapter/edge-detection", "--json").stdout)
+    assert (told["problems"], told["first"]) == (len(problems), problems[:12])
+
+
+def test_of_a_large_sweep_the_first_problems_are_listed_and_a_case_of_one_is_that_one(tmp_path: Path) -> None:
+    seeds = ", ".join(map(str, range(1000)))
+    (tmp_path / "s.yaml").write_text(
+        "crosscorrect: 1\nsuite: s\ncases:\n"
+        "- {id: many, operation: corr2d, x: {fill: integers, shape: [3, 3]}, w: [[1]], sweep: {x.seed: ["
+        + seeds
+        + "]}}\n"
+        "- {id: one, operation: corr2d, x: [[1, 2]], w: [[1]], sweep: {dtype: [float64]}}\n",
+        encoding="utf-8",
+    )
+    many, one = (invoke("cases", "show", f"s/{case}", "--suite", tmp_path / "s.yaml") for case in ("many", "one"))
+    assert many.stdout.splitlines()[:3] == ["s/many", "swept into 1000 problems, the first 12:", "  s/many@x.seed=0"]
+    assert len(many.stdout.splitlines()) == 14
+    assert one.stdout.startswith("s/one@dtype=float64\n")
+    assert "x: float64" in one.stdout

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def test_a_framework_that_cannot_be_imported_is_missing_and_the_others_run(small
 
 def test_an_adapter_that_does_not_exist_is_told_in_one_sentence(mutant: Callable[[str], Framework]) -> None:
     with pytest.raises(IncompleteError, match="NoSuchClass"):
-        Worker(mutant("NoSuchClass"))
+        Worker(replace(mutant("Raises"), target="mutants:NoSuchClass"))
 
 
 def test_closing_a_run_early_ends_its_workers(small_suite: Path, tmp_path: Path) -> None:

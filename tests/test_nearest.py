@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
+import paced
 from commandline import SUITE, invoke
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Exit
 from crosscorrect.mutants import DAMAGES, mutants
 from crosscorrect.nearest import LONGEST, MOST, meant, nearest
+from crosscorrect.worker import loop
 from crosscorrect_adapters.numpy import NumpyAdapter
 from made_runs import check, finished
 
@@ -64,6 +66,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("runn", "Did you mean 'run'?"),
         ("cases lits", "Did you mean"),
+        ("check", "No such command 'check'. crosscorrect.check is a function of the library: docs/check.md"),
+        ("load results/latest", "crosscorrect.load is a function of the library: docs/frames.md"),
+        ("run numpy", "there is no suite numpy; it is a framework: -f numpy"),
+        ("run zzzzzz", "networks, regressions, relations, smoke, special, speed, or the path of a YAML file"),
+        ("run tiny.yaml -f numpy,torch", "unknown framework 'numpy,torch'; give each by itself: -f numpy -f torch"),
         ("run --levl ci", "Did you mean"),
         ("run --mode egaer", "Did you mean eager?"),
         ("run --arithmetic strickt", "Did you mean strict?"),
@@ -115,11 +122,17 @@ def test_a_device_that_is_not_there_is_told_with_the_nearest_that_is(folder: Pat
     assert told in " ".join(done.output.split())
 
 
-def test_a_class_that_an_adapter_s_module_has_not_is_told_with_the_nearest_that_it_has(folder: Path) -> None:
+def test_a_class_that_an_adapter_s_module_has_not_is_refused_at_once_with_the_nearest_that_it_has(folder: Path) -> None:
     given = ("-f", "mine", "--adapter", "mine=paced:Saem", "--results", folder / "out", "--no-report")
     done = invoke("run", "tiny.yaml", *given)
-    assert done.exit_code == Exit.INCOMPLETE
-    assert "module 'paced' has no attribute 'Saem'; did you mean Same?" in " ".join(done.stdout.split())
+    assert (done.exit_code, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr.endswith("'paced:Saem' cannot be found: paced.py has no 'Saem'; did you mean Same?\n")
+    assert not (folder / "out").exists()
+
+
+def test_a_worker_that_finds_no_such_class_says_the_nearest_too() -> None:
+    with pytest.raises(AttributeError, match="module 'paced' has no attribute 'Saem'; did you mean Same\\?"):
+        loop._named(paced, "Saem")
 
 
 def test_a_mutant_that_is_no_entry_of_the_catalogue_is_near_too() -> None:

@@ -118,6 +118,27 @@ def test_an_address_opens_a_problem_with_both_values_in_decimal_and_hex(tab: Any
     assert "explain results/run s/wrong@dtype=float32 -f torch -m compiled --direction forward" in text
 
 
+def test_what_asks_again_names_an_adapter_that_is_not_installed_and_no_script_without_a_template(
+    chromium: Any, tmp_path: Path
+) -> None:
+    rows = [check("s/wrong", name, Outcome.UNSUPPORTED, message="no") for name in ("mine", "torch")]
+    run = store.load(finished(tmp_path / "run", rows, adapters={"mine": "my own:Mine"}))
+    place = run.folder / "report.html"
+    place.write_text(page.render(run, gate.rule(run), frames.judged(run)), encoding="utf-8")
+    tab = chromium.new_page()
+    for framework, words, script in (
+        ("mine", "run s.yaml -f mine --adapter 'mine=my own:Mine' -k s/wrong", False),
+        ("torch", "run s.yaml -f torch -k s/wrong", True),
+    ):
+        tab.goto("about:blank")
+        tab.goto(f"{place.as_uri()}#problem=s%2Fwrong&framework={framework}")
+        tab.locator("#problem[open]").wait_for()
+        text = shown(tab)
+        assert words in text
+        assert ("--script bug.py" in text) == script
+    tab.close()
+
+
 def test_the_worst_element_is_framed_and_what_differs_is_tinted(tab: Any, address: str) -> None:
     tab.goto(f"{address}#problem={quote(FAILED, safe='')}&framework=torch")
     tab.locator("#problem[open]").wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import subprocess
 import sys
@@ -228,3 +229,34 @@ def test_a_target_that_cannot_be_found_is_told(target: str, words: str) -> None:
         locate("mine", targets={"mine": target})
     assert f"the adapter {target!r} cannot be found" in str(told.value)
     assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("class Thing: pass", True),
+        ("if True:\n    Thing = 1", True),
+        ("from elsewhere import Thing", True),
+        ("try:\n    import x as Thing\nexcept ImportError:\n    pass", True),
+        ("from elsewhere import *", True),
+        ("def __getattr__(name): ...", True),
+        ("globals()['Thing'] = 1", True),
+        ("this is of another Python", True),
+        ("Thing", False),
+        ("def other():\n    Thing = 1", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["acme.py", "acme/__init__.py", "acme/deep.py"])
+def test_a_class_is_refused_only_where_the_source_of_its_module_says_that_it_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, found: bool, place: str
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "acme", raising=False)
+    importlib.invalidate_caches()
+    target = "acme.deep:Thing" if place.endswith("deep.py") else "acme:Thing"
+    with contextlib.nullcontext() if found else pytest.raises(UsageError, match=f"{path.name} has no 'Thing'"):
+        assert locate("mine", targets={"mine": target}).target == target

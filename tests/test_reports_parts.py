@@ -191,3 +191,13 @@ def test_a_suite_is_asked_again_by_its_name_if_it_ships_and_else_by_its_file(tmp
     assert commands.again(run)[0].startswith("crosscorrect run chapter mine.yaml -f fw")
     own = made(tmp_path / "own", check("chapter/a"), suites=[suite("chapter", "my chapter.yaml")])
     assert commands.asked_by(own, "chapter") == "run 'my chapter.yaml'"
+
+
+def test_an_adapter_that_no_entry_point_leads_to_is_named_in_every_command_that_repeats_it(tmp_path: Path) -> None:
+    run = made(tmp_path, check("s/a", "mine"), check("s/a", "numpy"), adapters={"mine": "my own:Adapter"})
+    assert commands.again(run)[0].endswith("-f mine --adapter 'mine=my own:Adapter' -f numpy")
+    assert unpacked(run)["named"] == {"mine": "-f mine --adapter 'mine=my own:Adapter'", "numpy": "-f numpy"}
+
+
+def test_the_page_is_told_of_which_frameworks_a_script_can_be_written(tmp_path: Path) -> None:
+    assert unpacked(made(tmp_path, check("s/a", "mine"), check("s/a", "numpy")))["templates"] == ["numpy"]

@@ -186,6 +186,24 @@ def test_another_request_is_not_mixed_into_a_run(
         api.run([small_suite], resume=kept, **change)
 
 
+def test_a_run_that_was_begun_before_adapters_were_kept_is_resumed(
+    cut_short: tuple[Path, Table, Callable[[Path], store.Run]],
+) -> None:
+    kept, whole, resume = cut_short
+    info = store.read_info(kept)
+    assert info.pop("adapters") == {}
+    store.write_info(kept, info)
+    assert table(resume(kept)) == whole
+
+
+def test_another_adapter_under_the_same_name_is_not_mixed_into_a_run(
+    cut_short: tuple[Path, Table, Callable[[Path], store.Run]], small_suite: Path
+) -> None:
+    kept, _, _ = cut_short
+    with pytest.raises(UsageError, match=r"its adapters was \{\}, and here it is \{'numpy': 'mutants:Unwritten'\}"):
+        api.run([small_suite], ["numpy"], adapters={"numpy": "mutants:Unwritten"}, resume=kept)
+
+
 def test_another_suite_under_the_same_name_is_not_mixed_into_a_run(
     cut_short: tuple[Path, Table, Callable[[Path], store.Run]], small_suite: Path
 ) -> None:

@@ -134,6 +134,18 @@ def test_a_required_framework_without_a_shard_is_refused(tmp_path: Path) -> None
     assert not (tmp_path / "results").exists()
 
 
+def test_one_shard_and_one_required_framework_need_no_brackets(tmp_path: Path) -> None:
+    one = shard(tmp_path, "one")
+    assert merge(one, "one", tmp_path / "results").info["frameworks"] == ["one"]
+    with pytest.raises(IncompleteError, match="no shard of two; run its environment first"):
+        merge(one, "two", tmp_path / "results")
+
+
+def test_the_adapters_of_all_shards_are_kept(tmp_path: Path) -> None:
+    shards = [shard(tmp_path, name, adapters={name: f"{name}:Adapter"}) for name in ("one", "two")]
+    assert merge(shards, [], tmp_path / "results").info["adapters"] == {"one": "one:Adapter", "two": "two:Adapter"}
+
+
 def test_the_same_shard_twice_is_refused(tmp_path: Path) -> None:
     one = shard(tmp_path, "one")
     with pytest.raises(IncompleteError, match="framework 'one' is in more than one shard"):

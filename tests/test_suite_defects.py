@@ -25,6 +25,17 @@ TRAIN = {**BASE, "operation": "train", "train": {"lr": 0.1, "steps": 3, "start":
 CHANNELS = {**BASE, "x": {"fill": "normal", "shape": [1, 4, 5, 5]}, "w": {"fill": "normal", "shape": [3, 2, 2, 2]}}
 DEFECTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown key": ({**BASE, "sweeep": 1}, "c.sweeep", "did you mean sweep?"),
+    "numbers under a key": ({**BASE, "x": {"data": [[1]]}}, "c.x.data", "; write the numbers themselves: x: [[1]]"),
+    "numbers under a known key's plural": (
+        {**BASE, "x": {"values": [[1]]}},
+        "c.x.values",
+        "numbers themselves: x: [[1]]",
+    ),
+    "a row of numbers under a key": ({**BASE, "x": {"data": [1, 2]}}, "c.x.data", "numbers themselves: x: [1, 2]"),
+    "many numbers under a key": ({**BASE, "x": {"data": [[1] * 99]}}, "c.x.data", "; write the numbers themselves"),
+    "an output under a key": ({**BASE, "expect": {"value": [[1]]}}, "c.expect.value", "themselves: expect: [[1]]"),
+    "a shape that is misspelt": ({**BASE, "expect": {"shap": [1, 1]}}, "c.expect.shap", "did you mean shape?"),
+    "an unknown key of an output": ({**BASE, "expect": {"zz": 3}}, "c.expect.zz", "; what may stand here: the output"),
     "unknown operation": ({**BASE, "operation": "conv2"}, "c.operation", "did you mean conv2d?"),
     "wrong type": ({**BASE, "x": "image"}, "c.x", "not a list or a mapping"),
     "bad id": ({**BASE, "id": "../etc"}, "../etc.id", "Letters, digits"),

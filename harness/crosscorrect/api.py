@@ -14,6 +14,7 @@ from crosscorrect.execution import Execution
 from crosscorrect.lease import Brief
 from crosscorrect.ledger import read as read_ledger
 from crosscorrect.memory import MEMORY_LIMIT
+from crosscorrect.nearest import each
 from crosscorrect.plan import Greeting, Plan, describe
 from crosscorrect.registry import available, known, locate
 from crosscorrect.selection import Selection
@@ -53,7 +54,7 @@ class Request(TypedDict, total=False):
 
 
 def run(
-    suites: Iterable[str | Path] = (),
+    suites: Iterable[str | Path] | str | Path = (),
     frameworks: Iterable[str] | None = None,
     *,
     jobs: int = 1,
@@ -66,16 +67,17 @@ def run(
     """Run suites through frameworks and return the finished run.
 
     Its frames are ``checks``, ``problems``, ``training`` and ``env``. ``suites`` are names of shipped suites or paths;
-    none means every shipped one. ``frameworks`` default to all that are to be had here; ``pythons`` maps a framework
-    to the interpreter it lives in, ``adapters`` a name to the ``module:attribute`` of an adapter that is not installed
-    as an entry point. ``modes`` empty means every mode a framework offers. ``only`` keeps the problems that a
-    ``Selection`` finds by these patterns. ``limit`` is the time limit of a call in seconds, in place of the cases' own.
-    ``level`` takes the cases of that level and below: ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every
-    fill other data of the same kind. ``shard`` (i, n) takes part i of n of the problems: each is in one part, whatever
-    the frameworks, and ``merge`` joins the runs of all parts. ``memory`` is how many bytes a worker may take, None for
-    no limit. With ``jobs`` above 1 so many agent processes work on the problems, each with one worker at a time; with
-    ``cluster``, the address of a Dask scheduler, the agents are on its nodes. The verdicts are the same. ``on_event``
-    hears None once at the start, then every greeting and check as it happens.
+    none means every shipped one. ``frameworks`` default to all that are to be had here. Where several may be given, one
+    needs no brackets. ``pythons`` maps a framework to the interpreter it lives in, ``adapters`` a name to the
+    ``module:attribute`` of an adapter that is not installed as an entry point. ``modes`` empty means every mode a
+    framework offers. ``only`` keeps the problems that a ``Selection`` finds by these patterns. ``limit`` is the time
+    limit of a call in seconds, in place of the cases' own. ``level`` takes the cases of that level and below:
+    ``smoke``, ``ci``, ``nightly``. ``seed`` other than 0 gives every fill other data of the same kind. ``shard`` (i, n)
+    takes part i of n of the problems: each is in one part, whatever the frameworks, and ``merge`` joins the runs of all
+    parts. ``memory`` is how many bytes a worker may take, None for no limit. With ``jobs`` above 1 so many agent
+    processes work on the problems, each with one worker at a time; with ``cluster``, the address of a Dask scheduler,
+    the agents are on its nodes. The verdicts are the same. ``on_event`` hears None once at the start, then every
+    greeting and check as it happens.
 
     ``resume`` is the folder of an unfinished run of the same request, which is finished instead of a new one: what has
     a verdict there is not asked again. Nothing that is carried out is taken from that folder.
@@ -123,7 +125,7 @@ def run(
 
 
 def planned(
-    suites: Iterable[str | Path] = (),
+    suites: Iterable[str | Path] | str | Path = (),
     frameworks: Iterable[str] | None = None,
     *,
     chosen: Sequence[Framework] = (),
@@ -134,17 +136,17 @@ def planned(
     ``chosen`` are frameworks that were found already, instead of names.
     """
     pythons, adapters, shard = request.get("pythons") or {}, request.get("adapters") or {}, request.get("shard")
-    loaded = [load_suite(path) for path in find_suites([str(s) for s in suites])]
+    loaded = [load_suite(path) for path in find_suites([str(suite) for suite in each(suites)])]
     for suite in loaded:
         suite.check_frameworks(adapters)  # before a misspelt name takes its case out of the run unseen
     part = None if shard is None else Shard.of(*shard)
-    selection = Selection(loaded, tuple(request.get("only", ())), request.get("level", "ci"), part)
+    selection = Selection(loaded, each(request.get("only", ())), request.get("level", "ci"), part)
     selection.check()
     return Plan(
         problems=selection,
         frameworks=chosen or find_frameworks(frameworks, pythons, adapters),
-        modes=tuple(request.get("modes", ("eager",))),
-        devices=tuple(request.get("devices", ("cpu",))),
+        modes=each(request.get("modes", ("eager",))),
+        devices=each(request.get("devices", ("cpu",))),
         arithmetic=request.get("arithmetic", "strict"),
         limit=request.get("limit"),
         seed=request.get("seed", 0),
@@ -158,6 +160,8 @@ def to_be_resumed(folder: Path, said: Mapping[str, Any]) -> bool:
     if info["crosscorrect"] != __version__:
         raise UsageError(f"{folder} was begun by crosscorrect {info['crosscorrect']}, this is {__version__}; run anew")
     for key, value in said.items():
+        if key == "adapters" and key not in info:
+            continue  # a run that was begun before this was kept
         before, now = (_named(v) if key == "suites" else v for v in (info.get(key), value))
         if before != now:
             raise UsageError(
@@ -206,7 +210,7 @@ def find_frameworks(
     paths = {name: Path(path) for name, path in pythons.items()}
     for name in paths.keys() - targets.keys():
         known(name, targets)  # an interpreter of nothing that is known is a slip of the pen
-    wanted = list(dict.fromkeys(names or [*available(paths), *targets]))
+    wanted = list(dict.fromkeys(each(names or ()) or [*available(paths), *targets]))
     if not wanted:
         raise IncompleteError("no framework is to be had here; name an interpreter with --python NAME=PATH")
     return [locate(name, paths, dict(targets)) for name in wanted]

@@ -21,6 +21,7 @@ from crosscorrect.geometry import Geometry
 from crosscorrect.handmade import Handmade, Here
 from crosscorrect.layout import KNOWN, Layout, assumed
 from crosscorrect.model import Direction
+from crosscorrect.nearest import each
 from crosscorrect.plan import Preparation
 from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
@@ -98,7 +99,7 @@ def check(
     """
     if directions is None:
         directions = ("forward",) if backward is None else DIRECTIONS
-    dtypes, directions = _each(dtypes), _each(directions)
+    dtypes, directions = each(dtypes), each(directions)
     _wanted(
         [function, *([] if backward is None else [backward])], dtypes, directions, arithmetic=arithmetic, level=level
     )
@@ -111,9 +112,9 @@ def check(
             "dtype 'bfloat16' is none of NumPy's: ask for it with the tensors of a framework, arrays='torch'"
         )
     shipped = shipped_suites().values()
-    paths = find_suites([str(suite) for suite in _each(suites)])
+    paths = find_suites([str(suite) for suite in each(suites)])
     loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
-    selection = Selection(loaded, _each(only), level)
+    selection = Selection(loaded, each(only), level)
     selection.check()
     taken = [Takes.of(function, takes, always)]
     taken += [] if backward is None else [Takes.of(backward, takes, always, ("dy", *OPERANDS))]
@@ -171,11 +172,6 @@ def _unmet(names: Sequence[str], fitting: Fitting, level: str, *, is_assumed: bo
         having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
         said += [f"such problems are in {' and '.join(having)}: say suites={having}"] if having else []
     return "; ".join(said)
-
-
-def _each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
-    """Several values, or one that a person wrote without brackets."""
-    return (value,) if isinstance(value, (str, Path)) else tuple(value)
 
 
 def _base(arrays: str, device: str, *, differentiates: bool) -> Any:

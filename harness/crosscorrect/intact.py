@@ -34,6 +34,7 @@ _INFO: dict[str, type | tuple[type, type]] = {
     "share": int,
     "totals": dict,
     "sources": dict,
+    "adapters": dict,
     "asked": dict,
 }
 _NEEDED = ("crosscorrect", "run", "finished", "frameworks")

@@ -1,9 +1,10 @@
-"""What a person may have meant: of the names that are known, the one nearest to a name that is not."""
+"""What a person may have meant: by a name that is not known the nearest that is, by one name a list of it."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,3 +33,8 @@ def meant(word: object, known: Iterable[str], otherwise: str = "") -> str:
     """The end of an error about a name: whether the nearest known one was meant, or what to do where none is near."""
     near = nearest(word, known)
     return f"did you mean {near}?" if near else otherwise
+
+
+def each(value: Iterable[Any] | str | Path) -> tuple[Any, ...]:
+    """Several values, or one that a person wrote without brackets."""
+    return (value,) if isinstance(value, (str, Path)) else tuple(value)

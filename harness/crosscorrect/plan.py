@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect import judge, operations
 from crosscorrect.errors import CrosscorrectError
+from crosscorrect.registry import uninstalled
 from crosscorrect.selection import Selection
 from crosscorrect.sources import fingerprint
 from crosscorrect.worker.wire import digest
@@ -66,6 +67,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """What ``run.json`` says of a plan; of problems that are no ``Selection``, whoever plans says the rest."""
     return {
         "frameworks": [framework.name for framework in plan.frameworks],
+        "adapters": uninstalled(plan.frameworks),
         **(plan.problems.describe() if isinstance(plan.problems, Selection) else {}),
         "modes": list(plan.modes),
         "devices": list(plan.devices),

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     Asked = tuple[Mapping[str, Any], Arrays, float]
     """A call's header, its arrays, and its limit in seconds."""
 
+ABSENT = ("ImportError", "ModuleNotFoundError")
+"""What a worker's adapter fails with where its framework is not installed."""
+
 BOOT_LIMIT = 180.0
 """Seconds a worker may take to import its framework and say hello."""
 
@@ -198,9 +201,11 @@ class Worker:
                 outside=left and deaths.outside(self._child.code),
             ) from None
         if hello.get("type") == "failed":
-            raise IncompleteError(
-                f"framework {name!r} cannot be used from {python}: {hello['exception']}: {hello['message']}"
-            )
+            said = f"framework {name!r} cannot be used from {python}: {hello['exception']}: {hello['message']}"
+            if hello["exception"] in ABSENT:
+                said += "; install the framework there, or name the interpreter that it lives in with "
+                said += f"--python {name}=PATH"
+            raise IncompleteError(said)
         if hello.get("protocol") != PROTOCOL:
             raise IncompleteError(f"framework {name!r}: {python} speaks another protocol than this controller")
         return hello

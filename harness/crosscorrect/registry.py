@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import symtable
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 GROUP = "crosscorrect.adapters"
 OWN_PACKAGE = "crosscorrect_adapters"
+DYNAMIC = (b"import *", b"__getattr__", b"global", b"setattr", b"exec", b"vars(", b"sys.modules")
+"""Of a module whose source has one of these words nobody can say, without importing it, which names it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def locate(name: str, pythons: dict[str, Path] | None = None, targets: dict[str,
     given = (targets or {}).get(name)
     target = given or known(name, targets or ()).value
     packages = _packages(target, [str(Path.cwd())] if given else [])
+    if given:
+        _check_attribute(target, packages)
     chosen = (pythons or {}).get(name)
     if chosen is not None:
         found = shutil.which(chosen)
@@ -102,10 +107,19 @@ def known(name: str, more: Iterable[str] = ()) -> EntryPoint:
     """The adapter of this name; UsageError, with the nearest of these names and of ``more``, where there is none."""
     offered = adapters()
     if name not in offered:
-        near = nearest(name, [*offered, *more])
-        hint = f"did you mean {near!r}?" if near else f"known: {', '.join([*offered, *more])}"
+        names, several = [*offered, *more], name.split(",")
+        near = nearest(name, names)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(names)}"
+        if len(several) > 1 and set(several) <= set(names):
+            hint = f"give each by itself: {' '.join(f'-f {own}' for own in several)}"
         raise UsageError(f"unknown framework {name!r}; {hint} (adapters are listed by 'crosscorrect frameworks')")
     return offered[name]
+
+
+def uninstalled(frameworks: Iterable[Framework]) -> dict[str, str]:
+    """The targets of those frameworks that no entry point leads to: who asks for them again must name them, too."""
+    offered = adapters()
+    return {f.name: f.target for f in frameworks if f.name not in offered or offered[f.name].value != f.target}
 
 
 def _packages(target: str, more: Sequence[str] = ()) -> dict[str, str]:
@@ -129,6 +143,30 @@ def _packages(target: str, more: Sequence[str] = ()) -> dict[str, str]:
             str(next(iter(spec.submodule_search_locations))) if spec.submodule_search_locations else str(spec.origin)
         )
     return locations
+
+
+def _check_attribute(target: str, packages: dict[str, str]) -> None:
+    """Refuse a class that its module does not have, as far as its source says. Raises UsageError with the nearest."""
+    module, _, attribute = target.partition(":")
+    top, *inner = module.split(".")
+    place = Path(packages[top]).joinpath(*inner)
+    path = next((p for p in (place, place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+    if path is None or path.suffix != ".py":
+        return
+    source = path.read_bytes()
+    if any(word in source for word in DYNAMIC):
+        return
+    try:
+        # as bytes it says its own encoding
+        table = symtable.symtable(source, target, "exec")  # type: ignore[arg-type]
+    except (SyntaxError, ValueError):  # written for another Python: the worker tells what it makes of it
+        return
+    names = [s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()]
+    if attribute not in names:
+        hint = meant(attribute, [name for name in names if name[:1] != "_"])
+        raise UsageError(
+            f"the adapter {target!r} cannot be found: {path.name} has no {attribute!r}{f'; {hint}' if hint else ''}"
+        )
 
 
 def _is_module(path: Path) -> bool:

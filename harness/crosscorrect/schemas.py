@@ -19,7 +19,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from crosscorrect.errors import CaseError
-from crosscorrect.nearest import meant
+from crosscorrect.nearest import meant, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from crosscorrect.yamlfile import Document
 
 MAX_ERRORS = 50
+LONGEST_NUMBERS = 40
+"""So many characters of numbers are shown as they should be written."""
 
 
 @lru_cache(maxsize=2)
@@ -61,7 +63,7 @@ def _told(document: Document, error: ValidationError) -> CaseError:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = next(key for key in value if key not in known and not _patterned(key, error.schema))
-        remedy = meant(unknown, known, described or "the keys are " + ", ".join(known))
+        remedy = _numbers(path, value, error.schema) or meant(unknown, known, _standing(described, known))
         return defect(document, (*path, unknown), "this key has no meaning here", None, remedy)
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in value)
@@ -85,6 +87,25 @@ def _told(document: Document, error: ValidationError) -> CaseError:
         "maximum": f"this is above {limit}",
     }
     return defect(document, path, problems[str(error.validator)], value, described)
+
+
+def _standing(described: str, known: Sequence[str]) -> str:
+    """What may stand where a key has no meaning, as a part of a sentence."""
+    if not described:
+        return "the keys are " + ", ".join(known)
+    return f"what may stand here: {described[0].lower()}{described[1:].removesuffix('.')}"
+
+
+def _numbers(path: Sequence[str | int], value: Mapping[str, Any], part: Mapping[str, Any]) -> str:
+    """The remedy for numbers under a key of their own, ``x: {data: [[1]]}``; empty where that is not what is wrong."""
+    ((unknown, held),) = list(value.items())[:1]
+    if "array" not in part.get("type", ()) or len(value) > 1 or not (isinstance(held, list) and held):
+        return ""
+    if not isinstance(held[0], list) and nearest(unknown, part.get("properties", {}), 0.75):
+        return ""
+    shown = json.dumps(held)
+    key = next((name for name in reversed(path) if isinstance(name, str)), "")
+    return "write the numbers themselves" + (f": {key}: {shown}" if len(shown) <= LONGEST_NUMBERS else "")
 
 
 def _types(wanted: Any) -> str:

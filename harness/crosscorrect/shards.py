@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscorrect import __version__, store
 from crosscorrect.errors import IncompleteError, UsageError
-from crosscorrect.nearest import nearest
+from crosscorrect.nearest import each, nearest
 from crosscorrect.registry import adapters, locate
 from crosscorrect.shipped import shipped_suites
 from crosscorrect.sources import fingerprint
@@ -37,7 +37,7 @@ SAME = ("version", "offer")
 
 
 def merge(
-    shards: Sequence[Path], require: Iterable[str], results: Path, begin: Callable[[str], None] = lambda _: None
+    shards: Sequence[Path] | Path, require: Iterable[str], results: Path, begin: Callable[[str], None] = lambda _: None
 ) -> store.Run:
     """Join finished shards into a new run folder and return it; it is whole, whatever its shards were.
 
@@ -50,7 +50,7 @@ def merge(
     """
     reading, comparing, joining = STEPS
     begin(reading)
-    runs = [store.load(path) for path in shards]
+    runs = [store.load(path) for path in each(shards)]
     for run in runs:
         _check_whole(run)
         _check_current(run)
@@ -58,7 +58,7 @@ def merge(
     names = list(dict.fromkeys(name for run in runs for name in run.info["frameworks"]))
     for name in names:
         _check_parts(name, [run for run in runs if name in run.info["frameworks"]])
-    absent = sorted(set(require) - set(names))
+    absent = sorted(set(each(require)) - set(names))
     if absent:
         near = ", ".join(filter(None, (nearest(name, names) for name in absent)))
         hint = f"; did you mean {near}?" if near else ""
@@ -203,8 +203,11 @@ def _join(runs: Sequence[store.Run], names: list[str], results: Path) -> store.R
     import pandas as pd  # noqa: PLC0415  only the end of a merge needs it
 
     info = {key: runs[0].info[key] for key in AGREED if key in runs[0].info}
-    sources = {name: digest for run in runs for name, digest in run.info.get("sources", {}).items()}
-    said = {"frameworks": names, **info, "shard": "", "sources": sources}
+    own = {
+        key: {name: said for run in runs for name, said in run.info.get(key, {}).items()}
+        for key in ("adapters", "sources")
+    }
+    said = {"frameworks": names, **info, "shard": "", **own}
     folder = store.create(results, store.new_run_id(), said)
     tables = {}
     for table in TABLES:

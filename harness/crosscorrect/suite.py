@@ -29,6 +29,8 @@ MAX_PROBLEMS = 10**7
 """Ten million problems of a millisecond are three hours, and their rows several GB: more is a key swept by mistake."""
 NEAR = 1000
 """How many ids of a case are compared with one that is not there, to suggest the nearest."""
+NAMED = 20
+"""So many names are listed where none is near."""
 LINT_PROBLEMS = 1000
 """How many problems of each suite ``lint`` builds the inputs of, where they are small."""
 LINT_ELEMENTS = 2**16
@@ -150,6 +152,8 @@ def find_suites(names: Sequence[str | Path]) -> list[Path]:
     for name in map(str, names or shipped):
         is_path = os.sep in name or name.endswith(ENDS) or Path(name).exists()
         if name not in shipped and not is_path:
+            if name in adapters():
+                raise UsageError(f"there is no suite {name}; it is a framework: -f {name}")
             raise _unknown("suite", name, list(shipped), "or the path of a YAML file")
         path = shipped.get(name, Path(name))
         if not path.exists():
@@ -210,5 +214,6 @@ def _strangers(document: yamlfile.Document, more: Collection[str]) -> Iterator[C
 
 def _unknown(what: str, name: str, known: list[str], more: str = "") -> UsageError:
     near = nearest(name, known)
-    hint = f"did you mean {near}" if near else "the names are " + ", ".join(known[:10])
+    names = ", ".join(known[:NAMED]) + (" …" if len(known) > NAMED else "")
+    hint = f"did you mean {near}" if near else f"the names are {names}"
     return UsageError(f"there is no {what} {name}; {hint}{', ' + more if more else ''}")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_PROBLEMS = 3
 """How many problems are named of those that have one cause."""
 
+REMEDY = 3
+"""What is missing is told once for each framework, and in so many times more characters: its end says what to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -104,6 +107,7 @@ def _told(group: _Group, limit: int) -> Told:
 
 
 def _line(cause: Cause, limit: int) -> str:
+    limit *= REMEDY if cause.missing else 1
     if len(cause.sentences) == 1:
         return one_line(cause.sentences[0], limit)
     counted = plural(len(cause.sentences), "check") + (" are missing" if cause.missing else "")

@@ -27,6 +27,12 @@ def asked_by(run: Run, suite: str) -> str:
     return f"run {shlex.quote(one_line(suite if ships else (files or ['SUITE'])[0]))}"
 
 
+def asked_of(run: Run, framework: str) -> list[str]:
+    """Return the options that name a framework as this run did: with its adapter, where no entry point leads to it."""
+    target = run.info.get("adapters", {}).get(framework)
+    return ["-f", framework, *(["--adapter", f"{framework}={target}"] if target else [])]
+
+
 def again(run: Run, problem: str = "") -> list[str]:
     """Command lines for a person to copy; names are quoted for the shell."""
     info = run.info
@@ -34,7 +40,7 @@ def again(run: Run, problem: str = "") -> list[str]:
     suites = [asked_by(run, suite["name"]).partition(" ")[2] for suite in info.get("suites", [])]
     words = ["crosscorrect", "bench" if timed else "hunt" if info.get("hunt") else "run", *filter(None, suites)]
     for name in info["frameworks"]:
-        words += ["-f", name]
+        words += asked_of(run, name)
     modes = info.get("modes", [])
     if modes != ["eager"]:
         words += ["-m", modes[0] if len(modes) == 1 else "all"]

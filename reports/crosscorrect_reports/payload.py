@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from crosscorrect import dtypes, repro
-from crosscorrect.errors import CrosscorrectError
+from crosscorrect.errors import CrosscorrectError, UsageError
 from crosscorrect.model import Outcome
 from crosscorrect_reports import frames
-from crosscorrect_reports.commands import asked_by
+from crosscorrect_reports.commands import asked_by, asked_of, shell
 from crosscorrect_reports.text import clean, web_url
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def payload(run: Run, judged: pd.DataFrame) -> Payload:
         "arrays": arrays.described,
         "scripts": _scripts(run, rows),
         "asked": {name: asked_by(run, name) for name in sorted({row["suite"] for row in rows})},
+        "named": {name: shell(*asked_of(run, name)) for name in run.info["frameworks"]},
+        "templates": [name for name in run.info["frameworks"] if _has_template(name)],
         "told": len(rows),
         "total": len(judged),
         "run": run.info["run"],
@@ -192,6 +194,15 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     return clean(value) if isinstance(value, str) else value
+
+
+def _has_template(framework: str) -> bool:
+    """Return whether ``explain --script`` can write a script for a framework whose adapter is installed here."""
+    try:
+        repro.template_folder(framework)
+    except UsageError:
+        return False
+    return True
 
 
 def _scripts(run: Run, rows: list[Row]) -> dict[str, str]:

@@ -26,6 +26,9 @@ from crosscorrect.model import Exit
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """The exit codes after Ctrl-C and a closed pipe, as shells have them: 128 and the number of the signal."""
 
+LIBRARY = {"check": "docs/check.md", "load": "docs/frames.md"}
+"""What a person may look for among the commands, and where it is described."""
+
 
 class _Commands(click.Group):
     """Turns the exceptions meant for a person into one message and their exit code; no traceback."""
@@ -41,6 +44,17 @@ class _Commands(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         """The commands in the order in which a person meets them."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args[0] not in LIBRARY:
+                raise
+            told = f"crosscorrect.{args[0]} is a function of the library: {LIBRARY[args[0]]}"
+            raise click.UsageError(f"{error.format_message()} {told}", ctx) from None
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):

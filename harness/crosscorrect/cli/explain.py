@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from crosscorrect.geometry import Geometry
     from crosscorrect.oracle import Reference
+    from crosscorrect.repro import Script
     from crosscorrect.store import Run
 
     Array = np.ndarray[Any, Any]
@@ -101,12 +102,14 @@ def explain(
             hint = f"did you mean {near}?" if near else f"it has {', '.join(there)}"
             raise UsageError(f"{folder} has no check of {problem!r} in {', '.join(map(str, wanted))}; {hint}")
     records = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+    # a script that cannot be written is told by itself, not below everything else
+    made = None if script is None else _script(loaded, records, script, targets)
     if as_json:
         say_json(_told(loaded, problem, records))
     elif script != STDOUT:
         _tell(loaded, problem, records)
-    if script is not None:
-        _write(loaded, records, script, targets)
+    if script is not None and made is not None:
+        _write(made, records, script)
 
 
 def _found(problem: str, loaded: Run, folder: Path, names: tuple[str, ...]) -> str:
@@ -183,26 +186,38 @@ def _again(loaded: Run, known: Row, rows: list[Row]) -> str:
     return f"crosscorrect {asked_by(loaded, known['suite'])} -k '{problem}' {asked}"
 
 
-def _write(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> None:
-    """Write the script of the first row that failed, else of the first that was answered."""
+def _script(loaded: Run, rows: list[Row], file: str, targets: dict[str, str]) -> Script:
+    """The script of the row that is chosen for it. Raises UsageError where it cannot be written."""
     from crosscorrect import repro
 
+    row, _ = _chosen(rows)
+    stem = "" if file == STDOUT else _path(file, row).stem
+    return repro.script(loaded, row, stem=stem, target=targets.get(row["framework"], ""))
+
+
+def _write(script: Script, rows: list[Row], file: str) -> None:
+    row, others = _chosen(rows)
+    if file == STDOUT:
+        click.echo(script.text, nl=False)
+        return
+    written = script.write(_path(file, row))
+    click.echo(f"script: {' and '.join(map(str, written))} ({row['framework']} {row['mode']} {row['direction']})")
+    if others:
+        told = ", ".join(f"{r['mode']} {r['direction']}" for r in others)
+        click.echo(f"        others failed too: {told}; choose with --mode and --direction")
+
+
+def _chosen(rows: list[Row]) -> tuple[Row, list[Row]]:
+    """The first row that failed, else the first that was answered, and the others that failed. Raises UsageError."""
     failed = [row for row in rows if row["outcome"] not in (*FINE, Outcome.MISSING)]
     frameworks = list(dict.fromkeys(row["framework"] for row in failed or rows))
     if len(frameworks) > 1:
         raise UsageError(f"a script is for one framework: choose one with -f ({', '.join(frameworks)})")
-    row = (failed or rows)[0]
-    if file == STDOUT:
-        script = repro.script(loaded, row, target=targets.get(row["framework"], ""))
-        click.echo(script.text, nl=False)
-        return
-    path = Path(file or f"{_stem(row)}.py")
-    script = repro.script(loaded, row, stem=path.stem, target=targets.get(row["framework"], ""))
-    written = script.write(path)
-    others = [f"{r['mode']} {r['direction']}" for r in failed if r is not row]
-    click.echo(f"script: {' and '.join(map(str, written))} ({row['framework']} {row['mode']} {row['direction']})")
-    if others:
-        click.echo(f"        others failed too: {', '.join(others)}; choose with --mode and --direction")
+    return (failed or rows)[0], failed[1:]
+
+
+def _path(file: str, row: Row) -> Path:
+    return Path(file or f"{_stem(row)}.py")
 
 
 def _stem(row: Row) -> str:
@@ -212,9 +227,11 @@ def _stem(row: Row) -> str:
 
 def _asked_again(loaded: Run, framework: str) -> str:
     """The options that ask for a framework as this run did; where its interpreter lay is not in the run."""
+    from crosscorrect_reports.commands import asked_of, shell
+
     own = loaded.env[(loaded.env["framework"] == framework) & (loaded.env["key"] == "found")]
     given = "option" in set(own["value"])
-    return f"-f {framework}" + (f" --python {framework}=PATH" if given else "")
+    return shell(*asked_of(loaded, framework)) + (f" --python {framework}=PATH" if given else "")
 
 
 def _show_inputs(loaded: Run, row: Row, shown: set[str]) -> None:

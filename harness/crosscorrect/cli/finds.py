@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crosscorrect.casefile import case_text
-from crosscorrect.cli.progress import Progress, line
+from crosscorrect.cli.progress import LONGEST_REMEDY, Progress, line
 from crosscorrect.cli.terminal import say, say_json
 from crosscorrect.hunt import REPEATS, Find
 
@@ -60,9 +60,8 @@ class HuntProgress(Progress):
             said = "; ".join(filter(None, (f"{greeting.framework} {versions.get(greeting.framework, '')}", said)))
         self._bars.update(greeting.framework, total=self.hunted.problems, ends=self._ends, said=line(said))
         if not self._bars.moves:
-            self._bars.say(
-                f"{greeting.framework}: {'started' if greeting.hello is not None else 'missing'}: {line(said)}"
-            )
+            how = "started" if greeting.hello is not None else "missing"
+            self._bars.say(f"{greeting.framework}: {how}: {line(said, LONGEST_REMEDY)}")
 
     def _judged(self, check: Check) -> None:
         assert self.hunted is not None  # noqa: S101  the first event sets it

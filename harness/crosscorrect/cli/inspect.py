@@ -14,12 +14,15 @@ from crosscorrect.errors import UsageError
 from crosscorrect.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from crosscorrect.suite import Suite
+    from crosscorrect.sweep import Sweep
 
 Row = dict[str, Any]
 
+MOST = 12
+"""So many problems of a case are listed where it has more; ``cases list --problems`` lists them all."""
 WIDE = 120
 """From how many columns a terminal shows the adapters beside what was probed."""
 
@@ -109,6 +112,8 @@ def lint(files: tuple[str, ...], names: tuple[str, ...], quiet: bool, as_json: b
 def show(problem: str, suite: str | None, as_json: bool) -> None:
     """Show one problem by its id, with its input arrays.
 
+    Of a case that is swept into several, shown by its name, it says which they are.
+
     \b
     crosscorrect cases show chapter/edge-detection@operation=corr2d,dtype=float32
     crosscorrect cases show mine/sharpen --suite my.yaml
@@ -122,7 +127,15 @@ def show(problem: str, suite: str | None, as_json: bool) -> None:
         near = nearest(name, shipped)
         hint = f"did you mean {near}, or " if near else ""
         raise UsageError(f"no suite called {name} ships; {hint}name the problem's case file with --suite FILE")
-    found = load_suite(find_suites([suite or name])[0]).problem(problem)
+    loaded = load_suite(find_suites([suite or name])[0])
+    case = next((own for own, keys in enumerate(loaded.cases) if problem == f"{loaded.name}/{keys['id']}"), None)
+    if case is not None:
+        sweep = loaded.sweep(case)
+        if len(sweep) > 1:
+            _show_case(loaded.cases[case], problem, sweep, as_json=as_json)
+            return
+        problem += sweep.suffix(0)
+    found = loaded.problem(problem)
     geometry = None if found.geometry is None else found.geometry.to_json()
     if as_json:
         told = {key: getattr(found, key) for key in ("source", "title", "note", "operation", "dtype", "directions")}
@@ -138,6 +151,20 @@ def show(problem: str, suite: str | None, as_json: bool) -> None:
         click.echo(f"settings {json.dumps(dict(found.settings))}")
     for key, array in found.inputs().items():
         show_array(key, array)
+
+
+def _show_case(keys: Mapping[str, Any], case: str, sweep: Sweep, *, as_json: bool) -> None:
+    """A case that is swept into several problems: what it is, how many they are, and the first of them."""
+    first = [case + sweep.suffix(place) for place in range(min(len(sweep), MOST))]
+    said = {key: str(keys.get(key, "")) for key in ("source", "title", "note")}
+    if as_json:
+        say_json({"case": case, **said, "problems": len(sweep), "first": first})
+        return
+    about = ": ".join(filter(None, (said["source"], said["title"])))
+    say("\n".join(filter(None, (case, about, said["note"]))))
+    click.echo(f"swept into {len(sweep)} problems" + (f", the first {len(first)}:" if len(sweep) > MOST else ":"))
+    for problem in first:
+        say(f"  {problem}")
 
 
 @cases.command()

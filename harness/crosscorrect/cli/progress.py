@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from crosscorrect.plan import Greeting, Plan
     from crosscorrect.problem import Problem
 
-LONGEST = 120
-"""How many characters of a message are shown; the report has all of it."""
+LONGEST, LONGEST_REMEDY = 120, 480
+"""How many characters of a message are shown, and of one whose end says what to do; the report has all of it."""
 
 MOST = 500
 """How many checks of a framework that are not as expected get a line of their own, which takes a terminal 0.7 ms."""
@@ -93,7 +93,9 @@ class Progress:
             about = "about " if name in self._estimated else ""
             counted = f", {about}{total} checks" if total is not None else ""
             counted += f", {greeting.done} of them judged before" if greeting.done else ""
-            self._bars.say(f"{name}: {'started' if hello is not None else 'missing'}{counted}: {line(said)}")
+            self._bars.say(
+                f"{name}: {'started' if hello is not None else 'missing'}{counted}: {line(said, LONGEST_REMEDY)}"
+            )
             self._told.add((name, greeting.message))
 
     def _judged(self, check: Check) -> None:
@@ -170,8 +172,8 @@ def checks(kinds: Kinds, framework: str, modes: tuple[str, ...], spellings: tupl
     )
 
 
-def line(text: str) -> str:
+def line(text: str, longest: int = LONGEST) -> str:
     """The first line of what somebody else wrote, short and with nothing in it that a terminal would obey."""
     from crosscorrect_reports.text import one_line
 
-    return one_line(text.strip().partition("\n")[0], LONGEST)
+    return one_line(text.strip().partition("\n")[0], longest)

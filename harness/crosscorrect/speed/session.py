@@ -54,7 +54,7 @@ class Timing:
 
 
 def bench(
-    suites: Iterable[str | Path] = ("speed",),
+    suites: Iterable[str | Path] | str | Path = ("speed",),
     frameworks: Iterable[str] | None = None,
     *,
     reference: str | None = None,

@@ -159,14 +159,14 @@ function again(known, problem, check) {
   const id = quoted(problem.problem);
   const where = (mode === "eager" ? "" : ` -m ${mode}`) + (device === "cpu" ? "" : ` -d ${quoted(device)}`) + ((check.arithmetic || "strict") === "strict" ? "" : ` --arithmetic ${check.arithmetic}`);
   const explain = `crosscorrect explain results/${known.run} ${id} -f ${quoted(framework)} -m ${mode} --direction ${check.direction}`;
-  const commands = [`crosscorrect ${known.asked[problem.suite] ?? `run ${quoted(problem.suite)}`} -f ${quoted(framework)} -k ${id}${where}${seed}`, explain];
+  const commands = [`crosscorrect ${known.asked[problem.suite] ?? `run ${quoted(problem.suite)}`} ${known.named[framework] ?? `-f ${quoted(framework)}`} -k ${id}${where}${seed}`, explain];
   const script = known.scripts[check.index];
   const lines = [el("h3", {}, "Run it again"), el("pre", {}, commands.join("\n"))];
   if (script) {
     const link = URL.createObjectURL(new Blob([script], { type: "text/x-python" }));
     const name = `repro-${framework}-${problem.case}.py`.replace(/[^\w.-]+/g, "-");
     lines.push(el("h3", {}, "A stand-alone script for a bug report"), el("p", { class: "noprint" }, el("a", { href: link, download: name }, `save as ${name}`)), el("pre", { class: "script", tabindex: "0" }, script));
-  } else if (check.outcome !== "pass") {
+  } else if (check.outcome !== "pass" && known.templates.includes(framework)) {
     lines.push(el("p", { class: "small" }, "A script for a bug report: ", el("span", { class: "mono" }, `${explain} --script bug.py`)));
   }
   return lines;
