@@ -164,8 +164,8 @@ def found(group: Group) -> list[str]:
     """Return what was right and what came of the failure that is shown, a line each, beside what the group says."""
     failure, check = group.shown, group.shown.check
     if failure.where is not None:
-        right, got = (measured(value, 9).replace("−", "-") for value in (check.expected, check.got))  # to be pasted
-        said = f"at {failure.where} {right} is right and {got} was returned"
+        wanted, got = (measured(value, 9).replace("−", "-") for value in (check.expected, check.got))  # to be pasted
+        said = f"at {failure.where} {wanted} is right and {got} was returned"
         far = check.ratio is not None and np.isfinite(check.ratio)
         return [f"{said}, {number(check.ratio, 3)} times the bound away" if far else said]
     right, output = failure.reference, failure.output
