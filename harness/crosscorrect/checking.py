@@ -6,7 +6,6 @@ import math
 import platform
 import traceback
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +26,13 @@ from crosscorrect.problem import LEVELS
 from crosscorrect.registry import Framework
 from crosscorrect.selection import Selection
 from crosscorrect.shipped import shipped_suites
-from crosscorrect.suite import find_suites, load_suite
+from crosscorrect.suite import find_suites, load_shipped, load_suite
 from crosscorrect.takes import OPERANDS, SWAPPED, Takes
 from crosscorrect.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from crosscorrect.suite import Suite
 
 SUITES = ("chapter", "handmade")
 """What is asked where a person names no suite."""
@@ -113,7 +111,7 @@ def check(
         )
     shipped = shipped_suites().values()
     paths = find_suites([str(suite) for suite in each(suites)])
-    loaded = [_shipped(path) if path in shipped else load_suite(path) for path in paths]
+    loaded = [load_shipped(path) if path in shipped else load_suite(path) for path in paths]
     selection = Selection(loaded, each(only), level)
     selection.check()
     taken = [Takes.of(function, takes, always)]
@@ -142,12 +140,6 @@ def check(
     return result
 
 
-@lru_cache(maxsize=16)
-def _shipped(path: Path) -> Suite:
-    """A suite that ships, which does not change while this process runs: it takes longer to read than to be asked."""
-    return load_suite(path)
-
-
 def _wanted(functions: Iterable[object], dtypes: Sequence[str], directions: Sequence[str], **words: str) -> None:
     """Raise UsageError for what is no function, and for a word that is none of those that mean something."""
     for given in functions:
@@ -169,7 +161,7 @@ def _unmet(names: Sequence[str], fitting: Fitting, level: str, *, is_assumed: bo
     said += [assumed(fitting.layout)] if is_assumed else []
     if not {*fitting.dtypes} & {*FLOATS}:
         paths = {name: path for name, path in shipped_suites().items() if name in DTYPED}
-        having = [name for name, path in paths.items() if any(fitting.of(Selection([_shipped(path)], (), level)))]
+        having = [name for name, path in paths.items() if any(fitting.of(Selection([load_shipped(path)], (), level)))]
         said += [f"such problems are in {' and '.join(having)}: say suites={having}"] if having else []
     return "; ".join(said)
 

@@ -17,7 +17,7 @@ from crosscorrect.drafts import SUITE, Draft
 from crosscorrect.errors import CaseError
 from crosscorrect.hunt import FOUND, HEADER, REPEATS, Find, Kind, Name, Search
 from crosscorrect.lane import Lane
-from crosscorrect.model import Check, Outcome
+from crosscorrect.model import FINE, Check, Outcome
 from crosscorrect.plan import Preparation
 from crosscorrect.shrink import shrink
 from crosscorrect.specify import specify
@@ -38,7 +38,7 @@ KINDS = 6
 """So many problems are shrunk of failures that look alike; the others are kept as they are."""
 SEEDS = 8
 """So many data are tried where a problem under its new name passes."""
-UNREMARKABLE = (Outcome.PASS, Outcome.UNSUPPORTED, Outcome.MISSING, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+UNREMARKABLE = (*FINE, Outcome.UNSUPPORTED, Outcome.MISSING)
 """What is counted and no surprise: a refusal is a claim, and data that prove nothing accuse nobody."""
 
 

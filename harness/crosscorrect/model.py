@@ -53,6 +53,10 @@ _RANKS = (
 )
 
 
+FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+"""The outcomes of an answer that nothing speaks against."""
+
+
 class Reason(StrEnum):
     """Why a check failed; ``NONE`` for every other outcome."""
 

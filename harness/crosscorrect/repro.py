@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from crosscorrect.store import Run
-    from crosscorrect.suite import Suite
 
     Array = np.ndarray[Any, Any]
     Row = Mapping[str, Any]
@@ -148,25 +147,17 @@ def _needed(run: Run, row: Row) -> set[str]:
     return names - {"dy"} if row["direction"] == Direction.FORWARD else names
 
 
-@lru_cache(maxsize=32)
-def _shipped(suite: str) -> Suite | None:
-    """A suite that ships, read once: a page asks for the scripts of many of its problems."""
-    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415  most rows have their inputs with them
-    from crosscorrect.suite import load_suite  # noqa: PLC0415
-
-    path = shipped_suites().get(suite)
-    return None if path is None else load_suite(path)
-
-
 def _built(run: Run, row: Row) -> dict[str, Array]:
-    from crosscorrect import operations, rows  # noqa: PLC0415  as above
+    from crosscorrect import operations, rows  # noqa: PLC0415  most rows have their inputs with them
+    from crosscorrect.shipped import shipped_suites  # noqa: PLC0415
+    from crosscorrect.suite import load_shipped  # noqa: PLC0415
     from crosscorrect.worker.wire import digest  # noqa: PLC0415
 
     what = f"the inputs of {row['problem']} were too large to be kept in the run"
-    suite = _shipped(row["suite"])
-    if suite is None:
+    path = shipped_suites().get(row["suite"])
+    if path is None:
         raise UsageError(f"{what}, and its suite {row['suite']} is not one that ships")
-    problem = suite.problem(row["problem"])
+    problem = load_shipped(path).problem(row["problem"])
     for question in operations.questions(problem, problem.inputs(int(run.info.get("seed", 0)))):
         sent = [{name: digest(array) for name, array in call.arrays.items()} for call in question.calls]
         sealed = rows.place(problem, row["framework"], row["mode"], row["device"], row["arithmetic"], sent)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,15 @@ def load_suite(path: Path | str) -> Suite:
         cases=tuple({**defaults, **case} for case in value["cases"]),
         document=document,
     )
+
+
+@lru_cache(maxsize=32)
+def load_shipped(path: Path) -> Suite:
+    """A suite that ships, read once: it does not change while this process runs, and reading takes longer than asking.
+
+    Raises as ``load_suite``.
+    """
+    return load_suite(path)
 
 
 def lint(path: Path | str, frameworks: Collection[str] = ()) -> list[CaseError]:

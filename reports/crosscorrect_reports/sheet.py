@@ -18,17 +18,8 @@ if TYPE_CHECKING:
 
     from crosscorrect.store import Run
 
-SEVERITY = (
-    Outcome.CRASH,
-    Outcome.ERROR,
-    Outcome.TIMEOUT,
-    Outcome.FAIL,
-    Outcome.MISSING,
-    Outcome.UNBOUNDED,
-    Outcome.MISTRUSTED,
-    Outcome.UNSUPPORTED,
-    Outcome.PASS,
-)
+SEVERITY = tuple(sorted(Outcome, key=lambda outcome: outcome.rank))
+"""The outcomes, the gravest first."""
 
 NEXT, PLAIN, NOWHERE = len(SEVERITY), 2 * len(SEVERITY) - 1, 2 * len(SEVERITY)
 """The first grade that is as expected, the grade of a pass that is, and that of what was not asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crosscorrect.model import Direction, Outcome
+from crosscorrect.model import FINE, Direction, Outcome
 from crosscorrect_reports import frames
 from crosscorrect_reports.text import one_line
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from crosscorrect.store import Run
 
-FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
-"""The outcomes of an answer that nothing speaks against."""
 KINDS = {
     outcome.value: "right"
     if outcome in FINE

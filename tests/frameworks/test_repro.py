@@ -15,7 +15,7 @@ import pytest
 
 from crosscorrect import api, repro
 from crosscorrect.errors import UsageError
-from crosscorrect.model import Outcome
+from crosscorrect.model import FINE, Outcome
 from crosscorrect.process import DIRTY_MEMORY
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from crosscorrect.store import Run
 
 ADAPTER = os.environ.get("CROSSCORRECT_ADAPTER", "numpy")
-GOOD = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
 
 SPREAD = """\
 crosscorrect: 1
@@ -132,7 +131,7 @@ def test_the_script_of_every_kind_of_problem_ends_as_the_run_judged(mode: str, t
     assert len(ended) == len(made), done.stderr
     for path, row in made.items():
         _, code, said = ended[str(path)].split("|", 2)
-        assert int(code) == (row["outcome"] not in GOOD), (row["problem"], row["direction"], row["message"], said)
+        assert int(code) == (row["outcome"] not in FINE), (row["problem"], row["direction"], row["message"], said)
         assert said.startswith("No failure" if code == "0" else "FAILURE")
 
 
@@ -148,7 +147,7 @@ def test_a_script_compiles_where_the_run_did(tmp_path: Path) -> None:
         pytest.skip(row["message"])
     assert "torch.compile(convolve" in path.read_text(encoding="utf-8")
     done = python(path.name, folder=tmp_path)
-    assert done.returncode == (row["outcome"] not in GOOD), done.stdout + done.stderr
+    assert done.returncode == (row["outcome"] not in FINE), done.stdout + done.stderr
 
 
 @pytest.mark.skipif(ADAPTER == "numpy", reason="NumPy has no convolution of its own to be wrong")
@@ -162,6 +161,6 @@ def test_a_real_defect_shows_by_itself(tmp_path: Path) -> None:
             assert done.returncode < 0, done.stdout + done.stderr
             assert done.stdout.splitlines()[-1].startswith("What comes now ended the process in the run")
         else:
-            assert done.returncode == (row["outcome"] not in GOOD), (row, done.stdout + done.stderr)
+            assert done.returncode == (row["outcome"] not in FINE), (row, done.stdout + done.stderr)
         if row["case"] in KNOWN.get(ADAPTER, set()):
             assert done.stdout.splitlines()[-1].startswith("FAILURE: ")

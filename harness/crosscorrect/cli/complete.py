@@ -172,10 +172,10 @@ def runs(_: click.Context, typed: str) -> Iterator[str]:
 def ran(ctx: click.Context, typed: str) -> Iterator[str]:
     """The problems of the run on the command line: those that failed, where nothing was typed and there are any."""
     from crosscorrect import store
-    from crosscorrect.model import Outcome
+    from crosscorrect.model import FINE, Outcome
 
     checks = store.load(ctx.params["folder"]).columns("checks", ["problem", "outcome"])
-    fine = (Outcome.PASS, Outcome.UNSUPPORTED, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
+    fine = (*FINE, Outcome.UNSUPPORTED)
     failed = checks["problem"][~checks["outcome"].isin(fine)].unique()
     yield from failed
     if typed or not len(failed):

@@ -14,7 +14,7 @@ from crosscorrect.cli import complete
 from crosscorrect.cli.options import RUN_FOLDER, Choice, as_json as json_option, pairs
 from crosscorrect.cli.terminal import say, say_json
 from crosscorrect.errors import UsageError
-from crosscorrect.model import Direction, Outcome
+from crosscorrect.model import FINE, Direction, Outcome
 from crosscorrect.nearest import nearest
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ TOLD = (
 )
 """What a machine is told of a check."""
 STDOUT = "-"
-FINE = (Outcome.PASS, Outcome.MISTRUSTED, Outcome.UNBOUNDED)
-"""The outcomes of which a script would show nothing; of the others it shows the failure or the refusal."""
 
 
 @click.command(short_help="Show one problem of a run: values, cause, script.")
