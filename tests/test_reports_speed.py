@@ -193,7 +193,7 @@ def test_the_strip_counts_each_comparison_once_and_says_how_many_were_asked(swee
 def test_the_data_of_the_forest_plot_are_the_verdicts(sweep: timed.Timed) -> None:
     rows = [dict(zip(figure.columns, row, strict=True)) for figure in forest.forests(sweep) for row in figure.rows]
     told = {(row["problem"], row["framework"]): row for row in rows}
-    others = [row for row in sweep.told.values() if not timed.is_reference(row)]
+    others = [row for row in sweep.told.values() if not speeds.is_reference(row)]
     for row in others:
         name = f"{row.framework} {row.mode} {row.device}" + (" (twin)" if row.role is Role.TWIN else "")
         shown = told[row.problem, name]

@@ -229,7 +229,6 @@ def html(checked: Checked) -> str:
         environment()
         .get_template("checked.html")
         .render(
-            checked=checked,
             headline=headline(checked),
             outcome=Outcome.PASS if checked else Outcome.FAIL,
             groups=shown,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.forest import tooltip
 from crosscorrect_reports.roofs import GIGA, rate
-from crosscorrect_reports.speeds import interval, unit_of
+from crosscorrect_reports.speeds import interval, is_reference, unit_of
 from crosscorrect_reports.text import slug
-from crosscorrect_reports.timed import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Drawings as inline SVG: they take the page's colours in light and dark, and their ids do not collide.
 
-Every figure of a page is a ``Figure``: a drawing, what it shows in a sentence, and the numbers that it is drawn from.
+Every figure of a page but those of the training runs is a ``Figure``: a drawing, what it shows in a sentence, and the
+numbers that it is drawn from.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CSS = {INK: "var(--ink)", FAINT: "var(--faint)", BAND: "var(--band)", PAPER: "va
 class Figure:
     """What ``templates/macros.html`` shows as one figure: heading, sentence, drawing, and its data behind a toggle.
 
-    ``lead`` says what is drawn and how to read it; with ``title`` it is what a screen reader is told. ``rows`` are the
+    ``lead`` says what is drawn and how to read it. ``rows`` are the
     texts under ``columns``; ``numeric`` are the columns set flush right. ``cut`` says what is left out of them.
     """
 

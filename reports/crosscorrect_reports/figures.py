@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscorrect_reports.drawing import BAND, FAINT, INK, look, svg
+from crosscorrect_reports.marks import no_ticks
 from crosscorrect_reports.outcomes import looks
 
 if TYPE_CHECKING:
@@ -156,14 +157,8 @@ def _distances(axes: Any, curves: list[Curve], names: list[str]) -> None:
     axes.set_ylim(-1.6 * reach, 1.6 * reach)
     ticks = [-1, -0.1, 0, 0.1, 1] if reach <= 1 else [-reach, -1, 0, 1, reach]
     axes.set_yticks(ticks, [f"{tick:.3g}".replace("-", "−") for tick in ticks])
-    axes.yaxis.set_minor_locator(_no_ticks())
+    axes.yaxis.set_minor_locator(no_ticks())
     axes.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _no_ticks() -> Any:
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415  matplotlib is loaded by the first figure only
-
-    return NullLocator()
 
 
 def _offsets(count: int) -> list[float]:

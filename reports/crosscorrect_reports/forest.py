@@ -11,7 +11,7 @@ from crosscorrect.speed.model import Role, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, INK, PAPER, Figure, look, svg
 from crosscorrect_reports.families import families
 from crosscorrect_reports.marks import BEHIND, LONGEST, handle, patch, ratio_ticks, reach_of, sheet, style
-from crosscorrect_reports.speeds import STYLES, interval
+from crosscorrect_reports.speeds import STYLES, digits, interval
 from crosscorrect_reports.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -287,8 +287,3 @@ def _family_row(family: Family) -> list[str]:
     shown = [digits(v, ratio.low, ratio.high) for v in numbers]
     name = f"{who.framework} {who.mode} {who.device}"
     return [family.case, family.label, name, *shown, "", str(ratio.restarts), "", "no verdict: a summary"]
-
-
-def digits(value: float | None, low: float | None, high: float | None) -> str:
-    """One number of an interval, as many digits as that supports."""
-    return "" if value is None else interval(value, low, high).partition(" ")[0]

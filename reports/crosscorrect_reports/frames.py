@@ -1,4 +1,4 @@
-"""Tidy pandas views of a run: totals, the matrix of outcomes, agreement between frameworks, and what was expected."""
+"""Tidy pandas views of a run: totals, the matrix of checks, agreement between frameworks, and what was expected."""
 
 from __future__ import annotations
 

@@ -42,7 +42,6 @@ class Line:
 
     suite: str
     case: str
-    title: str
     anchor: str
     weight: float
     cells: list[Cell | None]
@@ -65,7 +64,7 @@ def heat(run: Run, judged: pd.DataFrame) -> Heat:
     if not len(judged):
         return Heat([])
     rank = {outcome.value: i for i, outcome in enumerate(SEVERITY)}
-    table = judged[["suite", "case", "title", "framework", "dtype", "direction"]].assign(
+    table = judged[["suite", "case", "framework", "dtype", "direction"]].assign(
         rank=judged["outcome"].map(rank).astype(int),
         ratio=judged["ratio"].astype(float),
         surprise=judged["surprise"] != "",
@@ -79,13 +78,11 @@ def heat(run: Run, judged: pd.DataFrame) -> Heat:
     ):
         found.setdefault((suite, case), {})[column[0], column[1], column[2]] = _cell(SEVERITY[grave], ratio, odd=odd)
     weights = _weights(cells)
-    titles = table.drop_duplicates(["suite", "case"]).set_index(["suite", "case"])["title"].to_dict()
     order = dict.fromkeys((s, c) for s, c in zip(run.problems["suite"], run.problems["case"], strict=True))
     lines = [
         Line(
             suite,
             case,
-            titles[suite, case],
             "case-" + slug(f"{suite}/{case}"),
             weights[suite, case],
             [own.get(c) for c in columns],

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from crosscorrect.model import Exit, Outcome
 from crosscorrect.tables import TABLES, TIMED
-from crosscorrect_reports import frames
+from crosscorrect_reports import figures, frames
 from crosscorrect_reports.causes import others
 from crosscorrect_reports.commands import again
 from crosscorrect_reports.examples import examples
@@ -24,6 +24,7 @@ from crosscorrect_reports.outcomes import ALWAYS, STYLES, headline, tally
 from crosscorrect_reports.payload import payload
 from crosscorrect_reports.properties import topics
 from crosscorrect_reports.refusals import LOOPS, MOST_LISTED, by_cause, cards, speeches
+from crosscorrect_reports.scatter import errors
 from crosscorrect_reports.sheet import SEVERITY
 from crosscorrect_reports.speed_page import speed_section
 from crosscorrect_reports.suites import spots, suites
@@ -74,7 +75,7 @@ def render(run: Run, ruling: Ruling, judged: pd.DataFrame) -> str:
         labels=[(name, word) for name, words in headings(run) for word in words],
         heat_legend=[(mark, meaning) for (_, mark), meaning in zip(BANDS, MEANINGS, strict=True)],
         heat_outcomes=[name for name in outcomes if name != Outcome.PASS],
-        scatter=_scatter(run),
+        scatter=errors(run),
         features=support(run),
         events=run.events.head(MOST_EVENTS).to_dict("records"),
         event_columns=list(run.events.columns),
@@ -124,12 +125,6 @@ def _hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
-def _scatter(run: Run) -> Any:
-    from crosscorrect_reports.scatter import errors  # noqa: PLC0415  as below
-
-    return errors(run)
-
-
 def _interesting(judged: pd.DataFrame) -> str:
     """Return the problem that a reader will look into first: a surprise, else a failure, else any."""
     for rows in (judged[judged["surprise"] != ""], judged[judged["outcome"] != Outcome.PASS], judged):
@@ -175,8 +170,6 @@ def _agreement(run: Run) -> tuple[list[str], dict[str, dict[str, tuple[int, int]
 
 def _figures(run: Run, learned: list[Any]) -> dict[str, Markup]:
     """Draw a figure for the first start of every training case that asks to be shown, and of all that failed."""
-    from crosscorrect_reports import figures  # noqa: PLC0415  matplotlib is loaded for pages with curves only
-
     drawn: dict[str, Markup] = {}
     cases: set[str] = set()
     for lesson in learned:

@@ -37,7 +37,7 @@ LONGEST_SCRIPT = 40_000
 """Scripts of more characters, whose inputs are large, are left to ``crosscorrect explain --script``."""
 
 TEXTS = ("direction", "dtype", "outcome", "reason", "tier", "where", "property", "diagnosis", "arithmetic")
-NUMBERS = ("error", "ratio", "expected", "got", "seconds")
+NUMBERS = ("error", "ratio", "expected", "got")
 
 
 @dataclass(slots=True)
@@ -176,7 +176,7 @@ def _problems(run: Run, order: dict[str, int]) -> list[Row]:
 def _problem(row: Row) -> Row:
     said = {
         **{name: clean(row.get(name, "")) for name in ("problem", "suite", "case", "title", "source", "note")},
-        **{name: row.get(name, "") for name in ("operation", "dtype", "level", "spelling")},
+        **{name: row.get(name, "") for name in ("operation", "dtype", "spelling")},
         "link": web_url(row.get("url", "")),
         **{name: _parsed(row.get(name, "")) for name in ("geometry", "settings", "arrays")},
     }

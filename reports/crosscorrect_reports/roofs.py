@@ -12,7 +12,7 @@ from crosscorrect.speed.cold import Range
 from crosscorrect.speed.work import Work
 from crosscorrect_reports.drawing import BAND, FAINT, INK, Figure, look, svg
 from crosscorrect_reports.marks import BEHIND, handle, patch, sheet, style
-from crosscorrect_reports.speeds import interval
+from crosscorrect_reports.speeds import digits, interval
 from crosscorrect_reports.text import plural
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _point(axes: Any, timed: Timed, who: Who, x: float, found: Range, gid: str) 
 
 def _row(ceilings: Ceilings, row: Comparison, who: Who, found: Range) -> list[str]:
     work = Work(row.flops or 0, row.padded or 0, row.bytes or 1)
-    numbers = [interval(v / GIGA, found.least / GIGA, found.most / GIGA).partition(" ")[0] for v in found]
+    numbers = [digits(v / GIGA, found.least / GIGA, found.most / GIGA) for v in found]
     share = "" if row.attainable is None else f"{100 * row.attainable:.3g} %"
     amounts = [str(row.flops), str(row.padded), str(row.bytes), f"{work.flops / work.bytes:.3g}"]
     limit = f"{ceilings.attainable(work) / GIGA:.3g}"

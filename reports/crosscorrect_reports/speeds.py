@@ -64,6 +64,11 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def digits(value: float | None, low: float | None, high: float | None) -> str:
+    """One number of an interval, as many digits as that supports."""
+    return "" if value is None else interval(value, low, high).partition(" ")[0]
+
+
 def unit_of(times: Sequence[float]) -> tuple[str, float]:
     """The unit that suits several times together, in seconds, and how many of it a second is."""
     middle = math.sqrt(min(times) * max(times)) if times else 1.0
@@ -94,9 +99,9 @@ def _cells(row: Comparison) -> list[Text]:
     from rich.text import Text  # noqa: PLC0415  as above
 
     glyph, style = STYLES[row.speed]
-    said = "the reference" if _is_reference(row) else f"{glyph} {row.speed}"
+    said = "the reference" if is_reference(row) else f"{glyph} {row.speed}"
     numbers = (duration(row.seconds), interval(row.ratio, row.low, row.high))
-    return [Text(f"  {_name(row)}"), *map(Text, numbers), Text(said, style="dim" if _is_reference(row) else style)]
+    return [Text(f"  {_name(row)}"), *map(Text, numbers), Text(said, style="dim" if is_reference(row) else style)]
 
 
 def changes_table(changes: Sequence[Change]) -> RenderableType:
@@ -153,7 +158,7 @@ def _reasons(found: Sequence[Comparison]) -> list[str]:
     """Why there is no ranking, or a speed is doubted: each reason once, with how many it is about."""
     counts, told = Counter[tuple[str, str]](), dict[tuple[str, str], str]()
     for row in found:
-        if row.role is Role.ARM and not _is_reference(row):
+        if row.role is Role.ARM and not is_reference(row):
             if row.message and row.speed is not Speed.INCONCLUSIVE:
                 for message in row.message.split("; "):
                     # alike but for their numbers: told once, by the first
@@ -168,7 +173,8 @@ def _reasons(found: Sequence[Comparison]) -> list[str]:
     return shown + ([f"and {len(counts) - MOST_REASONS} reasons more"] if len(counts) > MOST_REASONS else [])
 
 
-def _is_reference(row: Comparison) -> bool:
+def is_reference(row: Comparison) -> bool:
+    """Whether a row is the reference's own, beside itself."""
     return row.role is Role.ARM and row.message == REFERENCE
 
 
@@ -187,7 +193,7 @@ def _name(row: Comparison | Names) -> str:
 
 
 def _counts(found: Sequence[Comparison]) -> str:
-    arms = [row for row in found if row.role is Role.ARM and not _is_reference(row)]
+    arms = [row for row in found if row.role is Role.ARM and not is_reference(row)]
     counts = {speed: sum(row.speed is speed for row in arms) for speed in Speed}
     said = ", ".join(f"{count} {speed}" for speed, count in counts.items() if count)
     return f"{plural(len(arms), 'comparison')}: {said}" if arms else "nothing was compared"

@@ -11,7 +11,7 @@ import numpy as np
 from crosscorrect.speed.model import RANKS, Speed
 from crosscorrect_reports.drawing import BAND, FAINT, PAPER, Figure, look, svg
 from crosscorrect_reports.marks import handle, line_of, no_ticks, patch, sheet, style, time_axis
-from crosscorrect_reports.speeds import interval, unit_of
+from crosscorrect_reports.speeds import digits, unit_of
 from crosscorrect_reports.text import one_line
 
 if TYPE_CHECKING:
@@ -190,6 +190,6 @@ def _rows(timed: Timed, sweep: Sweep) -> list[list[str]]:
     rows = []
     for (value, who), time in told.items():
         low, high = time.least * factor, time.most * factor
-        cells = [interval(v * factor, low, high).partition(" ")[0] for v in time]
+        cells = [digits(v * factor, low, high) for v in time]
         rows.append([sweep.case, sweep.part, AXES[sweep.axis], f"{value:g}", who.name, *cells, unit])
     return rows

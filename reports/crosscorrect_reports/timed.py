@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from crosscorrect.speed import fitness, readings
 from crosscorrect.speed.cold import Range
-from crosscorrect.speed.model import RANKS, REFERENCE, Comparison, Key, Role, Who
+from crosscorrect.speed.model import Comparison, Key, Role, Who
 from crosscorrect.speed.subjects import PARTS
 from crosscorrect_reports import frames
 from crosscorrect_reports.outcomes import looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -75,8 +75,7 @@ class Timed:
     def arms(self) -> list[Who]:
         """Every arm that was asked, frameworks in the order that the run names them."""
         order = {name: index for index, name in enumerate(self.run.info["frameworks"])}
-        columns = ["framework", "mode", "device"]
-        found = set(self.run.checks[columns].drop_duplicates().itertuples(index=False, name=None))
+        found = set(self.run.checks[frames.PLACE].drop_duplicates().itertuples(index=False, name=None))
         found |= {who[:3] for _, who in self.told if who.role is Role.ARM}
         arms = (Who(*names) for names in found)
         return sorted(arms, key=lambda a: (order.get(a[0], len(order)), a[0], a.device, a.mode != "eager", a.mode))
@@ -164,16 +163,6 @@ def of(run: Run) -> Timed | None:
 def who_of(row: Any) -> Who:
     """Whom a row is about."""
     return Who(row.framework, row.mode, row.device, Role(row.role))
-
-
-def is_reference(row: Comparison) -> bool:
-    """Whether a row is the reference's own, beside itself."""
-    return row.role is Role.ARM and row.message == REFERENCE
-
-
-def ranked(rows: Iterable[Comparison]) -> list[Comparison]:
-    """Those that say who is faster, or that nobody is."""
-    return [row for row in rows if row.speed in RANKS]
 
 
 def _case(problem: str, known: Mapping[str, Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from crosscorrect.adapter import MODES
 from crosscorrect.changes import VERDICTS, Kind
 from crosscorrect.speed.model import Speed, Who
+from crosscorrect_reports import frames
 from crosscorrect_reports.diff.words import (
     MARKS,
     differs,
@@ -21,7 +22,6 @@ from crosscorrect_reports.diff.words import (
     moved,
     other_bits,
     places,
-    steps,
     tally,
     told,
 )
@@ -132,7 +132,6 @@ def render(changes: Changes, folder: Path | None = None) -> str:
             most_listed=MOST_LISTED,
             longest=LONGEST,
             width=WIDTH,
-            steps=steps,
             places=places,
             messages=messages,
             rows=_rows,
@@ -167,7 +166,7 @@ def _rows(group: Group) -> list[Row]:
 def _lines(changes: Changes) -> tuple[list[tuple[str, str, str]], list[Line], int]:
     """The places that have a changed check, the lines of the table, and how many lines it leaves out."""
     table = changes.table[changes.table["kind"].isin(SHOWN)]
-    where = list(table[["framework", "mode", "device"]].drop_duplicates().itertuples(index=False, name=None))
+    where = list(table[frames.PLACE].drop_duplicates().itertuples(index=False, name=None))
     names = list(dict.fromkeys([*changes.run.info["frameworks"], *changes.base.info["frameworks"]]))
     where.sort(key=lambda place: (names.index(place[0]), place[2], place[1] not in MODES[:1], place[1]))
     found: dict[tuple[str, str, str], dict[tuple[str, str, str], Cell]] = {}

@@ -1,4 +1,4 @@
-// The page's own script. Without it everything but search, the heat-map's keys and the problem view works.
+// The page's own script. Without it everything but search, the choice of theme, the heat-map's keys and order, and the problem view works.
 "use strict";
 const $ = (id) => document.getElementById(id);
 

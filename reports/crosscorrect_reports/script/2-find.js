@@ -71,7 +71,7 @@ function finder() {
   document.querySelectorAll("details.suite").forEach((element) => {
     const table = { element, found: 0 };
     element.querySelectorAll(":scope > details.case").forEach((one) => {
-      cases.push({ element: one, table, suite: element.dataset.suite, name: `${element.dataset.suite}/${one.dataset.case}` });
+      cases.push({ element: one, table, name: `${element.dataset.suite}/${one.dataset.case}` });
     });
   });
   let waiting = 0;
