@@ -14,7 +14,7 @@ from crosscorrect.hearing import Judged
 from crosscorrect.inquiry import Inquiry
 from crosscorrect.ledger import Ledger
 from crosscorrect.model import Check, Direction, Event, Outcome, Reason, Verdict
-from crosscorrect.nearest import nearest
+from crosscorrect.nearest import meant
 from crosscorrect.plan import Greeting, Plan, Preparation, Prepared
 from crosscorrect.selection import ordered
 from crosscorrect.store import Segment, Unit
@@ -109,7 +109,7 @@ class Lane:
         offered = ", ".join(hello["devices"])
         self.absent = {
             device: f"framework {self.framework.name!r} sees no device {device!r} here, only {offered}"
-            + (f"; did you mean {near}?" if (near := nearest(device, hello["devices"])) else "")
+            + (f"; {hint}" if (hint := meant(device, hello["devices"])) else "")
             for device in self.plan.devices
             if device not in hello["devices"]
         }

@@ -37,7 +37,7 @@ OPERATIONS = ("conv2d", "corr2d", "layer", "matrix")
 EMBEDDED = 24 * 1024
 """Inputs of up to this many bytes in all stand in the script; more of them go into an ``.npz`` file beside it."""
 _INPUTS = {"matrix": ("a", "b"), "corr2d": ("x", "w"), "layer": ("x", "w", "b"), "conv2d": ("x", "w", "b", "dy")}
-_ANSWERS = ("output", "reference", "weights")
+ANSWERS = ("output", "reference", "weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def inputs_of(run: Run, row: Row) -> dict[str, Array]:
 
     Raises UsageError where they are not to be had.
     """
-    kept = {name: run.array(key) for name, key in json.loads(row["arrays"]).items() if name not in _ANSWERS}
+    kept = {name: run.array(key) for name, key in json.loads(row["arrays"]).items() if name not in ANSWERS}
     found = {name: array for name, array in kept.items() if array is not None}
     if _needed(run, row) <= found.keys():
         return found

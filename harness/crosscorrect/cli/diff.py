@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crosscorrect.cli import complete, options
-from crosscorrect.cli.options import LATEST, RUN_FOLDER
+from crosscorrect.cli.options import LATEST, RUN_FOLDER, STDOUT
 from crosscorrect.cli.terminal import console, hushed, say_json
 from crosscorrect.errors import UsageError
 from crosscorrect.model import Exit
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from crosscorrect.changes import Changes
     from crosscorrect.store import Run
 
-STDOUT = "-"
 STEPS = {"checking the seals": 1.0, "comparing": 10.0, "writing": 3.0}
 """What is done one after the other, each with about what share of the time runs of a million checks take for it."""
 

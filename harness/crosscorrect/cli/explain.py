@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crosscorrect.cli import complete
-from crosscorrect.cli.options import RUN_FOLDER, Choice, as_json as json_option, pairs
+from crosscorrect.cli.options import RUN_FOLDER, STDOUT, Choice, as_json as json_option, pairs
 from crosscorrect.cli.terminal import say, say_json
 from crosscorrect.errors import UsageError
 from crosscorrect.model import FINE, Direction, Outcome
@@ -37,7 +37,6 @@ TOLD = (
     *("error", "ratio", "where", "stderr"),
 )
 """What a machine is told of a check."""
-STDOUT = "-"
 
 
 @click.command(short_help="Show one problem of a run: values, cause, script.")
@@ -234,9 +233,10 @@ def _asked_again(loaded: Run, framework: str) -> str:
 
 def _show_inputs(loaded: Run, row: Row, shown: set[str]) -> None:
     from crosscorrect.cli.arrays import show_array
+    from crosscorrect.repro import ANSWERS
 
     for name, key in json.loads(row["arrays"]).items():
-        if name in ("output", "reference", "weights") or key in shown:
+        if name in ANSWERS or key in shown:
             continue
         shown.add(key)
         show_array(name, loaded.array(key))

@@ -1,4 +1,4 @@
-"""The commands that run, judge and report: run, report, gate, merge."""
+"""The commands that run, judge, report and check a run: run, report, gate, merge, verify."""
 
 from __future__ import annotations
 

@@ -142,6 +142,8 @@ RUN_FOLDER = click.Path(path_type=Path)
 """Where run folders go, and one of them."""
 LATEST = Path("results/latest")
 """The run that a command is about unless told otherwise."""
+STDOUT = "-"
+"""What stands for standard output where a file is asked for."""
 
 only = click.option(
     "-k",

@@ -6,6 +6,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from crosscorrect.beside import KEY
 from crosscorrect.changes import VERDICTS, Kind
 from crosscorrect_reports.diff.words import headline
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Raised only when a key goes, or comes to mean something else."""
-KEY = ("problem", "direction", "framework", "mode", "device")
 
 
 def schema() -> dict[str, Any]:
